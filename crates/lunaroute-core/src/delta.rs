@@ -1,0 +1,109 @@
+//! What an answer says, piece by piece.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Usage;
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// It had said what it wanted to say.
+    EndTurn,
+    /// The token limit of the request or the context window was reached.
+    Length,
+    /// A stop sequence of the request was produced.
+    StopSequence,
+    /// It asks the client to run a tool.
+    ToolUse,
+    /// The provider's filter or the model itself refused.
+    Refusal,
+    /// A server-side tool loop paused; the client may resume it.
+    Pause,
+    /// A reason that this build does not know; the raw word is kept beside it.
+    Other,
+}
+
+impl StopReason {
+    /// The name used in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::Length => "length",
+            Self::StopSequence => "stop_sequence",
+            Self::ToolUse => "tool_use",
+            Self::Refusal => "refusal",
+            Self::Pause => "pause",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One piece of an answer, whole or streamed, in the order in which it came.
+///
+/// `index` numbers the blocks of one answer from 0 in order of appearance, whatever the vendor's own numbering is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Delta {
+    /// The answer has begun; what the provider calls it and the model that gives it.
+    Start {
+        /// The provider's id of the answer.
+        id: Option<String>,
+        /// The model that answers, in the provider's spelling.
+        model: Option<String>,
+    },
+    /// Visible text.
+    Text {
+        /// Block number.
+        index: u32,
+        /// The text to append.
+        text: String,
+    },
+    /// Reasoning that the provider shows.
+    Reasoning {
+        /// Block number.
+        index: u32,
+        /// The text to append.
+        text: String,
+    },
+    /// A refusal in words.
+    Refusal {
+        /// The text to append.
+        text: String,
+    },
+    /// A tool call begins.
+    ToolCallStart {
+        /// Block number, distinct for each call of the answer.
+        index: u32,
+        /// The provider's id of the call; empty when it gave none.
+        id: String,
+        /// The tool's name.
+        name: String,
+    },
+    /// A fragment of a tool call's arguments: text that is JSON once all fragments are joined.
+    ToolCallArguments {
+        /// Block number of the call.
+        index: u32,
+        /// The text to append.
+        fragment: String,
+    },
+    /// Token figures so far; cumulative, so a later one replaces an earlier one class by class.
+    Usage(Usage),
+    /// Why the model stopped.
+    Stop {
+        /// In our words.
+        reason: StopReason,
+        /// In the provider's words.
+        raw: String,
+    },
+    /// The provider reported an error inside the answer.
+    Error {
+        /// The provider's error type or code.
+        kind: String,
+        /// The provider's sentence.
+        message: String,
+    },
+    /// The answer is complete: the dialect's own terminal event was seen, or a plain body was whole.
+    End,
+}

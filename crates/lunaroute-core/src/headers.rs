@@ -1,0 +1,153 @@
+//! Header hygiene: what belongs to one connection, what is a credential, what a record may keep.
+
+use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
+
+/// What stands in a record where a credential stood on the wire.
+pub const REDACTED: &str = "[redacted]";
+
+/// Headers that carry a credential, in any dialect.
+const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
+/// Further headers whose values a record never keeps.
+const PRIVATE: [&str; 4] = ["cookie", "set-cookie", "proxy-authorization", "x-amz-security-token"];
+
+/// Headers of one connection (RFC 9110, section 7.6.1), and the framing that each hop makes anew.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
+
+/// Whether the header carries a caller's credential.
+#[must_use]
+pub fn is_credential(name: &HeaderName) -> bool {
+    CREDENTIALS.contains(&name.as_str())
+}
+
+/// Removes what belongs to the connection it arrived on: the hop-by-hop headers and those that `connection` names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes every credential header.
+pub fn strip_credentials(headers: &mut HeaderMap) {
+    for name in CREDENTIALS {
+        headers.remove(name);
+    }
+}
+
+/// The headers as a record may keep them: repeated ones in order, secrets replaced by [`REDACTED`], bytes that are not
+/// UTF-8 replaced by U+FFFD.
+#[must_use]
+pub fn for_record(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), shown(name, value))).collect()
+}
+
+fn shown(name: &HeaderName, value: &HeaderValue) -> String {
+    let name = name.as_str();
+    let named_as_secret =
+        ["token", "secret", "password", "credential"].iter().any(|word| name.contains(word))
+            && !name.contains("tokens");
+    if value.is_sensitive() || CREDENTIALS.contains(&name) || PRIVATE.contains(&name) || named_as_secret {
+        return REDACTED.to_owned();
+    }
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// The path and query as a record, a log or an error may show them: values of query parameters that carry a credential
+/// are replaced by [`REDACTED`].
+#[must_use]
+pub fn path_for_record(path_and_query: &str) -> String {
+    let Some((path, query)) = path_and_query.split_once('?') else {
+        return path_and_query.to_owned();
+    };
+    let shown: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if is_secret_parameter(name) => format!("{name}={REDACTED}"),
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{path}?{}", shown.join("&"))
+}
+
+/// Whether a query parameter of this name carries a credential.
+#[must_use]
+pub fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(
+        name.as_str(),
+        "key" | "api_key" | "api-key" | "apikey" | "access_token" | "token" | "sig" | "signature"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name: HeaderName = name.parse().expect("a header name");
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_connection_keeps_what_is_its_own() {
+        let mut headers = map(&[
+            ("connection", "close, x-hop"),
+            ("connection", "X-Other"),
+            ("x-hop", "1"),
+            ("x-other", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("x-end-to-end", "a"),
+            ("x-end-to-end", "b"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(
+            for_record(&headers),
+            [("x-end-to-end".to_owned(), "a".to_owned()), ("x-end-to-end".to_owned(), "b".to_owned())]
+        );
+    }
+
+    #[test]
+    fn no_credential_reaches_a_record() {
+        let headers = map(&[
+            ("authorization", "Bearer canary"),
+            ("x-api-key", "canary"),
+            ("api-key", "canary"),
+            ("x-goog-api-key", "canary"),
+            ("cookie", "canary"),
+            ("x-session-token", "canary"),
+            ("anthropic-ratelimit-tokens-limit", "5"),
+        ]);
+        let shown = for_record(&headers);
+        assert!(shown.iter().all(|(_, value)| !value.contains("canary")), "{shown:?}");
+        assert_eq!(shown.last().map(|(_, value)| value.as_str()), Some("5"), "a figure is not a secret");
+        assert_eq!(path_for_record("/v1/x?key=canary&alt=sse&beta"), "/v1/x?key=[redacted]&alt=sse&beta");
+    }
+}

@@ -1,0 +1,30 @@
+//! The words that every room of LunaRoute shares: identifiers, dialects, what a request asks, what an answer says,
+//! token usage, failures and outcomes, and the few traits that one room implements for another.
+//!
+//! This crate never does I/O, never spawns, knows no runtime and no vendor's JSON. A vendor's field names live in
+//! `lunaroute-dialect`; bytes at rest live in `lunaroute-storage`.
+
+mod answer;
+mod delta;
+mod dialect;
+mod failure;
+pub mod headers;
+mod id;
+mod observe;
+mod outcome;
+mod reading;
+mod secret;
+mod time;
+mod usage;
+
+pub use answer::{Answer, ToolCall};
+pub use delta::{Delta, StopReason};
+pub use dialect::{Dialect, Operation, UnknownDialect};
+pub use failure::{Failure, FailureKind, Retry, Side};
+pub use id::{InvalidSessionId, RequestId, SessionId};
+pub use observe::{Interpreter, Observer, ResponseReader};
+pub use outcome::{AttemptOutcome, AttemptReason, Ending, Outcome};
+pub use reading::{Exchange, MessageSpan, RequestReading, ResponseHead, Role, SessionHint, ToolResultSpan};
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use usage::Usage;
