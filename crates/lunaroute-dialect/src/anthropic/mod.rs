@@ -1,0 +1,62 @@
+//! Anthropic Messages.
+
+mod error;
+mod request;
+mod response;
+mod stream;
+
+use http::StatusCode;
+use lunaroute_core::{Delta, Failure, Operation, RequestReading, Usage};
+
+use crate::dispatch::{EventReader, Language};
+use crate::end_watch::Signs;
+use crate::json::Json;
+
+/// The dialect.
+pub(crate) struct Anthropic;
+
+impl Language for Anthropic {
+    fn takes_stream_options(&self) -> bool {
+        false
+    }
+
+    fn signs(&self) -> &'static Signs {
+        &Signs { events: &["message_stop", "error"], chunks: false }
+    }
+
+    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading {
+        request::read(operation, body)
+    }
+
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
+        response::read(body, deltas);
+    }
+
+    fn figures(&self, body: Json<'_>) -> Usage {
+        // The answer of count_tokens is the figure itself, without a `usage` around it.
+        response::usage(body.field("usage").unwrap_or(body))
+    }
+
+    fn events(&self) -> Box<dyn EventReader> {
+        Box::new(stream::Events::default())
+    }
+
+    fn error_body(&self, failure: &Failure, request_id: &str) -> (StatusCode, serde_json::Value) {
+        error::body(failure, request_id)
+    }
+
+    fn error_event(&self, failure: &Failure, request_id: &str, _sequence: u64) -> String {
+        format!("event: error\ndata: {}\n\n", error::body(failure, request_id).1)
+    }
+
+    fn keep_alive(&self, after_start: bool) -> &'static [u8] {
+        // Clients fail when the first event is not `message_start`.
+        if after_start { b"event: ping\ndata: {\"type\": \"ping\"}\n\n" } else { b": keepalive\n\n" }
+    }
+
+    fn seam(&self) -> &'static [u8] {
+        // The last `event:` line of an event names it, and the official SDKs pass over pings without reading their data:
+        // so the torn JSON is not parsed, and the error behind it is what the application sees.
+        b"\nevent: ping\n\n"
+    }
+}

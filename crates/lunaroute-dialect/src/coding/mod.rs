@@ -1,0 +1,191 @@
+//! Content codings (RFC 9110, section 8.4): undone to look at a body, never to change what travels.
+
+mod stage;
+
+use std::borrow::Cow;
+
+use lunaroute_core::FailureKind;
+use stage::{SCRATCH, Stage};
+
+/// How much one body may unpack to for the record, in bytes.
+pub const DECODED_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How many codings may be stacked on one body. Nobody stacks them in earnest; a bomb does.
+const STACK_LIMIT: usize = 4;
+
+/// Why a body cannot be unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodingError {
+    /// The content coding is not one of gzip, deflate, br and zstd.
+    #[error("content coding {coding:?} is not known here; use gzip, deflate, br, zstd or none")]
+    Unknown {
+        /// The name that the header gives, cut at 64 characters.
+        coding: String,
+    },
+    /// Too many codings are stacked.
+    #[error("the body has more than {limit} content codings on top of each other; use one")]
+    Stacked {
+        /// How many may be stacked.
+        limit: usize,
+    },
+    /// The bytes are not what the coding says.
+    #[error("the body is no {coding} data; send what content-encoding names")]
+    Corrupt {
+        /// The coding.
+        coding: &'static str,
+    },
+    /// The coded data stops before its end.
+    #[error("the {coding} data of the body is cut short; send it whole")]
+    Cut {
+        /// The coding.
+        coding: &'static str,
+    },
+    /// The body unpacks to more than the limit.
+    #[error("the body unpacks to more than {limit} bytes; send less")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl CodingError {
+    /// What kind of failure it is when the body is a request.
+    #[must_use]
+    pub const fn failure_kind(&self) -> FailureKind {
+        match self {
+            Self::Unknown { .. } | Self::Stacked { .. } => FailureKind::UnsupportedEncoding,
+            Self::Corrupt { .. } | Self::Cut { .. } => FailureKind::BadRequest,
+            Self::TooLarge { .. } => FailureKind::TooLarge,
+        }
+    }
+}
+
+/// Unpacks a request body; borrowed when it is not coded. `encoding` is the value of `content-encoding`, a comma list in
+/// the order in which the codings were applied.
+///
+/// # Errors
+/// [`CodingError`]; memory stays within about `limit` whatever the bytes claim.
+pub fn decode_request<'a>(
+    encoding: Option<&str>,
+    body: &'a [u8],
+    limit: usize,
+) -> Result<Cow<'a, [u8]>, CodingError> {
+    let mut decoder = StreamDecoder::with_limit(encoding, limit)?;
+    if decoder.is_identity() {
+        return if body.len() > limit {
+            Err(CodingError::TooLarge { limit })
+        } else {
+            Ok(Cow::Borrowed(body))
+        };
+    }
+    let mut decoded = Vec::new();
+    decoder.write(body, &mut decoded)?;
+    decoder.finish()?;
+    Ok(Cow::Owned(decoded))
+}
+
+/// Unpacks a body piece by piece.
+pub struct StreamDecoder {
+    /// In the order of undoing: the last coding applied comes first.
+    stages: Vec<Counted>,
+    limit: usize,
+    failed: bool,
+}
+
+struct Counted {
+    stage: Stage,
+    produced: usize,
+}
+
+impl StreamDecoder {
+    /// A decoder for the codings of a `content-encoding` value that yields at most [`DECODED_LIMIT`] bytes.
+    ///
+    /// # Errors
+    /// [`CodingError::Unknown`] or [`CodingError::Stacked`].
+    pub fn new(encoding: Option<&str>) -> Result<Self, CodingError> {
+        Self::with_limit(encoding, DECODED_LIMIT)
+    }
+
+    /// The same with another limit, in bytes, for the output of each coding.
+    ///
+    /// # Errors
+    /// [`CodingError::Unknown`] or [`CodingError::Stacked`].
+    pub fn with_limit(encoding: Option<&str>, limit: usize) -> Result<Self, CodingError> {
+        let mut stages = Vec::new();
+        for name in encoding.unwrap_or_default().rsplit(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if name.eq_ignore_ascii_case("identity") {
+                continue;
+            }
+            let stage = Stage::named(name)
+                .ok_or_else(|| CodingError::Unknown { coding: name.chars().take(64).collect() })?;
+            if stages.len() == STACK_LIMIT {
+                return Err(CodingError::Stacked { limit: STACK_LIMIT });
+            }
+            stages.push(Counted { stage, produced: 0 });
+        }
+        Ok(Self { stages, limit, failed: false })
+    }
+
+    /// Whether nothing is coded, so that bytes come out as they go in (and no limit applies).
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Takes the next coded bytes and appends what they unpack to. What was unpacked before an error is appended too.
+    ///
+    /// # Errors
+    /// [`CodingError`]; every further call does nothing.
+    pub fn write(&mut self, bytes: &[u8], decoded: &mut Vec<u8>) -> Result<(), CodingError> {
+        if self.failed {
+            return Ok(());
+        }
+        let Some((last, first)) = self.stages.split_last_mut() else {
+            decoded.extend_from_slice(bytes);
+            return Ok(());
+        };
+        let mut input = Cow::Borrowed(bytes);
+        let mut result = Ok(());
+        for counted in first {
+            let mut output = Vec::new();
+            result = result.and(counted.run(&input, &mut output, self.limit));
+            input = Cow::Owned(output);
+        }
+        result = result.and(last.run(&input, decoded, self.limit));
+        self.failed = result.is_err();
+        result
+    }
+
+    /// Says whether the coded data was whole.
+    ///
+    /// # Errors
+    /// [`CodingError::Cut`] when it was not, or when an earlier call failed.
+    pub fn finish(&self) -> Result<(), CodingError> {
+        match self.stages.iter().find(|counted| self.failed || !counted.stage.is_whole()) {
+            Some(counted) => Err(CodingError::Cut { coding: counted.stage.name() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Counted {
+    fn run(&mut self, mut input: &[u8], output: &mut Vec<u8>, limit: usize) -> Result<(), CodingError> {
+        let mut scratch = [0_u8; SCRATCH];
+        loop {
+            let (taken, given) = self
+                .stage
+                .step(input, &mut scratch)
+                .map_err(|_| CodingError::Corrupt { coding: self.stage.name() })?;
+            input = &input[taken..];
+            let room = limit - self.produced;
+            output.extend_from_slice(&scratch[..given.min(room)]);
+            if given > room {
+                return Err(CodingError::TooLarge { limit });
+            }
+            self.produced += given;
+            if given < SCRATCH && (input.is_empty() || taken + given == 0) {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Whether a stream that flows past has said its dialect's end. Stands on the client's path, so it looks at the starts of
+//! lines only and keeps a few bytes between pieces.
+
+use lunaroute_core::{Dialect, Operation};
+use memchr::memchr2;
+use memchr::memmem::Finder;
+
+/// How much of a line's start is kept: more than any sign needs.
+const HEAD: usize = 64;
+
+const FINISH: &[u8] = b"\"finish_reason\"";
+
+/// What tells the end of a dialect's streams.
+#[derive(Debug)]
+pub(crate) struct Signs {
+    /// Names of the last event: the value of `event:`, or of `type` when that is the first member of the data.
+    pub(crate) events: &'static [&'static str],
+    /// Whether streams are chat chunks: `[DONE]`, a `finish_reason` that is not null, or data that begins with `error`.
+    pub(crate) chunks: bool,
+}
+
+/// Watches one stream.
+#[derive(Debug)]
+pub struct EndWatch {
+    /// `None` when the operation has no known end.
+    signs: Option<&'static Signs>,
+    head: [u8; HEAD],
+    head_length: usize,
+    finish: FinishReason,
+    /// The line that has begun is not empty.
+    in_line: bool,
+    after_return: bool,
+    /// The last whole line was empty, or nothing has come yet.
+    after_blank: bool,
+    begun: bool,
+    /// The event that has begun is named like an end, and has data.
+    named_end: bool,
+    has_data: bool,
+    ended: bool,
+}
+
+impl EndWatch {
+    /// A watch at the start of a stream that answers `operation`.
+    #[must_use]
+    pub fn new(dialect: Dialect, operation: Operation) -> Self {
+        Self {
+            signs: operation.is_generation().then(|| crate::dispatch::language(dialect).signs()),
+            head: [0; HEAD],
+            head_length: 0,
+            finish: FinishReason::new(),
+            in_line: false,
+            after_return: false,
+            after_blank: true,
+            begun: false,
+            named_end: false,
+            has_data: false,
+            ended: false,
+        }
+    }
+
+    /// Whether the dialect's end was seen: chat's `[DONE]` or a `finish_reason`, the last event of the others, or the
+    /// provider's own error event, and the line that says so is whole. Always `true` for an operation that is no
+    /// generation: its streams have no end that could be missed.
+    #[must_use]
+    pub const fn ended(&self) -> bool {
+        self.ended || self.signs.is_none()
+    }
+
+    /// Whether the bytes so far end between two events, where another one may be put.
+    #[must_use]
+    pub const fn at_boundary(&self) -> bool {
+        self.after_blank && !self.in_line
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while let Some(&first) = bytes.first() {
+            if std::mem::take(&mut self.after_return) && first == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let end = memchr2(b'\n', b'\r', bytes);
+            let piece = &bytes[..end.unwrap_or(bytes.len())];
+            if !piece.is_empty() {
+                self.line_goes_on(piece);
+            }
+            let Some(end) = end else { return };
+            self.after_return = bytes[end] == b'\r';
+            self.line_ends();
+            bytes = &bytes[end + 1..];
+        }
+    }
+
+    fn line_goes_on(&mut self, piece: &[u8]) {
+        self.in_line = true;
+        let added = piece.len().min(HEAD - self.head_length);
+        if added > 0 {
+            self.head[self.head_length..self.head_length + added].copy_from_slice(&piece[..added]);
+            self.head_length += added;
+        }
+        if self.signs.is_some_and(|signs| signs.chunks) {
+            // The mark is complete in itself; hosts exist that close right behind it.
+            if added > 0 && field(self.head(), b"data").is_some_and(|value| value.starts_with(b"[DONE]")) {
+                self.ended = true;
+            }
+            self.finish.scan(piece);
+        }
+    }
+
+    fn head(&self) -> &[u8] {
+        let head = &self.head[..self.head_length];
+        if self.begun { head } else { head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head) }
+    }
+
+    fn line_ends(&mut self) {
+        self.after_blank = !self.in_line;
+        if self.in_line {
+            self.judge_line();
+        } else {
+            self.ended |= self.named_end && self.has_data;
+            (self.named_end, self.has_data) = (false, false);
+        }
+        self.begun = true;
+        self.in_line = false;
+        self.head_length = 0;
+        self.finish.restart();
+    }
+
+    fn judge_line(&mut self) {
+        let Some(signs) = self.signs else { return };
+        let head = self.head();
+        if let Some(name) = field(head, b"event") {
+            self.named_end = is_one_of(signs.events, name);
+        } else if let Some(data) = field(head, b"data") {
+            let says_end = match first_member(data) {
+                Some((b"type", value)) => quoted(value).is_some_and(|name| is_one_of(signs.events, name)),
+                Some((b"error", value)) => signs.chunks && !value.starts_with(b"null"),
+                _ => false,
+            };
+            self.ended |= says_end || self.named_end || self.finish.found;
+            self.has_data = true;
+        }
+    }
+}
+
+fn is_one_of(names: &[&str], name: &[u8]) -> bool {
+    names.iter().any(|known| known.as_bytes() == name)
+}
+
+/// The value of a line's field when it has this name.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let value = line.strip_prefix(name)?.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// The name of an object's first member, and the bytes from its value on.
+fn first_member(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inside = data.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    let name = quoted(inside)?;
+    let rest = inside[name.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
+    Some((name, rest.trim_ascii_start()))
+}
+
+/// The inside of the string that `bytes` begin with, as long as it has no escapes.
+fn quoted(bytes: &[u8]) -> Option<&[u8]> {
+    let inside = bytes.strip_prefix(b"\"")?;
+    let end = memchr2(b'"', b'\\', inside)?;
+    (inside[end] == b'"').then(|| &inside[..end])
+}
+
+/// Looks for a member `finish_reason` that is not null.
+///
+/// Text that a model writes cannot look like one: inside a JSON string the quotes are escaped, and a string that ends in
+/// these letters is not followed by a colon.
+#[derive(Debug)]
+struct FinishReason {
+    finder: Finder<'static>,
+    /// The last bytes of the line so far, in case the name is split.
+    tail: [u8; FINISH.len() - 1],
+    tail_length: usize,
+    stage: FinishStage,
+    found: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FinishStage {
+    Name,
+    Colon,
+    Value,
+}
+
+impl FinishReason {
+    fn new() -> Self {
+        Self {
+            finder: Finder::new(FINISH),
+            tail: [0; FINISH.len() - 1],
+            tail_length: 0,
+            stage: FinishStage::Name,
+            found: false,
+        }
+    }
+
+    const fn restart(&mut self) {
+        self.tail_length = 0;
+        self.stage = FinishStage::Name;
+        self.found = false;
+    }
+
+    fn scan(&mut self, mut bytes: &[u8]) {
+        while !self.found && !bytes.is_empty() {
+            if self.stage == FinishStage::Name {
+                let Some(end) = self.name_end(bytes) else { return };
+                self.stage = FinishStage::Colon;
+                bytes = &bytes[end..];
+                continue;
+            }
+            let first = bytes[0];
+            if !matches!(first, b' ' | b'\t') {
+                match self.stage {
+                    FinishStage::Colon if first == b':' => self.stage = FinishStage::Value,
+                    FinishStage::Value if first != b'n' => self.found = true,
+                    _ => {
+                        // Looked at again: it may be the quote with which the name begins.
+                        self.stage = FinishStage::Name;
+                        continue;
+                    }
+                }
+            }
+            bytes = &bytes[1..];
+        }
+    }
+
+    /// Where in `bytes` the name ends, when it does; keeps the tail otherwise.
+    fn name_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut joined = [0_u8; 2 * (FINISH.len() - 1)];
+        let added = bytes.len().min(FINISH.len() - 1);
+        let length = self.tail_length + added;
+        joined[..self.tail_length].copy_from_slice(&self.tail[..self.tail_length]);
+        joined[self.tail_length..length].copy_from_slice(&bytes[..added]);
+        let across = (self.tail_length > 0).then(|| self.finder.find(&joined[..length])).flatten();
+        let end = match across {
+            Some(at) => Some(at + FINISH.len() - self.tail_length),
+            None => self.finder.find(bytes).map(|at| at + FINISH.len()),
+        };
+        if end.is_some() {
+            self.tail_length = 0;
+        } else if let Some(last) = bytes.last_chunk() {
+            self.tail = *last;
+            self.tail_length = self.tail.len();
+        } else {
+            let kept = length.min(self.tail.len());
+            self.tail[..kept].copy_from_slice(&joined[length - kept..length]);
+            self.tail_length = kept;
+        }
+        end
+    }
+}

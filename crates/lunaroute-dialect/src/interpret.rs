@@ -1,0 +1,179 @@
+//! Reads bodies for the record.
+
+use http::{HeaderMap, StatusCode, header};
+use lunaroute_core::{Delta, Exchange, Interpreter, Operation, RequestReading, ResponseHead, ResponseReader};
+
+use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
+use crate::dispatch::{EventReader, Language, language};
+use crate::json::{Json, is_complete};
+use crate::sse::Framer;
+
+/// The readers of all dialects, for the recorder.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Dialects;
+
+impl Interpreter for Dialects {
+    fn request(&self, exchange: &Exchange, body: &[u8]) -> RequestReading {
+        let problem =
+            |problem: String| RequestReading { problem: Some(problem), ..RequestReading::default() };
+        if body.is_empty() {
+            return RequestReading::default();
+        }
+        let coding = coding_of(&exchange.headers);
+        let decoded = match decode_request(coding.as_deref(), body, DECODED_LIMIT) {
+            Ok(decoded) => decoded,
+            Err(error) => return problem(error.to_string()),
+        };
+        match Json::new(&decoded).filter(Json::is_object) {
+            Some(json) => language(exchange.dialect).request(exchange.operation, json),
+            None if exchange.operation.is_generation() => problem("the body is no JSON object".to_owned()),
+            None => RequestReading::default(),
+        }
+    }
+
+    fn response(&self, exchange: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader> {
+        let coding = coding_of(&head.headers);
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        Box::new(BodyReader {
+            exchange: exchange.clone(),
+            status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK),
+            // A coding that is not known leaves nothing to read.
+            decoder: StreamDecoder::new(coding.as_deref()).ok(),
+            decoded: Vec::new(),
+            missing: length.and_then(|text| text.parse().ok()),
+            body: Body::Undecided,
+        })
+    }
+}
+
+/// All content codings that the headers name, in the order of their lines.
+fn coding_of(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<&str> = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .map(|value| value.to_str().unwrap_or("not-ascii"))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
+/// Reads one answer, whatever it turns out to be.
+struct BodyReader {
+    exchange: Exchange,
+    status: StatusCode,
+    /// `None` when nothing more can be read.
+    decoder: Option<StreamDecoder>,
+    /// What one piece unpacks to; kept for its memory.
+    decoded: Vec<u8>,
+    /// How many bytes the head promised that have not come yet.
+    missing: Option<u64>,
+    body: Body,
+}
+
+enum Body {
+    /// Nothing but white space has come.
+    Undecided,
+    /// JSON, or a body of which only the end matters.
+    Plain(Vec<u8>),
+    /// Server-sent events.
+    Stream { framer: Framer, events: Box<dyn EventReader> },
+}
+
+impl ResponseReader for BodyReader {
+    fn read(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) {
+        self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
+        let Some(decoder) = &mut self.decoder else { return };
+        if decoder.is_identity() {
+            self.take(bytes, deltas);
+            return;
+        }
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let outcome = decoder.write(bytes, &mut decoded);
+        self.take(&decoded, deltas);
+        self.decoded = decoded;
+        if outcome.is_err() {
+            self.decoder = None;
+        }
+    }
+
+    fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        match std::mem::replace(&mut self.body, Body::Undecided) {
+            Body::Stream { mut framer, mut events } => {
+                framer.finish(|event| events.event(event, deltas));
+                events.finish(deltas);
+            }
+            Body::Plain(buffer) => self.finish_plain(&buffer, deltas),
+            Body::Undecided => self.finish_plain(&[], deltas),
+        }
+        self.decoder = None;
+    }
+}
+
+impl BodyReader {
+    /// Takes bytes without coding, up to the limit for one answer that is held in memory. A stream is not held, so only
+    /// the coded ones have a limit, and that is the decoder's.
+    fn take(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) {
+        if matches!(self.body, Body::Undecided) {
+            let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
+            self.body = self.decide(*first);
+        }
+        let is_read = self.is_read();
+        match &mut self.body {
+            Body::Stream { framer, events } => framer.push(bytes, |event| events.event(event, deltas)),
+            Body::Plain(buffer) if is_read && buffer.len() + bytes.len() <= DECODED_LIMIT => {
+                buffer.extend_from_slice(bytes);
+            }
+            Body::Plain(buffer) if is_read => {
+                *buffer = Vec::new();
+                self.decoder = None;
+            }
+            Body::Plain(_) | Body::Undecided => {}
+        }
+    }
+
+    /// JSON begins with a bracket and no event stream does. The content type is not asked: hosts send streams without
+    /// one, and errors under that of a stream.
+    fn decide(&self, first: u8) -> Body {
+        let streams = self.exchange.operation.is_generation() && self.status.as_u16() < 400;
+        match first {
+            b'{' | b'[' => Body::Plain(Vec::new()),
+            _ if streams => Body::Stream { framer: Framer::new(), events: self.language().events() },
+            _ => Body::Plain(Vec::new()),
+        }
+    }
+
+    /// Whether the body of this answer is looked into.
+    fn is_read(&self) -> bool {
+        let figures = matches!(self.exchange.operation, Operation::CountTokens | Operation::Embeddings);
+        self.status.as_u16() >= 400 || self.exchange.operation.is_generation() || figures
+    }
+
+    fn language(&self) -> &'static dyn Language {
+        language(self.exchange.dialect)
+    }
+
+    fn finish_plain(&self, buffer: &[u8], deltas: &mut Vec<Delta>) {
+        let as_promised = self.missing.unwrap_or_default() == 0;
+        if !self.is_read() {
+            if as_promised {
+                deltas.push(Delta::End);
+            }
+            return;
+        }
+        let json = if is_complete(buffer) { Json::new(buffer) } else { None };
+        if let Some(error) = crate::error::read_body(self.status, buffer) {
+            deltas.push(Delta::Error { kind: error.kind, message: error.message });
+        } else if let Some(json) = json {
+            if self.exchange.operation.is_generation() {
+                self.language().answer(json, deltas);
+            } else {
+                deltas.push(Delta::Usage(self.language().figures(json)));
+            }
+        }
+        // Of an error that is no JSON only the promised length can say that it is whole.
+        let whole = json.is_some() || (self.status.as_u16() >= 400 && as_promised);
+        if whole && self.decoder.is_some() {
+            deltas.push(Delta::End);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Tool calls out of the fragments in which hosts send them.
+
+use lunaroute_core::Delta;
+
+use crate::json::Json;
+
+/// How many calls one answer may have here; further ones are not told apart.
+const LIMIT: usize = 4096;
+
+/// One call as far as it is known.
+struct Call {
+    choice: u64,
+    /// The vendor's number in its choice; some hosts give none.
+    vendor_index: Option<u64>,
+    id: String,
+    name: String,
+    block: u32,
+    told: bool,
+}
+
+/// The calls of one answer.
+#[derive(Default)]
+pub(super) struct Calls {
+    calls: Vec<Call>,
+}
+
+impl Calls {
+    /// Takes one element of a `tool_calls` array. `position` is its place in the array, `block` gives a number for a call
+    /// that is new.
+    pub(super) fn fragment(
+        &mut self,
+        choice: u64,
+        position: usize,
+        fragment: Json<'_>,
+        block: impl FnOnce(usize) -> u32,
+        deltas: &mut Vec<Delta>,
+    ) {
+        let [index, id, function, custom] = fragment.fields(["index", "id", "function", "custom"]);
+        let vendor_index = index.and_then(Json::count);
+        let id = id.and_then(Json::text).unwrap_or_default();
+        let place = self.find(choice, vendor_index, &id, position);
+        let Some(call) = self.at(place, choice, vendor_index, block) else { return };
+        if call.id.is_empty() {
+            call.id = id.into_owned();
+        }
+        // A custom tool's text stands in `input`, a function's JSON in `arguments`.
+        if let Some(body) = function.or(custom) {
+            call.take(body, deltas);
+        }
+    }
+
+    /// Takes a `function_call`, the deprecated form: one call per choice, without an id.
+    pub(super) fn legacy(
+        &mut self,
+        choice: u64,
+        function_call: Json<'_>,
+        block: impl FnOnce(usize) -> u32,
+        deltas: &mut Vec<Delta>,
+    ) {
+        let place = self.calls.iter().position(|call| call.choice == choice);
+        if let Some(call) = self.at(place, choice, None, block) {
+            call.take(function_call, deltas);
+        }
+    }
+
+    /// The call at a place, or a new one; `None` when there are too many.
+    fn at(
+        &mut self,
+        place: Option<usize>,
+        choice: u64,
+        vendor_index: Option<u64>,
+        block: impl FnOnce(usize) -> u32,
+    ) -> Option<&mut Call> {
+        let place = match place {
+            Some(place) => place,
+            None if self.calls.len() < LIMIT => {
+                let block = block(self.calls.len());
+                let (id, name) = (String::new(), String::new());
+                self.calls.push(Call { choice, vendor_index, id, name, block, told: false });
+                self.calls.len() - 1
+            }
+            None => return None,
+        };
+        self.calls.get_mut(place)
+    }
+
+    /// Which known call a fragment belongs to: the one of its number (unless it bears another id, which begins a new
+    /// call), without a number the one of its id, without both the one at its place or the newest.
+    fn find(&self, choice: u64, vendor_index: Option<u64>, id: &str, position: usize) -> Option<usize> {
+        let same_id = |call: &Call| id.is_empty() || call.id.is_empty() || call.id == id;
+        let mut own = self.calls.iter().enumerate().filter(|(_, call)| call.choice == choice);
+        match vendor_index {
+            Some(_) => own.rfind(|(_, call)| call.vendor_index == vendor_index && same_id(call)),
+            None if !id.is_empty() => own.rfind(|(_, call)| call.id == id),
+            None => own.clone().nth(position).or_else(|| own.next_back()),
+        }
+        .map(|(place, _)| place)
+    }
+
+    /// Tells the calls that were held back for a name that never came.
+    pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        for call in &mut self.calls {
+            call.tell(deltas);
+        }
+    }
+}
+
+impl Call {
+    /// Takes the members of a call, or a fragment of them.
+    fn take(&mut self, body: Json<'_>, deltas: &mut Vec<Delta>) {
+        let [name, arguments, input] = body.fields(["name", "arguments", "input"]);
+        if self.name.is_empty() {
+            self.name = name.and_then(Json::text).unwrap_or_default().into_owned();
+        }
+        let text = arguments.or(input).map(argument_text).unwrap_or_default();
+        if !self.name.is_empty() || !text.is_empty() {
+            self.tell(deltas);
+        }
+        if !text.is_empty() {
+            deltas.push(Delta::ToolCallArguments { index: self.block, fragment: text.into_owned() });
+        }
+    }
+
+    fn tell(&mut self, deltas: &mut Vec<Delta>) {
+        if !std::mem::replace(&mut self.told, true) {
+            let (index, id, name) = (self.block, self.id.clone(), self.name.clone());
+            deltas.push(Delta::ToolCallStart { index, id, name });
+        }
+    }
+}
+
+/// Arguments are JSON in a string; some hosts send the JSON itself.
+fn argument_text(arguments: Json<'_>) -> std::borrow::Cow<'_, str> {
+    arguments.text().unwrap_or_else(|| String::from_utf8_lossy(arguments.bytes()))
+}

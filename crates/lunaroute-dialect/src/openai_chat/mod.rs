@@ -1,0 +1,62 @@
+//! OpenAI Chat Completions, and the paths that share its errors and figures.
+
+mod calls;
+pub(crate) mod error;
+mod request;
+mod response;
+mod stream;
+
+use http::StatusCode;
+use lunaroute_core::{Delta, Failure, Operation, RequestReading, Usage};
+
+use crate::dispatch::{EventReader, Language};
+use crate::end_watch::Signs;
+use crate::json::Json;
+
+/// The dialect.
+pub(crate) struct OpenaiChat;
+
+impl Language for OpenaiChat {
+    fn takes_stream_options(&self) -> bool {
+        true
+    }
+
+    fn signs(&self) -> &'static Signs {
+        &Signs { events: &[], chunks: true }
+    }
+
+    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading {
+        request::read(operation, body)
+    }
+
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
+        response::read(body, deltas);
+    }
+
+    fn figures(&self, body: Json<'_>) -> Usage {
+        body.field("usage").map(response::usage).unwrap_or_default()
+    }
+
+    fn events(&self) -> Box<dyn EventReader> {
+        Box::new(stream::Chunks::default())
+    }
+
+    fn error_body(&self, failure: &Failure, _request_id: &str) -> (StatusCode, serde_json::Value) {
+        // OpenAI's envelope has no place for the id: it travels in the `x-request-id` header.
+        let (status, members) = error::members(failure);
+        (status, serde_json::json!({ "error": members }))
+    }
+
+    fn error_event(&self, failure: &Failure, request_id: &str, _sequence: u64) -> String {
+        // No `[DONE]` follows: a client must not take the answer for whole.
+        format!("data: {}\n\n", self.error_body(failure, request_id).1)
+    }
+
+    fn keep_alive(&self, _after_start: bool) -> &'static [u8] {
+        b": keepalive\n\n"
+    }
+
+    fn seam(&self) -> &'static [u8] {
+        b"\n\n"
+    }
+}

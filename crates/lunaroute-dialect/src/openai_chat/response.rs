@@ -1,0 +1,123 @@
+//! Reads a whole chat completion, and the parts that chunks share with it.
+
+use lunaroute_core::{Delta, StopReason, Usage};
+
+use super::calls::Calls;
+use crate::blocks::Blocks;
+use crate::json::Json;
+
+/// What a block of a choice holds; calls are numbered through all choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    Text(u64),
+    Reasoning(u64),
+    Call(usize),
+}
+
+/// Reads messages, whole or in fragments: the two have the same members.
+#[derive(Default)]
+pub(super) struct Messages {
+    blocks: Blocks<Block>,
+    calls: Calls,
+}
+
+impl Messages {
+    /// Takes a `message` or a `delta` of one choice.
+    pub(super) fn take(&mut self, choice: u64, message: Json<'_>, deltas: &mut Vec<Delta>) {
+        let [content, refusal, reasoning_content, reasoning, tool_calls, function_call, audio] = message
+            .fields([
+                "content",
+                "refusal",
+                "reasoning_content",
+                "reasoning",
+                "tool_calls",
+                "function_call",
+                "audio",
+            ]);
+        // Hosts name reasoning in two ways, some in both at once.
+        let shown = [reasoning_content, reasoning].into_iter().flatten().find_map(Json::text);
+        if let Some(text) = shown.filter(|text| !text.is_empty()) {
+            let index = self.blocks.number(Block::Reasoning(choice));
+            deltas.push(Delta::Reasoning { index, text: text.into_owned() });
+        }
+        let parts = content.into_iter().flat_map(Json::elements).filter_map(|part| part.text_of("text"));
+        let transcript = audio.and_then(|audio| audio.text_of("transcript"));
+        for text in content.and_then(Json::text).into_iter().chain(parts).chain(transcript) {
+            if !text.is_empty() {
+                let index = self.blocks.number(Block::Text(choice));
+                deltas.push(Delta::Text { index, text: text.into_owned() });
+            }
+        }
+        if let Some(text) = refusal.and_then(Json::text).filter(|text| !text.is_empty()) {
+            deltas.push(Delta::Refusal { text: text.into_owned() });
+        }
+        let (blocks, calls) = (&mut self.blocks, &mut self.calls);
+        for (position, fragment) in tool_calls.into_iter().flat_map(Json::elements).enumerate() {
+            calls.fragment(choice, position, fragment, |call| blocks.number(Block::Call(call)), deltas);
+        }
+        if let Some(function_call) = function_call {
+            calls.legacy(choice, function_call, |call| blocks.number(Block::Call(call)), deltas);
+        }
+    }
+
+    pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        self.calls.finish(deltas);
+    }
+}
+
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+    let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
+    deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
+    let mut messages = Messages::default();
+    for (place, choice) in (0..).zip(choices.into_iter().flat_map(Json::elements)) {
+        let [index, message, finish_reason] = choice.fields(["index", "message", "finish_reason"]);
+        if let Some(message) = message {
+            messages.take(index.and_then(Json::count).unwrap_or(place), message, deltas);
+        }
+        deltas.extend(finish_reason.and_then(Json::text).map(|raw| stop(&raw)));
+    }
+    messages.finish(deltas);
+    deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+}
+
+/// The answer's beginning, when its id or its model is known. Azure's first chunk leaves both empty.
+pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Option<Delta> {
+    let word = |value: Option<Json<'_>>| Some(value?.text()?.into_owned()).filter(|text| !text.is_empty());
+    let (id, model) = (word(id), word(model));
+    (id.is_some() || model.is_some()).then_some(Delta::Start { id, model })
+}
+
+pub(super) fn stop(raw: &str) -> Delta {
+    let reason = match raw {
+        "stop" => StopReason::EndTurn,
+        "length" => StopReason::Length,
+        "tool_calls" | "function_call" => StopReason::ToolUse,
+        "content_filter" => StopReason::Refusal,
+        _ => StopReason::Other,
+    };
+    Delta::Stop { reason, raw: raw.to_owned() }
+}
+
+/// OpenAI counts cached and written tokens inside `prompt_tokens`; here the classes are disjoint. Cache writes have the
+/// vendor's default life here. DeepSeek names the cached part `prompt_cache_hit_tokens`.
+pub(super) fn usage(usage: Json<'_>) -> Usage {
+    let [prompt, completion, prompt_details, completion_details, hit] = usage.fields([
+        "prompt_tokens",
+        "completion_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "prompt_cache_hit_tokens",
+    ]);
+    let cache_read =
+        prompt_details.and_then(|details| details.count_of("cached_tokens")).or(hit.and_then(Json::count));
+    let written = prompt_details.and_then(|details| details.count_of("cache_write_tokens"));
+    let apart = cache_read.unwrap_or_default().saturating_add(written.unwrap_or_default());
+    Usage {
+        input: prompt.and_then(Json::count).map(|prompt| prompt.saturating_sub(apart)),
+        cache_read,
+        cache_write_5m: written,
+        cache_write_1h: None,
+        output: completion.and_then(Json::count),
+        reasoning: completion_details.and_then(|details| details.count_of("reasoning_tokens")),
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads the chunks of a streamed chat completion.
+
+use lunaroute_core::{Delta, Usage};
+
+use super::response::{Messages, start, stop, usage};
+use crate::dispatch::EventReader;
+use crate::json::Json;
+use crate::sse::Event;
+
+/// Most choices of one answer whose ends are awaited: OpenAI's limit for `n`.
+const CHOICE_LIMIT: usize = 128;
+
+/// The state of one stream.
+#[derive(Default)]
+pub(super) struct Chunks {
+    messages: Messages,
+    started: bool,
+    /// The choices that were seen, and whether each has its finish reason.
+    choices: Vec<(u64, bool)>,
+    usage: Usage,
+    failed: bool,
+    ended: bool,
+}
+
+impl EventReader for Chunks {
+    fn event(&mut self, event: Event<'_>, deltas: &mut Vec<Delta>) {
+        if self.ended {
+            return;
+        }
+        if event.data.starts_with(b"[DONE]") {
+            self.end(deltas);
+            return;
+        }
+        let Some(chunk) = Json::new(event.data).filter(Json::is_object) else { return };
+        let [id, model, choices, figures] = chunk.fields(["id", "model", "choices", "usage"]);
+        if !self.started
+            && let Some(start) = start(id, model)
+        {
+            self.started = true;
+            deltas.push(start);
+        }
+        for choice in choices.into_iter().flat_map(Json::elements) {
+            self.choice(choice, deltas);
+        }
+        if let Some(figures) = figures.map(usage).filter(|figures| *figures != self.usage) {
+            self.usage = figures;
+            deltas.push(Delta::Usage(figures));
+        }
+        if let Some(error) = crate::error::read(chunk, event.name == Some("error")) {
+            self.failed = true;
+            deltas.push(Delta::Error { kind: error.kind, message: error.message });
+        }
+    }
+
+    fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        self.messages.finish(deltas);
+        // Some hosts close without `[DONE]`; a finish reason of every choice says as much.
+        if !self.choices.is_empty() && self.choices.iter().all(|(_, finished)| *finished) {
+            self.end(deltas);
+        }
+    }
+}
+
+impl Chunks {
+    fn choice(&mut self, choice: Json<'_>, deltas: &mut Vec<Delta>) {
+        let [index, delta, finish_reason] = choice.fields(["index", "delta", "finish_reason"]);
+        let index = index.and_then(Json::count).unwrap_or_default();
+        if let Some(delta) = delta {
+            self.messages.take(index, delta, deltas);
+        }
+        let place = self.choices.iter().position(|(known, _)| *known == index).or_else(|| {
+            (self.choices.len() < CHOICE_LIMIT).then(|| {
+                self.choices.push((index, false));
+                self.choices.len() - 1
+            })
+        });
+        if let Some((raw, place)) = finish_reason.and_then(Json::text).zip(place)
+            && !std::mem::replace(&mut self.choices[place].1, true)
+        {
+            self.messages.finish(deltas);
+            deltas.push(stop(&raw));
+        }
+    }
+
+    fn end(&mut self, deltas: &mut Vec<Delta>) {
+        self.messages.finish(deltas);
+        if !self.failed && !std::mem::replace(&mut self.ended, true) {
+            deltas.push(Delta::End);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! OpenAI Responses.
+
+mod items;
+pub(crate) mod request;
+mod response;
+mod stream;
+
+use http::StatusCode;
+use lunaroute_core::{Delta, Failure, Operation, RequestReading, Usage};
+use serde_json::json;
+
+use crate::dispatch::{EventReader, Language};
+use crate::end_watch::Signs;
+use crate::json::Json;
+use crate::openai_chat::error;
+use crate::reading::Conversation;
+
+/// The dialect.
+pub(crate) struct OpenaiResponses;
+
+impl Language for OpenaiResponses {
+    fn takes_stream_options(&self) -> bool {
+        false
+    }
+
+    fn signs(&self) -> &'static Signs {
+        &Signs {
+            events: &["response.completed", "response.incomplete", "response.failed", "error"],
+            chunks: false,
+        }
+    }
+
+    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading {
+        if operation == Operation::Responses { request::read(body) } else { Conversation::new(body).finish() }
+    }
+
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
+        response::read(body, deltas);
+    }
+
+    fn figures(&self, body: Json<'_>) -> Usage {
+        response::usage(body.field("usage").unwrap_or(body))
+    }
+
+    fn events(&self) -> Box<dyn EventReader> {
+        Box::new(stream::Events::default())
+    }
+
+    fn error_body(&self, failure: &Failure, _request_id: &str) -> (StatusCode, serde_json::Value) {
+        // OpenAI's envelope has no place for the id: it travels in the `x-request-id` header.
+        let (status, members) = error::members(failure);
+        (status, json!({ "error": members }))
+    }
+
+    fn error_event(&self, failure: &Failure, _request_id: &str, sequence: u64) -> String {
+        let (kind, code) = error::words(failure);
+        // The documented event is flat; the official Python SDK raises only on a member `error`. Both stand here, so that
+        // no client takes the answer for whole.
+        let data = json!({
+            "type": "error",
+            "code": code.unwrap_or(kind),
+            "message": failure.message,
+            "param": null,
+            "sequence_number": sequence,
+            "error": error::members(failure).1,
+        });
+        format!("event: error\ndata: {data}\n\n")
+    }
+
+    fn keep_alive(&self, _after_start: bool) -> &'static [u8] {
+        b": keepalive\n\n"
+    }
+
+    fn seam(&self) -> &'static [u8] {
+        b"\n\n"
+    }
+}

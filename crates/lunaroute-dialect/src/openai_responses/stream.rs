@@ -1,0 +1,101 @@
+//! Reads the events of a streamed response.
+
+use lunaroute_core::Delta;
+
+use super::items::{Block, Output, word};
+use super::response::{close, start};
+use crate::dispatch::EventReader;
+use crate::json::Json;
+use crate::sse::Event;
+
+/// The state of one stream.
+#[derive(Default)]
+pub(super) struct Events {
+    output: Output,
+    started: bool,
+    ended: bool,
+}
+
+impl EventReader for Events {
+    fn event(&mut self, event: Event<'_>, deltas: &mut Vec<Delta>) {
+        let Some(data) = Json::new(event.data).filter(Json::is_object) else { return };
+        if self.ended {
+            return;
+        }
+        // The two names are the same; hosts exist that leave the line out.
+        let kind = data.text_of("type").or(event.name.map(Into::into)).unwrap_or_default();
+        match kind.as_ref() {
+            "response.created" | "response.in_progress" | "response.queued" => self.start(data, deltas),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.start(data, deltas);
+                self.ended = true;
+                let whole = data.field("response").is_none_or(|last| close(last, &mut self.output, deltas));
+                if whole {
+                    deltas.push(Delta::End);
+                }
+            }
+            "error" => {
+                self.ended = true;
+                if let Some(error) = crate::error::read(data, true) {
+                    deltas.push(Delta::Error { kind: error.kind, message: error.message });
+                }
+            }
+            kind => self.part(kind, data, deltas),
+        }
+    }
+
+    fn finish(&mut self, _deltas: &mut Vec<Delta>) {
+        // Only the last event says that a response is whole.
+    }
+}
+
+impl Events {
+    fn start(&mut self, data: Json<'_>, deltas: &mut Vec<Delta>) {
+        if let Some(response) = data.field("response")
+            && !std::mem::replace(&mut self.started, true)
+        {
+            deltas.push(start(response));
+        }
+    }
+
+    fn part(&mut self, kind: &str, data: Json<'_>, deltas: &mut Vec<Delta>) {
+        let [place, content, summary, item, delta, arguments, input] = data.fields([
+            "output_index",
+            "content_index",
+            "summary_index",
+            "item",
+            "delta",
+            "arguments",
+            "input",
+        ]);
+        let number = |value: Option<Json<'_>>| value.and_then(Json::count).unwrap_or_default();
+        let (place, content, summary) = (number(place), number(content), number(summary));
+        let block = match kind {
+            "response.output_item.added" => {
+                if let Some(item) = item {
+                    self.output.open(place, item, deltas);
+                }
+                return;
+            }
+            "response.output_item.done" => {
+                if let Some(item) = item {
+                    self.output.whole(place, item, deltas);
+                }
+                return;
+            }
+            "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
+                self.output.argue(place, word(arguments.or(input)), deltas);
+                return;
+            }
+            "response.output_text.delta" => Block::Text(place, content),
+            "response.refusal.delta" => Block::Refusal(place, content),
+            "response.reasoning_summary_text.delta" => Block::Summary(place, summary),
+            "response.reasoning_text.delta" => Block::Reasoning(place, content),
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                Block::Call(place)
+            }
+            _ => return,
+        };
+        self.output.append(block, word(delta), deltas);
+    }
+}

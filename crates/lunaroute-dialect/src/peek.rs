@@ -1,0 +1,138 @@
+//! The first look at a request body: what routing, the splices and the session need, in one pass over the bytes.
+
+use std::ops::Range;
+
+use lunaroute_core::Dialect;
+
+use crate::json::{Json, Scanner, decode_string};
+
+/// Values longer than this are not read: no provider has such a model name or identifier.
+const VALUE_LIMIT: usize = 4096;
+
+/// A string value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The decoded text.
+    pub value: String,
+    /// Byte range of the JSON string in the body, quotes included.
+    pub range: Range<usize>,
+}
+
+/// Where a body's top-level object begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectStart {
+    /// Offset just behind the opening brace.
+    pub inside: usize,
+    /// Whether the object has no members.
+    pub empty: bool,
+}
+
+/// What a body says about its session; each is the client's own text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BodyHints {
+    /// `metadata.user_id`: its text, or its JSON when it is an object (some forks of Claude Code send one).
+    pub metadata_user_id: Option<String>,
+    /// `metadata.session_id`.
+    pub metadata_session_id: Option<String>,
+    /// `metadata.cursorConversationId`.
+    pub cursor_conversation_id: Option<String>,
+    /// `prompt_cache_key`.
+    pub prompt_cache_key: Option<String>,
+    /// `client_metadata.session_id`.
+    pub client_session_id: Option<String>,
+    /// `conversation`, or `conversation.id` when it is an object.
+    pub conversation: Option<String>,
+    /// `previous_response_id`.
+    pub previous_response_id: Option<String>,
+    /// `user`, else `safety_identifier`: a person, never a session.
+    pub user: Option<String>,
+}
+
+/// What the first look at a body found. All absent for a body that is no JSON object.
+///
+/// Where a name occurs twice at the top level the last one counts, as in most parsers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peek {
+    /// The model.
+    pub model: Option<Located>,
+    /// Whether a stream is asked for.
+    pub stream: Option<bool>,
+    /// Byte range of the value of `stream_options`, whatever it is. Only looked for in OpenAI Chat.
+    pub stream_options: Option<Range<usize>>,
+    /// `stream_options.include_usage`.
+    pub include_usage: Option<bool>,
+    /// Where a member may be added. Only set in OpenAI Chat, the one dialect in which the gateway adds one.
+    pub object: Option<ObjectStart>,
+    /// What the body says about its session.
+    pub hints: BodyHints,
+}
+
+/// Looks at a request body that is not content-coded. One pass, no tree, no recursion; never fails: what cannot be
+/// found is absent, and the provider is the one who judges the body.
+#[must_use]
+pub fn peek(dialect: Dialect, body: &[u8]) -> Peek {
+    let mut peek = Peek::default();
+    let mut scanner = Scanner::new(body, 0);
+    if !scanner.take(b'{') {
+        return peek;
+    }
+    let inside = scanner.position();
+    let splices = crate::dispatch::language(dialect).takes_stream_options();
+    if splices {
+        peek.object = Some(ObjectStart { inside, empty: scanner.next_byte() == Some(b'}') });
+    }
+    loop {
+        let Some(key) = scanner.string() else { return peek };
+        let Some(value) = scanner.take(b':').then(|| scanner.value()).flatten() else { return peek };
+        let raw = &body[key.clone()];
+        if raw.len() <= VALUE_LIMIT {
+            note(&mut peek, splices, &decode_string(raw), body, value);
+        }
+        if !scanner.take(b',') {
+            return peek;
+        }
+    }
+}
+
+fn note(peek: &mut Peek, splices: bool, key: &str, body: &[u8], range: Range<usize>) {
+    let raw = &body[range.clone()];
+    let hints = &mut peek.hints;
+    match key {
+        "model" => peek.model = short_text(raw).map(|value| Located { value, range }),
+        "stream" => peek.stream = Json::new(raw).and_then(Json::truth),
+        "stream_options" if splices => {
+            peek.include_usage =
+                Json::new(raw).and_then(|options| options.field("include_usage")).and_then(Json::truth);
+            peek.stream_options = Some(range);
+        }
+        "prompt_cache_key" => hints.prompt_cache_key = short_text(raw),
+        "previous_response_id" => hints.previous_response_id = short_text(raw),
+        "conversation" => hints.conversation = short_text(raw).or_else(|| member_text(raw, "id")),
+        "client_metadata" => hints.client_session_id = member_text(raw, "session_id"),
+        "user" => hints.user = short_text(raw),
+        "safety_identifier" if hints.user.is_none() => hints.user = short_text(raw),
+        "metadata" => {
+            hints.metadata_session_id = member_text(raw, "session_id");
+            hints.cursor_conversation_id = member_text(raw, "cursorConversationId");
+            hints.metadata_user_id = Json::new(raw).and_then(|metadata| metadata.field("user_id")).and_then(
+                |user_id| match user_id.is_object() {
+                    true => short(user_id.bytes()).map(|json| String::from_utf8_lossy(json).into_owned()),
+                    false => short_text(user_id.bytes()),
+                },
+            );
+        }
+        _ => {}
+    }
+}
+
+fn short(raw: &[u8]) -> Option<&[u8]> {
+    (raw.len() <= VALUE_LIMIT).then_some(raw)
+}
+
+fn short_text(raw: &[u8]) -> Option<String> {
+    Json::new(short(raw)?)?.text().map(std::borrow::Cow::into_owned)
+}
+
+fn member_text(raw: &[u8], name: &str) -> Option<String> {
+    short_text(Json::new(raw)?.field(name)?.bytes())
+}

@@ -1,0 +1,89 @@
+//! The only edits that a body gets on its way: a few bytes at offsets that the first look found. Every other byte stays
+//! what it was, because prompt caches and signatures depend on bytes.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::peek::Peek;
+
+const USAGE_MEMBER: &str = r#""include_usage":true"#;
+
+struct Edit {
+    range: Range<usize>,
+    bytes: Vec<u8>,
+}
+
+/// The body with its model renamed. The body itself, shared, when it names none.
+///
+/// `peek` must be what [`crate::peek()`] found in this very body.
+#[must_use]
+pub fn rename_model(body: &Bytes, peek: &Peek, new: &str) -> Bytes {
+    apply(body, model_edit(peek, new).into_iter().collect())
+}
+
+/// The body of a streamed chat request that asks for usage: `stream_options.include_usage` added or set to `true`.
+/// `None` when it asks already, or when the request is no streamed chat.
+///
+/// `peek` must be what [`crate::peek()`] found in this very body.
+#[must_use]
+pub fn include_usage(body: &Bytes, peek: &Peek) -> Option<Bytes> {
+    Some(apply(body, vec![usage_edit(body, peek)?]))
+}
+
+/// Both edits in one copy: the model renamed when `model` is given, and usage asked for as [`include_usage`] does when
+/// `usage` is set. `None` when nothing changes.
+#[must_use]
+pub fn splice(body: &Bytes, peek: &Peek, model: Option<&str>, usage: bool) -> Option<Bytes> {
+    let renamed = model.and_then(|new| model_edit(peek, new));
+    let asked = usage.then(|| usage_edit(body, peek)).flatten();
+    let edits: Vec<Edit> = renamed.into_iter().chain(asked).collect();
+    (!edits.is_empty()).then(|| apply(body, edits))
+}
+
+fn model_edit(peek: &Peek, new: &str) -> Option<Edit> {
+    let model = peek.model.as_ref()?;
+    let bytes = serde_json::Value::from(new).to_string().into_bytes();
+    Some(Edit { range: model.range.clone(), bytes })
+}
+
+fn usage_edit(body: &[u8], peek: &Peek) -> Option<Edit> {
+    if peek.stream != Some(true) || peek.include_usage == Some(true) {
+        return None;
+    }
+    let object = peek.object?;
+    let Some(options) = peek.stream_options.clone() else {
+        let comma = if object.empty { "" } else { "," };
+        let bytes = format!(r#""stream_options":{{{USAGE_MEMBER}}}{comma}"#).into_bytes();
+        return Some(Edit { range: object.inside..object.inside, bytes });
+    };
+    let json = crate::json::Json::new(&body[options.clone()]).filter(crate::json::Json::is_object);
+    let Some(json) = json else {
+        return Some(Edit { range: options, bytes: format!("{{{USAGE_MEMBER}}}").into_bytes() });
+    };
+    let current = json.members().filter(|(name, _)| name == "include_usage").last();
+    if let Some((_, value)) = current {
+        let range = options.start + value.range().start..options.start + value.range().end;
+        return Some(Edit { range, bytes: b"true".to_vec() });
+    }
+    let comma = if json.members().next().is_none() { "" } else { "," };
+    let inside = options.start + 1;
+    Some(Edit { range: inside..inside, bytes: format!("{USAGE_MEMBER}{comma}").into_bytes() })
+}
+
+fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+    if edits.is_empty() {
+        return body.clone();
+    }
+    edits.sort_unstable_by_key(|edit| edit.range.start);
+    let added: usize = edits.iter().map(|edit| edit.bytes.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + added);
+    let mut copied = 0;
+    for edit in &edits {
+        out.extend_from_slice(&body[copied..edit.range.start]);
+        out.extend_from_slice(&edit.bytes);
+        copied = edit.range.end;
+    }
+    out.extend_from_slice(&body[copied..]);
+    Bytes::from(out)
+}

@@ -1,0 +1,114 @@
+//! Bytes, order and pace of answers.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::{Response, header};
+use lunaroute_core::{Failure, FailureKind, Retry, Timestamp};
+use lunaroute_ingress::{Broken, Config, Reply};
+
+use crate::support::{fed, serve, serve_echo};
+
+#[tokio::test]
+async fn an_arrival_says_who_and_when() {
+    let before = Timestamp::now();
+    let served = serve(Config::default(), move |arrival| {
+        let is_timely = arrival.received_at >= before
+            && arrival.received_at <= Timestamp::now()
+            && arrival.started.elapsed() < Duration::from_secs(20);
+        let line = format!("{} {is_timely} {:?}", arrival.peer, arrival.head.headers.get_all("x-twice"));
+        async { Response::new(Reply::full(line.into())) }
+    });
+    let mut raw = served.connect().await;
+    raw.say("GET / HTTP/1.1\r\nhost: a\r\nx-twice: 1\r\nX-Twice: 2\r\nconnection: close\r\n\r\n").await;
+    let peer = raw.stream.local_addr().unwrap();
+    let answer = raw.hear_all().await;
+    assert!(answer.contains(&format!("{peer} true ")), "{answer}");
+    assert!(answer.contains(r#""1""#) && answer.contains(r#""2""#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_hundred_requests_in_one_segment_are_answered_in_order() {
+    let served = serve_echo(Config::default());
+    let mut raw = served.connect().await;
+    let requests: String =
+        (0..100).map(|n| format!("POST /{n} HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody")).collect();
+    raw.say(requests).await;
+    for n in 0..100 {
+        let answer = raw.hear("body").await;
+        assert!(answer.ends_with(&format!("POST /{n} body")), "{n}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_answer_never_ends_like_a_whole_one() {
+    for declared in [None, Some("100")] {
+        let (sender, reply) = fed(());
+        let reply = Mutex::new(Some(reply));
+        let served = serve(Config::default(), move |_| {
+            let mut response = Response::new(reply.lock().unwrap().take().unwrap_or_default());
+            if let Some(length) = declared {
+                response.headers_mut().insert(header::CONTENT_LENGTH, length.parse().unwrap());
+            }
+            async { response }
+        });
+        let mut raw = served.connect().await;
+        raw.say("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        sender.send(Ok("part".into())).await.unwrap();
+        raw.hear("part").await;
+        let failure = Failure::upstream(FailureKind::Protocol, Retry::Never, "the provider hung up");
+        sender.send(Err(Broken { failure })).await.unwrap();
+        let rest = raw.hear_all().await;
+        assert!(rest.is_empty() || rest == "\r\n", "{declared:?}: {rest:?}");
+    }
+}
+
+/// On one connection, because the kernel acknowledges at once until it has seen an exchange or two.
+#[tokio::test]
+async fn a_burst_of_small_frames_meets_no_delayed_acknowledgement() {
+    const FRAMES: usize = 50;
+    let (replies, waiting) = tokio::sync::mpsc::channel(1);
+    let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+    let served = serve(Config::default(), move |_| {
+        let waiting = Arc::clone(&waiting);
+        async move { Response::new(waiting.lock().await.recv().await.unwrap()) }
+    });
+    let mut raw = served.connect().await;
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let (sender, reply) = fed(());
+        raw.say("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        replies.send(reply).await.unwrap();
+        raw.hear("\r\n\r\n").await;
+        let start = Instant::now();
+        for n in 0..FRAMES {
+            sender.send(Ok(format!("data: {n:02}\n\n").into())).await.unwrap();
+            // The listener writes each frame by itself: the case in which small segments wait for each other.
+            tokio::task::yield_now().await;
+        }
+        drop(sender);
+        raw.hear("\r\n0\r\n\r\n").await;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    assert!(median < Duration::from_millis(30), "a delayed acknowledgement costs 40 ms: {times:?}");
+}
+
+#[tokio::test]
+async fn the_first_frame_does_not_wait_for_the_second() {
+    let (sender, reply) = fed(());
+    let reply = Mutex::new(Some(reply));
+    let served = serve(Config::default(), move |_| {
+        let reply = reply.lock().unwrap().take().unwrap_or_default();
+        async { Response::new(reply) }
+    });
+    let mut raw = served.connect().await;
+    raw.say("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    for piece in ["one", "two", "three"] {
+        sender.send(Ok(piece.into())).await.unwrap();
+        raw.hear(piece).await;
+    }
+    drop(sender);
+    assert_eq!(raw.hear_all().await, "\r\n0\r\n\r\n");
+}
