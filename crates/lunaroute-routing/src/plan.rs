@@ -1,0 +1,66 @@
+//! What a plan is made from and what it says.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lunaroute_core::{Dialect, Operation};
+
+/// What the table has to know of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The caller's dialect.
+    pub dialect: Dialect,
+    /// What is asked.
+    pub operation: Operation,
+    /// The model that the body names; `None` when it names none or cannot be read.
+    pub model: Option<&'a str>,
+}
+
+impl Head<'_> {
+    /// The model, when the operation is one that model rules speak of. Any other path belongs to the dialect's default
+    /// provider, whatever its body holds: a path of one vendor never reaches another vendor.
+    pub(crate) fn routed_model(&self) -> Option<&str> {
+        let by_model = self.operation.is_generation()
+            || matches!(self.operation, Operation::CountTokens | Operation::Embeddings);
+        if by_model { self.model } else { None }
+    }
+}
+
+/// The targets of a request in the order in which they are to be tried. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The targets.
+    pub targets: Vec<Target>,
+}
+
+/// One provider and the name that it knows the model by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The provider's configured name.
+    pub provider: Arc<str>,
+    /// The model name to put in place of the client's; `None` leaves the body alone.
+    pub upstream_model: Option<Arc<str>>,
+    /// Why this target was chosen.
+    pub rule: Rule,
+}
+
+/// Why a target was chosen. Its `Display` goes into the record of the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// A rule whose pattern is the model's very name.
+    Exact(Arc<str>),
+    /// The first rule whose glob matches the model's name.
+    Glob(Arc<str>),
+    /// The dialect's default provider.
+    Default(Dialect),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(pattern) => write!(f, "model {pattern}"),
+            Self::Glob(pattern) => write!(f, "models {pattern}"),
+            Self::Default(dialect) => write!(f, "default of {dialect}"),
+        }
+    }
+}

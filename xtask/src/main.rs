@@ -1,0 +1,55 @@
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! They check, install and list; they never change a source file and never touch what a user runs. Nothing here is part
+//! of the product, and no crate of the product depends on it.
+
+mod ci;
+mod layers;
+mod process;
+mod setup;
+mod source;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The project's own tasks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all that a change must pass; stops at the first step that fails.
+    Ci(ci::Options),
+    /// Install what the tests need: .venv with the Python SDKs, and cargo-deny. A second run costs nothing.
+    Setup,
+    /// Compare the crates' dependencies and sources with the law of the house.
+    Layers,
+    /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let task = Cli::parse().task;
+    let done = Workspace::load().and_then(|workspace| match task {
+        Task::Ci(options) => ci::run(&workspace, &options),
+        Task::Setup => setup::run(&workspace.root),
+        Task::Layers => layers::run(&workspace),
+        Task::Tidy => tidy::run(&workspace),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Runs the built `xtask` on small workspaces of its own.
+
+mod layers;
+mod skeleton;
+mod tidy;
