@@ -1,71 +1,94 @@
-//! Whether the gateway is ready, told as it is.
+//! Whether the gateway can do its work, told to load balancers and people.
 
+use http::StatusCode;
 use serde::Serialize;
 
-const OK: u16 = 200;
-const SERVICE_UNAVAILABLE: u16 = 503;
+/// The answer of `/healthz`: the process runs and answers. It says nothing of any part, because a restart mends none.
+pub const ALIVE: &str = r#"{"status":"ok"}"#;
 
-/// State of one part of the gateway.
+/// How a part of the gateway is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "status", rename_all = "snake_case")]
 pub enum PartState {
     /// It works.
     Ready,
-    /// It works, but not as it should; nothing is lost.
+    /// It works with less than it should.
     Degraded {
-        /// Why, for people.
+        /// What is wrong, in a sentence without secrets.
         reason: String,
     },
     /// It does not work.
     Down {
-        /// Why, for people.
+        /// What is wrong, in a sentence without secrets.
         reason: String,
     },
-    /// The configuration switches it off.
-    Off,
 }
 
-/// One part by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Part {
-    /// `journal`, or a writer's name.
-    pub name: String,
-    /// How it is.
-    #[serde(flatten)]
-    pub state: PartState,
-}
-
-/// Whether the gateway can serve, and how its parts are.
+/// How all parts are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// The journal: the recorder's truth.
-    pub journal: PartState,
-    /// The writers that follow it.
-    pub writers: Vec<Part>,
-    /// Whether a request that cannot be recorded is refused: then a journal that is down makes the gateway useless.
+    /// Whether the gateway is stopping: it finishes what runs and should get nothing new.
+    pub draining: bool,
+    /// Whether a request is refused when it cannot be recorded. When not, a broken journal leaves the gateway degraded.
     pub recording_required: bool,
-    /// Whether the gateway is stopping: a balancer should send nobody new.
-    pub stopping: bool,
+    /// The recorder's journal; `None` when recording is switched off.
+    pub journal: Option<PartState>,
+    /// The recorder's writers by name. A writer that is down falls behind the journal and loses nothing, so it never
+    /// makes the gateway unready.
+    pub writers: Vec<(String, PartState)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ready,
+    Degraded,
+    Draining,
+    Down,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    status: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a PartState>,
+    writers: Vec<ShownWriter<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownWriter<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    state: &'a PartState,
 }
 
 impl Readiness {
-    /// The HTTP status of `/readyz` and its JSON body. A gateway that serves but records badly answers 200 and says
-    /// `degraded`: taking it out of service would lose the traffic as well.
+    /// The status of `/readyz`: 200 when new requests are welcome, else 503.
     #[must_use]
-    pub fn report(&self) -> (u16, String) {
-        let journal_down = matches!(self.journal, PartState::Down { .. });
-        let unable = self.stopping || (journal_down && self.recording_required);
-        let whole = matches!(self.journal, PartState::Ready | PartState::Off)
-            && self.writers.iter().all(|part| matches!(part.state, PartState::Ready | PartState::Off));
-        let status = match (unable, whole) {
-            (true, _) if self.stopping => "stopping",
-            (true, _) => "down",
-            (false, true) => "ready",
-            (false, false) => "degraded",
-        };
-        let mut parts = vec![Part { name: "journal".to_owned(), state: self.journal.clone() }];
-        parts.extend(self.writers.iter().cloned());
-        let body = serde_json::json!({ "status": status, "parts": parts });
-        (if unable { SERVICE_UNAVAILABLE } else { OK }, body.to_string())
+    pub fn status(&self) -> StatusCode {
+        match self.verdict() {
+            Verdict::Ready | Verdict::Degraded => StatusCode::OK,
+            Verdict::Draining | Verdict::Down => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The body of `/readyz`: `{"status": .., "journal": {..}, "writers": [{"name": .., ..}]}`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let writers = self.writers.iter().map(|(name, state)| ShownWriter { name, state }).collect();
+        let shown = Shown { status: self.verdict(), journal: self.journal.as_ref(), writers };
+        serde_json::to_string(&shown).expect("a tree of strings can always be written as JSON")
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.draining {
+            return Verdict::Draining;
+        }
+        let journal = self.journal.as_ref().unwrap_or(&PartState::Ready);
+        if self.recording_required && matches!(journal, PartState::Down { .. }) {
+            return Verdict::Down;
+        }
+        let mut parts = self.writers.iter().map(|(_, state)| state).chain([journal]);
+        if parts.all(|state| *state == PartState::Ready) { Verdict::Ready } else { Verdict::Degraded }
     }
 }

@@ -1,12 +1,13 @@
-//! What a gateway says about itself: figures for Prometheus, whether it is ready, and its log.
+//! How the gateway tells how it is: metrics in the Prometheus text format, readiness, and logs.
 //!
-//! This crate never sees a body, a header or a credential, never does network I/O, and never lets a caller's text become
-//! a label: every label's set of values is bounded.
+//! [`Metrics`] implements [`lunaroute_core::Observer`], so that the record, the metrics and everybody else hear of the
+//! same [`Outcome`](lunaroute_core::Outcome). Every label comes from a set that is bounded when the process starts.
+//!
+//! It never opens a port, never reads a header or a body, never takes a label from what a client sends, and never makes
+//! a request wait.
 
 pub mod health;
 pub mod log;
 mod metrics;
-mod recorder;
 
-pub use metrics::{Metrics, MetricsError};
-pub use recorder::{RecorderFigures, WriterFigures};
+pub use metrics::{Labels, Metrics, MetricsError, RecorderFigures, WriterFigures};

@@ -1,64 +1,68 @@
-//! The log on standard error.
+//! Log lines on standard error.
 
 use std::io;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// The form of a log line.
+/// The shape of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people; with colours when asked for.
-    Text {
-        /// Whether the reader is a terminal that wants colours.
-        colour: bool,
-    },
-    /// One JSON object per line.
+    /// For people.
+    Text,
+    /// One JSON object on each line.
     Json,
 }
 
-/// The log could not be started.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter cannot be read.
+    /// The filter is none.
     #[error(
-        "log.level '{filter}' cannot be read: {reason}; write error, warn, info, debug, trace, or a list such as info,hyper=warn"
+        "the log filter '{filter}' cannot be read ({source}); write a level such as 'info', or 'warn,lunaroute_egress=debug'"
     )]
     Filter {
-        /// What was given.
+        /// The filter.
         filter: String,
-        /// What is wrong with it.
-        reason: String,
+        /// What the parser says.
+        source: tracing_subscriber::filter::ParseError,
     },
-    /// There is a log already.
-    #[error("the log was started twice in one process")]
-    Twice,
+    /// Something else has set up logging in this process.
+    #[error("logging is already set up in this process; set it up once")]
+    AlreadySet(#[from] TryInitError),
 }
 
-/// Sends the process's log to standard error from now on.
+/// Sends the log lines of this process to standard error. `filter` is a level, or levels by module
+/// (`warn,lunaroute_egress=debug`). `colour` only matters for [`Format::Text`]: the caller knows the terminal and the
+/// user's wish.
 ///
 /// # Errors
-/// [`LogError::Filter`] for a filter that cannot be read, [`LogError::Twice`] on a second call.
-pub fn start(format: Format, filter: &str) -> Result<(), LogError> {
-    let filter = read_filter(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = match format {
-        Format::Text { colour } => builder.with_ansi(colour).finish().try_init(),
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).finish().try_init(),
-    };
-    started.map_err(|_| LogError::Twice)
+/// [`LogError`] when the filter cannot be read, or logging is already set up.
+pub fn init(format: Format, filter: &str, colour: bool) -> Result<(), LogError> {
+    Ok(subscriber(format, filter, colour, io::stderr)?.try_init()?)
 }
 
-/// Whether a filter can be read, for checking a configuration.
+/// What [`init`] installs, with lines going to `writer`: for a program that has a place of its own for them.
 ///
 /// # Errors
-/// [`LogError::Filter`] when it cannot.
-pub fn check(filter: &str) -> Result<(), LogError> {
-    read_filter(filter).map(drop)
-}
-
-fn read_filter(filter: &str) -> Result<EnvFilter, LogError> {
-    EnvFilter::builder()
+/// [`LogError::Filter`] when the filter cannot be read.
+pub fn subscriber<W>(
+    format: Format,
+    filter: &str,
+    colour: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder()
         .parse(filter)
-        .map_err(|error| LogError::Filter { filter: filter.to_owned(), reason: error.to_string() })
+        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match format {
+        Format::Text => Box::new(lines.with_ansi(colour).finish()),
+        Format::Json => Box::new(lines.json().flatten_event(true).finish()),
+    })
 }

@@ -1,0 +1,116 @@
+//! The body of an answer, with its clocks.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use lunaroute_core::Failure;
+use tokio::time::{Instant, Sleep};
+
+use crate::failure;
+
+/// When a body is given up.
+pub(crate) struct Limits {
+    /// Longest silence while somebody waits.
+    pub(crate) idle: Duration,
+    /// When the whole answer has to be there, and the limit that this came from.
+    pub(crate) end: Option<(Instant, Duration)>,
+}
+
+/// The frames of an answer as they are read from the connection, never joined and never split.
+///
+/// A body that ends early, a reset connection and a time limit are an `Err`, never a normal end. Dropping the body
+/// before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2) at once.
+pub struct UpstreamBody {
+    incoming: Incoming,
+    limits: Limits,
+    /// When the wait for the next frame began; `None` while frames are ready.
+    waiting_since: Option<Instant>,
+    /// One timer for all waits. It is only moved when it fires too early, so a frame costs no timer operation.
+    timer: Pin<Box<Sleep>>,
+    provider: Arc<str>,
+    failed: bool,
+}
+
+impl UpstreamBody {
+    pub(crate) fn new(incoming: Incoming, limits: Limits, provider: &str) -> Self {
+        let first = Instant::now() + limits.idle;
+        let first = limits.end.map_or(first, |(end, _)| end.min(first));
+        Self {
+            incoming,
+            limits,
+            waiting_since: None,
+            timer: Box::pin(tokio::time::sleep_until(first)),
+            provider: provider.into(),
+            failed: false,
+        }
+    }
+
+    /// Polls the clocks while no frame is ready.
+    fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        let mut since = self.waiting_since;
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let idle_end = *since.get_or_insert(now) + self.limits.idle;
+            if let Some((_, total)) = self.limits.end.filter(|(end, _)| *end <= now) {
+                return Poll::Ready(failure::too_long(&self.provider, total));
+            }
+            if idle_end <= now {
+                return Poll::Ready(failure::silent(&self.provider, self.limits.idle));
+            }
+            self.timer.as_mut().reset(self.limits.end.map_or(idle_end, |(end, _)| end.min(idle_end)));
+        }
+        // The clock is read once for each wait, not for each frame.
+        self.waiting_since = Some(since.unwrap_or_else(Instant::now));
+        Poll::Pending
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        let failure = match Pin::new(&mut this.incoming).poll_frame(context) {
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.waiting_since = None;
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Poll::Ready(Some(Err(error))) => failure::of_body(&error, &this.provider),
+            Poll::Pending => std::task::ready!(this.poll_limits(context)),
+        };
+        this.failed = true;
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed || self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamBody")
+            .field("provider", &self.provider)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
