@@ -1,0 +1,69 @@
+//! The vendors' wire JSON, as their documentation and official SDKs have it.
+
+mod anthropic;
+mod catalog;
+mod chat;
+mod completions;
+mod error;
+mod responses;
+
+use bytes::Bytes;
+use lunaroute_core::Dialect;
+use serde_json::Value;
+
+use crate::compose::{Plan, Recipe, Repeat, Scroll};
+
+pub(crate) use catalog::{count_tokens, embeddings, model, models};
+pub(crate) use error::{error, error_event, malformed_event};
+
+/// Every answer is of this moment (2026-11-21T01:00:00Z): an answer depends on the request alone.
+const CREATED: i64 = 1_795_222_800;
+
+/// Writes the stream's events.
+pub(crate) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
+    match recipe.dialect {
+        Dialect::OpenaiChat if recipe.legacy => completions::stream(recipe, plan, scroll),
+        Dialect::OpenaiChat => chat::stream(recipe, plan, scroll),
+        Dialect::OpenaiResponses => responses::stream(recipe, plan, scroll),
+        Dialect::Anthropic => anthropic::stream(recipe, plan, scroll),
+    }
+}
+
+/// The body of a plain answer.
+pub(crate) fn plain(recipe: &Recipe, plan: &Plan) -> Vec<u8> {
+    let body = match recipe.dialect {
+        Dialect::OpenaiChat if recipe.legacy => completions::plain(recipe, plan),
+        Dialect::OpenaiChat => chat::plain(recipe, plan),
+        Dialect::OpenaiResponses => responses::plain(recipe, plan),
+        Dialect::Anthropic => anthropic::plain(recipe, plan),
+    };
+    body.to_string().into_bytes()
+}
+
+/// A server-sent event that has data only.
+fn data_event(data: &Value) -> Bytes {
+    Bytes::from(format!("data: {data}\n\n"))
+}
+
+/// A server-sent event with a name.
+fn named_event(name: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// Text that is said for ever, by an event that never changes.
+fn endless(event: impl Fn(&str) -> Bytes) -> Repeat {
+    let text = " on".to_owned();
+    Repeat::Same { bytes: event(&text), text }
+}
+
+/// Arguments in fragments of about twelve bytes, cut between characters.
+fn fragments(arguments: &str) -> Vec<&str> {
+    let mut fragments = Vec::new();
+    let mut rest = arguments;
+    while !rest.is_empty() {
+        let (fragment, later) = rest.split_at(rest.ceil_char_boundary(12));
+        fragments.push(fragment);
+        rest = later;
+    }
+    fragments
+}

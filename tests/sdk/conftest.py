@@ -1,0 +1,134 @@
+"""Starts the simulated provider and the gateway before it; every test runs against both, with the same expectations.
+
+LUNAROUTE_BIN is the gateway's binary (default: target/debug/lunaroute), which is the simulated provider's, too;
+LUNAROUTE_SIM_BIN is another command for the provider, such as
+`cargo run -p lunaroute-sim --example provider -- --listen 127.0.0.1:0`.
+"""
+
+import json
+import os
+import select
+import shlex
+import subprocess
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from dialects import DIALECTS
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30
+STOP_SECONDS = 20
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--route",
+        choices=["direct", "gateway", "both"],
+        default="both",
+        help="direct: SDK -> simulated provider; gateway: SDK -> gateway -> simulated provider",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "route" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--route")
+        metafunc.parametrize("route", ["direct", "gateway"] if chosen == "both" else [chosen])
+    if "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+
+
+class Server:
+    """A process that prints `{"listening": URL}` as its first line."""
+
+    def __init__(self, command, log, environment=None):
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **(environment or {})}
+            )
+        ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
+        line = self.process.stdout.readline() if ready else b""
+        if not line:
+            self.process.kill()
+            raise RuntimeError(f"{shlex.join(map(str, command))} did not start:\n{log.read_text(errors='replace')}")
+        self.url = json.loads(line)["listening"]
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+class Simulator(Server):
+    def entries(self, test_id, settled=1):
+        """What the provider saw of a test, once all of it has ended."""
+        url = f"{self.url}/sim/ledger?test_id={test_id}&settled={settled}"
+        with urllib.request.urlopen(url, timeout=START_SECONDS) as response:
+            entries = json.load(response)["entries"]
+        assert len(entries) >= settled and all(entry["outcome"] for entry in entries), entries
+        return entries
+
+
+def binary():
+    return os.environ.get("LUNAROUTE_BIN", str(ROOT / "target/debug/lunaroute"))
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory):
+    command = shlex.split(os.environ.get("LUNAROUTE_SIM_BIN", f"{shlex.quote(binary())} simulate --listen 127.0.0.1:0"))
+    server = Simulator(command, tmp_path_factory.mktemp("simulator") / "stderr.log")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(simulator, tmp_path_factory):
+    home = tmp_path_factory.mktemp("gateway")
+    config = {
+        "providers": {"openai": {"base_url": f"{simulator.url}/v1"}, "anthropic": {"base_url": simulator.url}},
+        # What the provider answers is to reach the SDK, whose own retries are under test.
+        "retry": {"attempts": 1},
+    }
+    (home / "lunaroute.json").write_text(json.dumps(config))
+    command = [binary(), "serve", "--config", home / "lunaroute.json", "--listen", "127.0.0.1:0"]
+    server = Server(command, home / "stderr.log", {"LUNAROUTE_HOME": str(home)})
+    yield server
+    assert server.stop() == 0, server.log.read_text(errors="replace")
+
+
+@dataclass
+class Setting:
+    """Where a test sends its requests, and how it finds them again at the provider."""
+
+    url: str
+    simulator: Simulator
+    test_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def headers(self, script):
+        return {"x-sim-script": script, "x-test-id": self.test_id}
+
+    def entries(self, settled=1):
+        return self.simulator.entries(self.test_id, settled)
+
+    def entry(self):
+        (entry,) = self.entries()
+        return entry
+
+
+@pytest.fixture
+def setting(route, simulator, request):
+    # The gateway is started by the first test that goes through it, and not at all with `--route direct`.
+    url = simulator.url if route == "direct" else request.getfixturevalue("gateway").url
+    return Setting(url, simulator)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_only():
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
