@@ -1,0 +1,122 @@
+//! Events that go to the journal together, and what has to be told once they are there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lunaroute_core::Outcome;
+
+use super::opening::Opening;
+use crate::codec::{self, EncodedEvent};
+use crate::event::{EventKind, GapCause, SessionEvent, Started};
+
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) events: Vec<SessionEvent>,
+    /// Bytes of bodies in `events`.
+    pub(crate) body_bytes: usize,
+    /// Notes that are settled with it, and their charge.
+    pub(crate) notes: u64,
+    pub(crate) charge: usize,
+    pub(crate) openings: Vec<Arc<Opening>>,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, event: SessionEvent) {
+        self.body_bytes += event.body.len();
+        self.events.push(event);
+    }
+
+    pub(crate) fn settle_notes(&mut self, notes: u64, charge: usize) {
+        self.notes += notes;
+        self.charge += charge;
+    }
+
+    /// The events in the form of the journal. One that is longer than the journal takes becomes a gap.
+    pub(crate) fn encode(&mut self, limit: usize) -> Vec<EncodedEvent> {
+        self.events
+            .iter_mut()
+            .map(|event| {
+                let encoded = codec::encode(event);
+                if encoded.bytes() <= limit {
+                    return encoded;
+                }
+                reduce(event, GapCause::TooLarge);
+                codec::encode(event)
+            })
+            .collect()
+    }
+
+    /// Leaves only what a full disk has to take: ends, figures and gaps. Returns how many notes are lost by that.
+    pub(crate) fn reduce(&mut self) -> u64 {
+        self.events.iter_mut().map(|event| reduce(event, GapCause::DiskFull)).sum()
+    }
+}
+
+/// Makes an event small without losing that it happened; its seq stays, so that the record has no hole. Returns how
+/// many notes of the client's path are lost by that.
+pub(crate) fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
+    let lost_bytes = event.body.len() as u64;
+    match &mut event.kind {
+        EventKind::StreamDelta { frames, .. } => {
+            let lost_frames = u64::from(*frames);
+            let hash = blake3::hash(&event.body);
+            event.kind = EventKind::Gap { lost_frames, lost_bytes, cause };
+            event.body = Bytes::copy_from_slice(hash.as_bytes());
+            lost_frames
+        }
+        EventKind::Started(_) | EventKind::AttemptFinished { .. } => {
+            event.body = Bytes::new();
+            0
+        }
+        // The reading of a body: worth nothing without it, and the one place to say that the body is missing.
+        EventKind::Request(_) => {
+            event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
+            0
+        }
+        EventKind::ToolCall { arguments, .. } => {
+            let lost_bytes = arguments.len() as u64;
+            event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
+            0
+        }
+        EventKind::Response(read) => {
+            read.text_preview = None;
+            0
+        }
+        _ => 0,
+    }
+}
+
+/// The event with everything gone that a client or a provider wrote: what is kept when the filter fails. Copies nothing
+/// of what it leaves out.
+pub(crate) fn without_content(event: &SessionEvent) -> SessionEvent {
+    let lost_bytes = event.body.len() as u64;
+    let gap = |lost_frames, cause| EventKind::Gap { lost_frames, lost_bytes, cause };
+    let kind = match &event.kind {
+        EventKind::Started(started) => EventKind::Started(Box::new(Started {
+            client: started.client.clone(),
+            external_id: None,
+            session_source: started.session_source.clone(),
+            dialect: started.dialect,
+            operation: started.operation,
+            listener: started.listener.clone(),
+            method: started.method.clone(),
+            path: String::new(),
+            headers: Vec::new(),
+            client_ip: None,
+            user_agent: None,
+            overhead_pre_us: started.overhead_pre_us,
+        })),
+        EventKind::Completed { ending, status, error, .. } => {
+            EventKind::Completed { ending: *ending, status: *status, error: *error, message: None }
+        }
+        EventKind::Stats(stats) => EventKind::Stats(stats.clone()),
+        EventKind::StreamDelta { frames, .. } => gap(u64::from(*frames), GapCause::FilterFailed),
+        EventKind::Gap { lost_frames, lost_bytes, cause } => {
+            EventKind::Gap { lost_frames: *lost_frames, lost_bytes: *lost_bytes, cause: *cause }
+        }
+        _ => gap(0, GapCause::FilterFailed),
+    };
+    let session = event.session.clone();
+    SessionEvent { session, request: event.request, seq: event.seq, at: event.at, kind, body: Bytes::new() }
+}

@@ -1,0 +1,112 @@
+//! Joins neighbouring frames of one answer, so that a stream of single words does not become as many entries.
+
+use bytes::{Bytes, BytesMut};
+use lunaroute_core::Delta;
+
+use crate::event::EventKind;
+
+#[derive(Default)]
+pub(crate) struct Coalescer {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    text_bytes: usize,
+    frames: u32,
+    first_us: u64,
+    last_us: u64,
+    parts: Vec<Delta>,
+    charge: usize,
+}
+
+/// A stretch of an answer that is ready to be written.
+pub(crate) struct Stretch {
+    pub(crate) kind: EventKind,
+    pub(crate) body: Bytes,
+    pub(crate) frames: u32,
+    pub(crate) last_us: u64,
+    pub(crate) charge: usize,
+}
+
+impl Coalescer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames == 0 && self.parts.is_empty()
+    }
+
+    pub(crate) fn first_us(&self) -> u64 {
+        self.first_us
+    }
+
+    pub(crate) fn add_frame(&mut self, bytes: Bytes, at_us: u64, charge: usize) {
+        if self.is_empty() {
+            self.first_us = at_us;
+        }
+        self.last_us = at_us;
+        self.frames += 1;
+        self.bytes += bytes.len();
+        self.charge += charge;
+        self.pieces.push(bytes);
+    }
+
+    pub(crate) fn add_part(&mut self, part: Delta, at_us: u64) {
+        if self.is_empty() {
+            (self.first_us, self.last_us) = (at_us, at_us);
+        }
+        self.text_bytes += text_of(&part).len();
+        match self.parts.last_mut() {
+            Some(last) if same_block(last, &part) => append(last, text_of(&part)),
+            _ => self.parts.push(part),
+        }
+    }
+
+    /// Whether it holds more than `limit` bytes, raw or as text (a compressed answer says more than its bytes are).
+    pub(crate) fn is_full(&self, limit: usize) -> bool {
+        self.bytes >= limit || self.text_bytes >= limit
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Stretch> {
+        if self.is_empty() {
+            return None;
+        }
+        let taken = std::mem::take(self);
+        let body = match <[Bytes; 1]>::try_from(taken.pieces) {
+            Ok([single]) => single,
+            Err(pieces) => {
+                let mut joined = BytesMut::with_capacity(taken.bytes);
+                pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+                joined.freeze()
+            }
+        };
+        let kind = EventKind::StreamDelta {
+            frames: taken.frames,
+            first_us: taken.first_us,
+            last_us: taken.last_us,
+            parts: taken.parts,
+        };
+        Some(Stretch { kind, body, frames: taken.frames, last_us: taken.last_us, charge: taken.charge })
+    }
+}
+
+fn same_block(last: &Delta, next: &Delta) -> bool {
+    match (last, next) {
+        (Delta::Text { index: a, .. }, Delta::Text { index: b, .. })
+        | (Delta::Reasoning { index: a, .. }, Delta::Reasoning { index: b, .. })
+        | (Delta::ToolCallArguments { index: a, .. }, Delta::ToolCallArguments { index: b, .. }) => a == b,
+        (Delta::Refusal { .. }, Delta::Refusal { .. }) => true,
+        _ => false,
+    }
+}
+
+fn text_of(part: &Delta) -> &str {
+    match part {
+        Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => text,
+        Delta::ToolCallArguments { fragment, .. } => fragment,
+        _ => "",
+    }
+}
+
+fn append(last: &mut Delta, addition: &str) {
+    match last {
+        Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => text.push_str(addition),
+        Delta::ToolCallArguments { fragment, .. } => fragment.push_str(addition),
+        _ => {}
+    }
+}

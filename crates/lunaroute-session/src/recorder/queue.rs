@@ -1,0 +1,236 @@
+//! The bounded way from the client's path to the pen.
+//!
+//! Frames are bounded by bytes: a stream asks for room before it reads on. Notes that say how a request goes are small
+//! and few per request, so only the number of requests that may begin is bounded; what belongs to an accepted request is
+//! always taken, so that its end is never lost.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use lunaroute_core::RequestId;
+
+use super::note::{Entry, NoteKind};
+
+/// What a note costs beside its bytes, so that tiny frames are bounded too.
+pub(crate) const NOTE_BYTES: usize = 128;
+
+/// With so many entries waiting, no further request is taken.
+const BEGIN_LIMIT: usize = 100_000;
+
+/// So many waiting bytes wake the pen even though it would look by itself soon.
+const WAKE_BYTES: usize = 512 * 1024;
+
+#[derive(Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    /// When the first of `entries` was queued.
+    oldest: Option<Instant>,
+    bytes: usize,
+    /// Whether `entries` holds anything but frames.
+    control: bool,
+    pen: Pen,
+    /// Set once: everything is to be written by this time, then the pen ends.
+    stop_by: Option<Instant>,
+}
+
+/// What the pen is doing.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Pen {
+    #[default]
+    Busy,
+    /// It waits for anything.
+    Waiting,
+    /// It waits, and looks for frames by itself within the coalescing time: waking it for each would cost the client's
+    /// path a system call per frame.
+    Lazy,
+    /// It has ended; nobody will ever read the queue.
+    Gone,
+}
+
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+    budget: usize,
+    waiting_bytes: AtomicUsize,
+    waiting_notes: AtomicUsize,
+    /// Streams that wait for room.
+    wakers: Mutex<HashMap<RequestId, Waker>>,
+    wakers_count: AtomicUsize,
+}
+
+/// The queue did not take an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Gone,
+}
+
+impl Queue {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            inner: Mutex::default(),
+            wake: Condvar::new(),
+            budget,
+            waiting_bytes: AtomicUsize::new(0),
+            waiting_notes: AtomicUsize::new(0),
+            wakers: Mutex::default(),
+            wakers_count: AtomicUsize::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues an entry. Its charge is given back by [`release`](Self::release).
+    pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<(), Refused> {
+        let (charge, is_frame, is_begin) = match &entry {
+            Entry::Note(note) => {
+                (note.charge, matches!(note.kind, NoteKind::Frame(_)), matches!(note.kind, NoteKind::Begin(_)))
+            }
+            Entry::Flush(_) => (0, false, false),
+        };
+        let mut inner = self.lock();
+        if inner.pen == Pen::Gone {
+            return Err(Refused::Gone);
+        }
+        if is_begin && inner.entries.len() >= BEGIN_LIMIT {
+            return Err(Refused::Full);
+        }
+        if let Entry::Note(_) = entry {
+            self.waiting_bytes.fetch_add(charge, Ordering::SeqCst);
+            self.waiting_notes.fetch_add(1, Ordering::Relaxed);
+        }
+        inner.entries.push(entry);
+        inner.control |= !is_frame;
+        inner.oldest.get_or_insert(now);
+        inner.bytes += charge;
+        let wakes = match inner.pen {
+            Pen::Waiting => true,
+            Pen::Lazy => !is_frame || inner.bytes >= WAKE_BYTES,
+            Pen::Busy | Pen::Gone => false,
+        };
+        if wakes {
+            inner.pen = Pen::Busy;
+            drop(inner);
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, frames
+    /// alone end the wait only when they are many. Returns when the first entry was queued.
+    pub(crate) fn take(&self, entries: &mut Vec<Entry>, until: Option<Instant>, lazy: bool) -> Option<Instant> {
+        let mut inner = self.lock();
+        loop {
+            let now = Instant::now();
+            let due = until.is_some_and(|until| until <= now);
+            let enough = if lazy { inner.control || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
+            if due || enough || inner.stop_by.is_some() {
+                inner.pen = Pen::Busy;
+                inner.bytes = 0;
+                inner.control = false;
+                std::mem::swap(&mut inner.entries, entries);
+                return inner.oldest.take();
+            }
+            inner.pen = if lazy { Pen::Lazy } else { Pen::Waiting };
+            inner = match until {
+                None => self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    self.wake.wait_timeout(inner, until - now).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Lets the pen wait before it tries the disk again: until `until`, or until it is to stop.
+    pub(crate) fn pause(&self, until: Instant) {
+        let mut inner = self.lock();
+        loop {
+            let now = Instant::now();
+            if now >= until || inner.stop_by.is_some_and(|stop_by| stop_by <= now) {
+                return;
+            }
+            let end = inner.stop_by.map_or(until, |stop_by| stop_by.min(until));
+            inner = self.wake.wait_timeout(inner, end - now).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Asks the pen to write everything by `by` and end.
+    pub(crate) fn stop(&self, by: Instant) {
+        let mut inner = self.lock();
+        inner.stop_by = Some(inner.stop_by.map_or(by, |earlier| earlier.min(by)));
+        drop(inner);
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn stop_by(&self) -> Option<Instant> {
+        self.lock().stop_by
+    }
+
+    /// Ends the queue and gives back what nobody will write.
+    pub(crate) fn end(&self) -> Vec<Entry> {
+        let mut inner = self.lock();
+        inner.pen = Pen::Gone;
+        inner.oldest = None;
+        let left = std::mem::take(&mut inner.entries);
+        drop(inner);
+        self.wake_all();
+        left
+    }
+
+    /// Notes and bytes that have left the way: they are in the journal, or lost and counted.
+    pub(crate) fn release(&self, notes: u64, bytes: usize) {
+        self.waiting_notes.fetch_sub(usize::try_from(notes).unwrap_or(usize::MAX), Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        if self.wakers_count.load(Ordering::SeqCst) > 0 && self.has_room() {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
+        let woken = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wakers_count.store(0, Ordering::SeqCst);
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// Whether the budget has room. One entry may go beyond it, so that a body larger than the budget passes at all.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting_bytes.load(Ordering::SeqCst) < self.budget
+    }
+
+    /// Ready when there is room; else the task is woken when there may be.
+    pub(crate) fn poll_room(&self, request: RequestId, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.insert(request, context.waker().clone());
+        self.wakers_count.store(wakers.len(), Ordering::SeqCst);
+        drop(wakers);
+        // Room may have come between the first look and the registration.
+        if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The stream does not wait for room any more.
+    pub(crate) fn forget_waker(&self, request: RequestId) {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.remove(&request);
+        self.wakers_count.store(wakers.len(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.waiting_notes.load(Ordering::Relaxed), self.waiting_bytes.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lock().pen == Pen::Gone
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.lock().oldest
+    }
+}

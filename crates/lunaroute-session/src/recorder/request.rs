@@ -1,0 +1,235 @@
+//! One open request in the pen's hands: notes come in, events go out.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lunaroute_core::{
+    AttemptOutcome, AttemptReason, Exchange, Interpreter, RequestId, RequestReading, ResponseHead, SessionId,
+    Timestamp, headers,
+};
+
+use super::figures::Counters;
+use super::note::{Begin, RequestStart};
+use super::outlet::{Outlet, contain};
+use super::reply::Reply;
+use super::shared::micros;
+use crate::event::{AttemptStarted, EventKind, GapCause, RequestRead, SessionEvent, Started};
+use crate::identity::Placed;
+
+/// What is still to be read of a request body.
+enum Unread {
+    Nothing,
+    Body(Bytes),
+    /// It was read already, because the session hung on it.
+    Reading(Box<RequestReading>),
+}
+
+pub(crate) struct OpenRequest {
+    pub(crate) id: RequestId,
+    pub(crate) session: SessionId,
+    pub(crate) received_at: Timestamp,
+    base: Instant,
+    pub(crate) exchange: Exchange,
+    next_seq: u32,
+    /// Microseconds from the arrival to the last event.
+    last_us: u64,
+    unread: Unread,
+    pub(crate) model: Option<String>,
+    pub(crate) asked_for_stream: bool,
+    pub(crate) request_bytes: u64,
+    pub(crate) overhead_pre_us: u64,
+    pub(crate) attempts: u32,
+    pub(crate) provider: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) reply: Option<Reply>,
+}
+
+impl OpenRequest {
+    /// Opens the request and writes its first event.
+    pub(crate) fn open(
+        begin: Begin,
+        placed: Placed,
+        reading: Option<RequestReading>,
+        body_limit: usize,
+        outlet: &mut Outlet,
+    ) -> Self {
+        let Begin { start, base, stripped, .. } = begin;
+        let RequestStart { id, received_at, exchange, hint, body, overhead_pre_us, .. } = start;
+        let source_bytes = body.len() as u64 + stripped;
+        let (body, gap) = if body.len() > body_limit {
+            (Bytes::new(), Some(GapCause::TooLarge))
+        } else {
+            (body, (stripped > 0).then_some(GapCause::QueueFull))
+        };
+        let started = Started {
+            client: hint.client,
+            external_id: hint.external_id,
+            session_source: placed.source,
+            dialect: exchange.dialect,
+            operation: exchange.operation,
+            listener: start.listener.to_string(),
+            method: start.method.to_string(),
+            path: start.path,
+            headers: headers::for_record(&exchange.headers),
+            client_ip: start.client_ip.map(|address| address.to_string()),
+            user_agent: text_header(&exchange, http::header::USER_AGENT),
+            overhead_pre_us,
+        };
+        let unread = match (reading, gap) {
+            (Some(reading), None) => Unread::Reading(Box::new(reading)),
+            (None, None) => Unread::Body(body.clone()),
+            (_, Some(_)) => Unread::Nothing,
+        };
+        let mut request = Self {
+            id,
+            session: placed.session,
+            received_at,
+            base,
+            exchange,
+            next_seq: 0,
+            last_us: 0,
+            unread,
+            model: None,
+            asked_for_stream: false,
+            request_bytes: source_bytes,
+            overhead_pre_us,
+            attempts: 0,
+            provider: None,
+            status: None,
+            reply: None,
+        };
+        request.emit_with(outlet, 0, EventKind::Started(Box::new(started)), body);
+        if let Some(cause) = gap {
+            let gap = EventKind::Gap { lost_frames: 0, lost_bytes: source_bytes, cause };
+            request.emit(outlet, overhead_pre_us, gap);
+        }
+        request
+    }
+
+    pub(crate) fn next_seq(&self) -> u32 {
+        self.next_seq
+    }
+
+    /// When the last event happened.
+    pub(crate) fn last_at(&self) -> Timestamp {
+        self.moment(self.last_us)
+    }
+
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        micros(self.base.elapsed())
+    }
+
+    /// When the frames that wait to be joined have to be written.
+    pub(crate) fn stretch_due(&self, coalesce: Duration) -> Option<Instant> {
+        let first_us = self.reply.as_ref()?.waiting_since()?;
+        Some(self.base + Duration::from_micros(first_us) + coalesce)
+    }
+
+    fn moment(&self, offset_us: u64) -> Timestamp {
+        let micros = self.received_at.as_micros();
+        Timestamp::from_micros(micros.saturating_add(i64::try_from(offset_us).unwrap_or(i64::MAX)))
+    }
+
+    pub(crate) fn emit(&mut self, outlet: &mut Outlet, offset_us: u64, kind: EventKind) {
+        self.emit_with(outlet, offset_us, kind, Bytes::new());
+    }
+
+    pub(crate) fn emit_with(&mut self, outlet: &mut Outlet, offset_us: u64, kind: EventKind, body: Bytes) {
+        self.last_us = self.last_us.max(offset_us);
+        let event = SessionEvent {
+            session: self.session.clone(),
+            request: self.id,
+            seq: self.next_seq,
+            at: self.moment(self.last_us),
+            kind,
+            body,
+        };
+        self.next_seq += 1;
+        outlet.push(event);
+    }
+
+    /// Reads the body, if that is still to be done, and writes what it says.
+    pub(crate) fn read_body(&mut self, interpreter: &dyn Interpreter, counters: &Counters, outlet: &mut Outlet) {
+        let reading = match std::mem::replace(&mut self.unread, Unread::Nothing) {
+            Unread::Nothing => return,
+            Unread::Reading(reading) => *reading,
+            Unread::Body(body) => read(interpreter, counters, &self.exchange, &body),
+        };
+        self.model.clone_from(&reading.model);
+        self.asked_for_stream = reading.stream;
+        let read = RequestRead {
+            model: reading.model,
+            stream: reading.stream,
+            content_encoding: text_header(&self.exchange, http::header::CONTENT_ENCODING),
+            messages: reading.messages,
+            tool_results: reading.tool_results,
+            preview: reading.preview,
+            problem: reading.problem,
+        };
+        self.emit(outlet, self.overhead_pre_us, EventKind::Request(Box::new(read)));
+    }
+
+    pub(crate) fn attempt_started(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        (provider, model, reason): (String, Option<String>, AttemptReason),
+    ) {
+        if self.attempts == 0 {
+            self.overhead_pre_us = offset_us;
+        }
+        self.provider = Some(provider.clone());
+        let attempt = AttemptStarted { ordinal: self.attempts, provider, model, reason };
+        self.attempts += 1;
+        self.emit(outlet, offset_us, EventKind::AttemptStarted(attempt));
+    }
+
+    pub(crate) fn attempt_finished(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        outcome: AttemptOutcome,
+        discarded: Bytes,
+    ) {
+        let ordinal = self.attempts.saturating_sub(1);
+        self.emit_with(outlet, offset_us, EventKind::AttemptFinished { ordinal, outcome }, discarded);
+    }
+
+    pub(crate) fn response_started(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        head: &ResponseHead,
+        (interpreter, counters): (&dyn Interpreter, &Counters),
+    ) {
+        let reader = contain(counters, || interpreter.response(&self.exchange, head));
+        self.status = Some(head.status);
+        self.reply = Some(Reply::new(head, reader));
+        let headers = headers::for_record(&head.headers);
+        self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
+    }
+
+    /// Writes the frames that were joined so far.
+    pub(crate) fn write_stretch(&mut self, outlet: &mut Outlet) {
+        let Some(stretch) = self.reply.as_mut().and_then(Reply::take_stretch) else { return };
+        self.emit_with(outlet, stretch.last_us, stretch.kind, stretch.body);
+        outlet.batch.settle_notes(u64::from(stretch.frames), stretch.charge);
+    }
+}
+
+/// Reads a request body; a panic gives the empty reading with the problem named.
+pub(crate) fn read(
+    interpreter: &dyn Interpreter,
+    counters: &Counters,
+    exchange: &Exchange,
+    body: &[u8],
+) -> RequestReading {
+    contain(counters, || interpreter.request(exchange, body)).unwrap_or_else(|| RequestReading {
+        problem: Some("the reader of request bodies panicked".to_owned()),
+        ..RequestReading::default()
+    })
+}
+
+fn text_header(exchange: &Exchange, name: http::HeaderName) -> Option<String> {
+    exchange.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}

@@ -1,0 +1,272 @@
+//! The record of one request, as the walk holds it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, RequestId, ResponseHead};
+use tokio::time::Sleep;
+
+use crate::recorder::figures::add;
+use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, RequestStart};
+use crate::recorder::opening::{Opening, Stage};
+use crate::recorder::queue::NOTE_BYTES;
+use crate::recorder::shared::{Shared, micros};
+use crate::recorder::{NotRecorded, SyncPolicy};
+
+/// The open record of one request. Exactly one end follows: by [`close`](Self::close), or by being dropped.
+///
+/// Nothing here blocks and nothing fails; what cannot be kept is counted and told in the record.
+pub struct Recording {
+    ticket: Arc<Ticket>,
+    closed: bool,
+    /// From when on frames are only counted and hashed.
+    digest_only: bool,
+    /// The stream was told that it may read one more frame, so that frame is taken.
+    granted: bool,
+    waiting: Option<Pin<Box<Sleep>>>,
+    lost: Option<Box<Digest>>,
+}
+
+/// What the futures of a recording share with it.
+struct Ticket {
+    shared: Arc<Shared>,
+    request: RequestId,
+    base: Instant,
+    opening: Arc<Opening>,
+    /// The recorder never took the request: nothing about it is sent.
+    refused: AtomicBool,
+}
+
+struct Digest {
+    frames: u64,
+    bytes: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Recording {
+    pub(crate) fn open(shared: Arc<Shared>, start: RequestStart) -> Self {
+        let now = Instant::now();
+        let base = now.checked_sub(std::time::Duration::from_micros(start.overhead_pre_us)).unwrap_or(now);
+        let opening = Arc::new(Opening::new());
+        let request = start.id;
+        let begin = Box::new(Begin { start, base, opening: Arc::clone(&opening), stripped: 0 });
+        let ticket = Arc::new(Ticket { shared, request, base, opening, refused: AtomicBool::new(false) });
+        add(&ticket.shared.counters.received, 1);
+        if ticket.shared.queue.has_room() {
+            ticket.send_begin(begin);
+        } else {
+            ticket.opening.hold(begin);
+        }
+        Self { ticket, closed: false, digest_only: false, granted: false, waiting: None, lost: None }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        self.ticket.request
+    }
+
+    /// Resolves when the start is in the journal, in [`begin_wait`](crate::RecorderConfig::begin_wait) at the latest.
+    /// The walk awaits it before the first byte goes upstream. Without room for the body in the queue the start is
+    /// written without it, together with a gap.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] says why the journal does not have it (yet).
+    pub fn written(&self) -> impl Future<Output = Result<(), NotRecorded>> + Send + use<> {
+        let ticket = Arc::clone(&self.ticket);
+        async move {
+            let wait = ticket.shared.begin_wait;
+            let reached = tokio::time::timeout(wait, async {
+                if ticket.opening.is_held() {
+                    std::future::poll_fn(|context| ticket.shared.queue.poll_room(ticket.request, context)).await;
+                    ticket.send_held(true);
+                }
+                ticket.opening.reached(Stage::Written).await
+            })
+            .await;
+            ticket.send_held(false);
+            ticket.judge(reached.ok(), wait)
+        }
+    }
+
+    /// Resolves when the start survives a loss of power; at once when the policy is an interval. The walk awaits it
+    /// before the first byte goes to the client.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] says why it is not durable within [`durable_wait`](crate::RecorderConfig::durable_wait).
+    pub fn durable(&self) -> impl Future<Output = Result<(), NotRecorded>> + Send + use<> {
+        let ticket = Arc::clone(&self.ticket);
+        async move {
+            if ticket.shared.sync != SyncPolicy::Group {
+                return Ok(());
+            }
+            let wait = ticket.shared.durable_wait;
+            let reached = tokio::time::timeout(wait, ticket.opening.reached(Stage::Durable)).await;
+            ticket.judge(reached.ok(), wait)
+        }
+    }
+
+    /// A try at a provider begins.
+    pub fn attempt_started(&self, provider: &str, model: Option<&str>, reason: AttemptReason) {
+        let (provider, model) = (provider.to_owned(), model.map(str::to_owned));
+        self.ticket.send(NoteKind::AttemptStarted { provider, model, reason }, 0);
+    }
+
+    /// The try has its response head or has failed. `discarded` is the start of an answer that the client will not see
+    /// because another try follows; else empty.
+    pub fn attempt_finished(&self, outcome: AttemptOutcome, discarded: Bytes) {
+        let bytes = discarded.len();
+        self.ticket.send(NoteKind::AttemptFinished { outcome: Box::new(outcome), discarded }, bytes);
+    }
+
+    /// The head of the answer goes to the client.
+    pub fn response_started(&self, head: &ResponseHead) {
+        self.ticket.send(NoteKind::ResponseStarted(head.clone()), 0);
+    }
+
+    /// A piece of the answer goes to the client. Takes a reference to the bytes, nothing else.
+    pub fn frame(&mut self, bytes: Bytes) {
+        if self.closed || bytes.is_empty() {
+            return;
+        }
+        let taken = std::mem::take(&mut self.granted) || self.ticket.shared.queue.has_room();
+        if self.digest_only || !taken {
+            self.count_as_lost(&bytes);
+            return;
+        }
+        let length = bytes.len();
+        if !self.ticket.send(NoteKind::Frame(bytes), length) {
+            self.digest_only = true;
+        }
+    }
+
+    /// To be asked before the next frame is read from the provider: ready when the record has room for it. When there
+    /// is none for [`frame_wait`](crate::RecorderConfig::frame_wait), it is ready all the same, and from then on the
+    /// frames of this answer are only counted and hashed, and the record holds a gap that says so.
+    pub fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.digest_only || self.granted || self.closed {
+            return Poll::Ready(());
+        }
+        let shared = &self.ticket.shared;
+        if shared.queue.poll_room(self.ticket.request, context).is_ready() {
+            if self.waiting.take().is_some() {
+                shared.queue.forget_waker(self.ticket.request);
+            }
+            self.granted = true;
+            return Poll::Ready(());
+        }
+        let wait = shared.frame_wait;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        if waiting.as_mut().poll(context).is_ready() {
+            self.waiting = None;
+            shared.queue.forget_waker(self.ticket.request);
+            self.digest_only = true;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The request is over. The first call counts; later ones change nothing.
+    pub fn close(&mut self, ending: Ending, failure: Option<&Failure>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        if self.waiting.take().is_some() {
+            self.ticket.shared.queue.forget_waker(self.ticket.request);
+        }
+        let lost = self.lost.take().map(|digest| Lost {
+            frames: digest.frames,
+            bytes: digest.bytes,
+            blake3: digest.hasher.finalize(),
+            cause: self.ticket.shared.gap_cause(),
+        });
+        let close = Box::new(Close { ending, failure: failure.cloned(), lost });
+        self.ticket.send(NoteKind::Close(close), 0);
+    }
+
+    /// From the first frame that is not kept on, none of this answer is: a record with holes cannot be read.
+    fn count_as_lost(&mut self, bytes: &[u8]) {
+        self.digest_only = true;
+        let counters = &self.ticket.shared.counters;
+        add(&counters.received, 1);
+        add(&counters.gaps, 1);
+        let lost = self
+            .lost
+            .get_or_insert_with(|| Box::new(Digest { frames: 0, bytes: 0, hasher: blake3::Hasher::new() }));
+        lost.frames += 1;
+        lost.bytes += bytes.len() as u64;
+        lost.hasher.update(bytes);
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        if std::thread::panicking() {
+            let failure =
+                Failure::gateway(FailureKind::Internal, "the gateway failed while it served this request");
+            self.close(Ending::GatewayError, Some(&failure));
+        } else {
+            self.close(Ending::Cancelled, None);
+        }
+    }
+}
+
+impl Ticket {
+    /// Sends a note; says whether the recorder took it.
+    fn send(&self, kind: NoteKind, bytes: usize) -> bool {
+        self.send_held(false);
+        add(&self.shared.counters.received, 1);
+        let now = Instant::now();
+        let offset_us = micros(now.saturating_duration_since(self.base));
+        let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, kind };
+        let taken = !self.refused.load(Ordering::Relaxed)
+            && self.shared.queue.push(Entry::Note(note), now).is_ok();
+        if !taken {
+            add(&self.shared.counters.gaps, 1);
+        }
+        taken
+    }
+
+    fn send_begin(&self, begin: Box<Begin>) {
+        let charge = begin.start.body.len() + NOTE_BYTES;
+        let offset_us = begin.start.overhead_pre_us;
+        let note = Note { request: self.request, offset_us, charge, kind: NoteKind::Begin(begin) };
+        if let Err(refused) = self.shared.queue.push(Entry::Note(note), Instant::now()) {
+            self.refused.store(true, Ordering::Relaxed);
+            add(&self.shared.counters.gaps, 1);
+            add(&self.shared.counters.refused, 1);
+            self.opening.advance(Stage::Failed);
+            tracing::debug!(request = %self.request, ?refused, "request not recorded");
+        }
+    }
+
+    /// Sends the start that waited for room, with its body or without.
+    fn send_held(&self, with_body: bool) {
+        let Some(mut begin) = self.opening.take_held() else { return };
+        self.shared.queue.forget_waker(self.request);
+        if !with_body {
+            begin.stripped = begin.start.body.len() as u64;
+            begin.start.body = Bytes::new();
+        }
+        self.send_begin(begin);
+    }
+
+    fn judge(&self, reached: Option<Stage>, waited: std::time::Duration) -> Result<(), NotRecorded> {
+        match reached {
+            Some(Stage::Written | Stage::Durable) => Ok(()),
+            Some(Stage::Waiting | Stage::Failed) | None => {
+                if self.refused.load(Ordering::Relaxed) && self.shared.queue.is_gone() {
+                    return Err(NotRecorded::Stopped);
+                }
+                Err(self.shared.not_recorded(waited))
+            }
+        }
+    }
+}

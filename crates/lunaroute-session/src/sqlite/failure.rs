@@ -1,0 +1,61 @@
+//! What SQLite's errors mean to the writer: this item, this moment, or this database.
+
+use rusqlite::ErrorCode;
+
+/// Why one step of a batch failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// A figure that no column can hold.
+    #[error("{what} is {value}, more than the database can hold")]
+    TooLarge { what: &'static str, value: u64 },
+    /// SQLite refused.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// How far a failure reaches.
+pub(crate) enum Reach {
+    /// Only the item: it is put aside and the rest goes on.
+    Item,
+    /// The moment: the same batch may succeed later.
+    Moment,
+    /// The database: trying again does not help; `advice` says what does.
+    Database { advice: &'static str },
+}
+
+const REPLACE: &str = "stop the gateway, move the database file and its -wal and -shm files away, and start again: it is \
+                       rebuilt from what the journal still holds (or go on without it by recording.sqlite=off)";
+
+impl StepError {
+    /// How far this failure reaches.
+    pub(crate) fn reach(&self) -> Reach {
+        match self {
+            Self::TooLarge { .. } => Reach::Item,
+            Self::Sqlite(error) => reach(error),
+        }
+    }
+}
+
+/// How far an error of SQLite reaches.
+fn reach(error: &rusqlite::Error) -> Reach {
+    let rusqlite::Error::SqliteFailure(failure, _) = error else {
+        // Conversions and parameters: the item does not fit its columns.
+        return Reach::Item;
+    };
+    match failure.code {
+        ErrorCode::ConstraintViolation
+        | ErrorCode::TooBig
+        | ErrorCode::TypeMismatch
+        | ErrorCode::ParameterOutOfRange => Reach::Item,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Reach::Database { advice: REPLACE },
+        // SQLITE_ERROR: a table or column that the migrations made is gone.
+        ErrorCode::Unknown if failure.extended_code == rusqlite::ffi::SQLITE_ERROR => {
+            Reach::Database { advice: REPLACE }
+        }
+        ErrorCode::PermissionDenied | ErrorCode::ReadOnly => Reach::Database {
+            advice: "give the gateway's user write access to the database file and its directory",
+        },
+        // Busy, locked, disk full, input or output error, cannot open, out of memory: a matter of time.
+        _ => Reach::Moment,
+    }
+}

@@ -1,0 +1,211 @@
+//! Opening a database: for the one writer, and for readers beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::migrate::{self, MigrationError};
+
+/// Statements that the writer keeps prepared; it has about thirty.
+const PREPARED_STATEMENTS: usize = 64;
+
+/// Where the database is and what its writer may hold in memory.
+#[derive(Debug, Clone)]
+pub struct SqliteConfig {
+    /// The file. It and its directory are created when missing, readable by this user alone.
+    pub path: PathBuf,
+    /// How long a statement waits for another process's lock.
+    pub busy_timeout: Duration,
+    /// An answer's body beyond this many bytes is kept as its hash only.
+    pub response_limit: usize,
+    /// All answers that are still open may hold this many bytes together; beyond it, new ones are kept as their hash only.
+    pub open_limit: usize,
+}
+
+impl SqliteConfig {
+    /// The usual figures: 5 s for locks, 64 MiB for one answer, 256 MiB for all that are open.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            busy_timeout: Duration::from_secs(5),
+            response_limit: 64 << 20,
+            open_limit: 256 << 20,
+        }
+    }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such file, and it is not made for a reader.
+    #[error("there is no database at {}; it is made when the gateway records for the first time", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A reader found a schema that the gateway has not brought up to date yet.
+    #[error(
+        "{} has schema {found}, older than this build's {known}: start the gateway once, it brings the schema up to date",
+        path.display()
+    )]
+    Older {
+        /// The path.
+        path: PathBuf,
+        /// The database's version.
+        found: u32,
+        /// This build's version.
+        known: usize,
+    },
+    /// The file or its directory could not be made or read.
+    #[error("cannot use {}: {source}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is damaged or no database.
+    #[error(
+        "{} is damaged or no SQLite database ({source}); move it and its -wal and -shm files away and start again: it is \
+         rebuilt from what the journal still holds, or go on without it by recording.sqlite=off",
+        path.display()
+    )]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The schema is not one that this build may write to.
+    #[error("{}: {source}", path.display())]
+    Schema {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: MigrationError,
+    },
+    /// Another error of SQLite.
+    #[error("cannot open {}: {source}", path.display())]
+    Sqlite {
+        /// The path.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+/// The version of the SQLite that is built in.
+#[must_use]
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
+/// A database that is open for writing, at this build's schema.
+pub struct Database {
+    pub(crate) connection: Connection,
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Database {
+    /// Opens the database, creating and migrating it as needed. A database that is newer, altered, damaged or not ours is
+    /// refused before anything is written to it.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which and what to do.
+    pub fn open(config: &SqliteConfig) -> Result<Self, OpenError> {
+        let path = config.path.clone();
+        create_private(&path).map_err(|source| OpenError::File { path: path.clone(), source })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = connect(&path, flags, config.busy_timeout)?;
+        let schema = |source| schema_error(&path, source);
+        migrate::examine(&connection).map_err(schema)?;
+        // FULL: a checkpoint must not outlive its rows, because the journal before it is deleted. 32 MiB of pages: hashes
+        // fall anywhere in their index, which would else be read from the file again and again.
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                 PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;",
+            )
+            .map_err(|source| sqlite_error(&path, source))?;
+        migrate::migrate(&mut connection).map_err(schema)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        let identity = identity(&path);
+        Ok(Self { connection, path, identity })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path still names the file that was opened. Writing to a file that was removed succeeds and keeps
+    /// nothing.
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity(&self.path) == self.identity
+    }
+}
+
+/// Opens an existing database for reading, beside its writer.
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags, Duration::from_secs(5))?;
+    let version = migrate::examine(&connection).map_err(|source| schema_error(path, source))?;
+    let known = migrate::MIGRATIONS.len();
+    if version as usize != known {
+        return Err(OpenError::Older { path: path.to_owned(), found: version, known });
+    }
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, flags).map_err(|source| sqlite_error(path, source))?;
+    connection.busy_timeout(busy_timeout).map_err(|source| sqlite_error(path, source))?;
+    Ok(connection)
+}
+
+fn sqlite_error(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, source },
+        _ => OpenError::Sqlite { path, source },
+    }
+}
+
+fn schema_error(path: &Path, source: MigrationError) -> OpenError {
+    match source {
+        MigrationError::Unreadable { source } => sqlite_error(path, source),
+        source => OpenError::Schema { path: path.to_owned(), source },
+    }
+}
+
+/// Makes the file for this user alone; SQLite gives its companions the same rights.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.exists().then_some((0, 0))
+}

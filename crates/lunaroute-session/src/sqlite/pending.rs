@@ -1,0 +1,248 @@
+//! A request that is not over yet, gathered from its events in memory.
+//!
+//! What is here can be lost: the writer's checkpoint stays at the oldest of these requests until it is over.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use lunaroute_core::{AttemptOutcome, Ending, FailureKind, RequestId, SessionId, Timestamp};
+use lunaroute_storage::journal::Position;
+
+use super::request::BodyReferences;
+use super::samples::Samples;
+use crate::event::{
+    AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, SessionEvent, Started, Stats,
+};
+
+/// What there is to do about a request once an event of it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is new: its session hears of it.
+    Begin,
+    /// Its body can be cut and kept.
+    Body,
+    /// It is over.
+    End,
+}
+
+/// One attempt as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempt {
+    pub(crate) started: Option<(Timestamp, AttemptStarted)>,
+    pub(crate) finished: Option<(Timestamp, AttemptOutcome)>,
+    pub(crate) body: Bytes,
+}
+
+/// A tool call that the model asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct AskedTool {
+    pub(crate) at: Timestamp,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Completed {
+    pub(crate) seq: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) ending: Ending,
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Option<FailureKind>,
+    pub(crate) message: Option<String>,
+}
+
+/// A failure on the way.
+#[derive(Debug, Clone)]
+pub(crate) struct Mishap {
+    pub(crate) seq: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+}
+
+/// What the record lacks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lost {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    pub(crate) cause: GapCause,
+}
+
+/// The answer's bytes as far as they came.
+#[derive(Clone, Default)]
+pub(crate) struct AnswerBytes {
+    /// The bytes; `None` when there were too many to hold.
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) length: u64,
+    pub(crate) hasher: blake3::Hasher,
+}
+
+/// A request that is not over, or is over and not committed yet.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    pub(crate) request: RequestId,
+    pub(crate) session: SessionId,
+    /// Where its first event stands in the journal.
+    pub(crate) position: Position,
+    pub(crate) first_at: Timestamp,
+    next_seq: u32,
+    /// Whether its row is committed (as running).
+    pub(crate) row_stored: bool,
+    /// Whether its body, messages and tool results are committed.
+    pub(crate) body_stored: bool,
+    /// Whether storing the body has been asked for, or is done.
+    pub(crate) body_queued: bool,
+    pub(crate) references: Option<BodyReferences>,
+    pub(crate) started: Option<Box<Started>>,
+    pub(crate) body: Bytes,
+    pub(crate) body_length: u64,
+    pub(crate) read: Option<Box<RequestRead>>,
+    pub(crate) attempts: BTreeMap<u32, Attempt>,
+    pub(crate) head: Option<(u16, Vec<(String, String)>)>,
+    pub(crate) answer: AnswerBytes,
+    pub(crate) samples: Samples,
+    pub(crate) tools: Vec<AskedTool>,
+    pub(crate) response: Option<Box<ResponseRead>>,
+    pub(crate) stats: Option<Stats>,
+    pub(crate) mishaps: Vec<Mishap>,
+    pub(crate) lost: Option<Lost>,
+    pub(crate) completed: Option<Completed>,
+}
+
+impl Pending {
+    /// A request whose first known event is `event`.
+    pub(crate) fn new(event: &SessionEvent, position: Position) -> Self {
+        Self {
+            request: event.request,
+            session: event.session.clone(),
+            position,
+            first_at: event.at,
+            next_seq: 0,
+            row_stored: false,
+            body_stored: false,
+            body_queued: false,
+            references: None,
+            started: None,
+            body: Bytes::new(),
+            body_length: 0,
+            read: None,
+            attempts: BTreeMap::new(),
+            head: None,
+            answer: AnswerBytes { bytes: Some(Vec::new()), ..AnswerBytes::default() },
+            samples: Samples::default(),
+            tools: Vec::new(),
+            response: None,
+            stats: None,
+            mishaps: Vec::new(),
+            lost: None,
+            completed: None,
+        }
+    }
+
+    /// Takes an event in and tells what there is to do; an event that was taken before changes nothing. `room` is how
+    /// many bytes the answer may still grow by.
+    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize) -> Option<Step> {
+        if event.seq < self.next_seq || self.completed.is_some() {
+            return None;
+        }
+        self.next_seq = event.seq.saturating_add(1);
+        match &event.kind {
+            EventKind::Started(started) => {
+                self.started = Some(started.clone());
+                // A copy: the event's bytes are a slice of a much larger chunk of the journal.
+                self.body = Bytes::copy_from_slice(&event.body);
+                self.body_length = event.body.len() as u64;
+            }
+            EventKind::Request(read) => {
+                self.read = Some(read.clone());
+                if !self.body_queued {
+                    self.body_queued = true;
+                    return Some(Step::Body);
+                }
+            }
+            EventKind::AttemptStarted(started) => {
+                self.attempts.entry(started.ordinal).or_default().started = Some((event.at, started.clone()));
+            }
+            EventKind::AttemptFinished { ordinal, outcome } => {
+                let attempt = self.attempts.entry(*ordinal).or_default();
+                attempt.finished = Some((event.at, outcome.clone()));
+                attempt.body = Bytes::copy_from_slice(&event.body);
+            }
+            EventKind::ResponseStarted { status, headers } => self.head = Some((*status, headers.clone())),
+            EventKind::StreamDelta { first_us, parts, .. } => {
+                self.answer.append(&event.body, room);
+                parts.iter().for_each(|part| self.samples.take(*first_us, part));
+            }
+            EventKind::ToolCall { id, name, arguments } => self.tools.push(AskedTool {
+                at: event.at,
+                id: id.clone(),
+                name: name.clone(),
+                arguments: arguments.clone(),
+            }),
+            EventKind::Response(response) => self.response = Some(response.clone()),
+            EventKind::Stats(stats) => self.stats = Some(stats.clone()),
+            EventKind::Error { error, message } => self.mishaps.push(Mishap {
+                seq: event.seq,
+                at: event.at,
+                kind: *error,
+                message: message.clone(),
+            }),
+            EventKind::Gap { lost_frames, lost_bytes, cause } => self.lose(*lost_frames, *lost_bytes, *cause),
+            EventKind::Completed { ending, status, error, message } => {
+                self.completed = Some(Completed {
+                    seq: event.seq,
+                    at: event.at,
+                    ending: *ending,
+                    status: *status,
+                    error: *error,
+                    message: message.clone(),
+                });
+                return Some(Step::End);
+            }
+        }
+        None
+    }
+
+    /// Several gaps count together; the first cause stands for all.
+    fn lose(&mut self, frames: u64, bytes: u64, cause: GapCause) {
+        let lost = self.lost.get_or_insert(Lost { frames: 0, bytes: 0, cause });
+        lost.frames = lost.frames.saturating_add(frames);
+        lost.bytes = lost.bytes.saturating_add(bytes);
+    }
+
+    /// Bytes of the answer that are held in memory.
+    pub(crate) fn held(&self) -> usize {
+        self.answer.bytes.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The same request without figures that a provider or a clock gave: what is left when they fit no column.
+    pub(crate) fn without_figures(&self) -> Self {
+        let mut plain = self.clone();
+        plain.stats = None;
+        plain.lost = None;
+        if let Some(response) = &mut plain.response {
+            response.usage = lunaroute_core::Usage::default();
+        }
+        if let Some(started) = &mut plain.started {
+            started.overhead_pre_us = 0;
+        }
+        for (_, outcome) in plain.attempts.values_mut().filter_map(|attempt| attempt.finished.as_mut()) {
+            outcome.latency_us = 0;
+            outcome.retry_after_ms = None;
+        }
+        plain
+    }
+}
+
+impl AnswerBytes {
+    fn append(&mut self, addition: &[u8], room: usize) {
+        self.length += addition.len() as u64;
+        self.hasher.update(addition);
+        match &mut self.bytes {
+            Some(bytes) if addition.len() <= room => bytes.extend_from_slice(addition),
+            bytes => *bytes = None,
+        }
+    }
+}

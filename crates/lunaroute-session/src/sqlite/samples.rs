@@ -1,0 +1,143 @@
+//! A bounded sample of an answer's pieces: its beginning, its end, and always the last figures, stop and error.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use lunaroute_core::Delta;
+use rusqlite::types::Value;
+
+use super::table::{Fields, text};
+
+/// Pieces kept from the beginning.
+const FIRST: usize = 100;
+/// Pieces kept from the end; with the three that are always kept there are at most 200 of one request.
+const LAST: usize = 97;
+/// Longer text is cut: the whole answer is kept as bytes elsewhere.
+const TEXT_LIMIT: usize = 1_000;
+
+#[derive(Debug, Clone)]
+struct Sample {
+    at_us: u64,
+    delta: Delta,
+}
+
+/// Pieces of one answer by their number, sampled as they come.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Samples {
+    count: u64,
+    first: Vec<Sample>,
+    last: VecDeque<(u64, Sample)>,
+    usage: Option<(u64, Sample)>,
+    stop: Option<(u64, Sample)>,
+    error: Option<(u64, Sample)>,
+}
+
+impl Samples {
+    /// Takes the next piece.
+    pub(crate) fn take(&mut self, at_us: u64, delta: &Delta) {
+        let number = self.count;
+        self.count += 1;
+        let sample = Sample { at_us, delta: shortened(delta) };
+        if self.first.len() < FIRST {
+            self.first.push(sample);
+            return;
+        }
+        let kept = match delta {
+            Delta::Usage(_) => &mut self.usage,
+            Delta::Stop { .. } => &mut self.stop,
+            Delta::Error { .. } => &mut self.error,
+            _ => &mut None,
+        };
+        *kept = Some((number, sample.clone()));
+        if self.last.len() == LAST {
+            self.last.pop_front();
+        }
+        self.last.push_back((number, sample));
+    }
+
+    /// The rows of the sample, in order.
+    pub(crate) fn rows(&self, request: &str) -> Vec<Fields> {
+        let always = [&self.usage, &self.stop, &self.error].into_iter().flatten();
+        let later: BTreeMap<u64, &Sample> =
+            self.last.iter().chain(always).map(|(number, sample)| (*number, sample)).collect();
+        (0..).zip(&self.first).chain(later).map(|(number, sample)| row(request, number, sample)).collect()
+    }
+}
+
+fn row(request: &str, number: u64, sample: &Sample) -> Fields {
+    let (kind, index) = match &sample.delta {
+        Delta::Text { index, .. } | Delta::Reasoning { index, .. } => ("text", Some(*index)),
+        Delta::Refusal { .. } => ("text", None),
+        Delta::ToolCallStart { index, .. } | Delta::ToolCallArguments { index, .. } => {
+            ("tool_call", Some(*index))
+        }
+        Delta::Start { .. } | Delta::Usage(_) | Delta::Stop { .. } | Delta::End => ("metadata", None),
+        Delta::Error { .. } => ("error", None),
+    };
+    vec![
+        ("request_id", text(Some(request))),
+        ("seq", Value::Integer(number.cast_signed())),
+        ("at_us", Value::Integer(i64::try_from(sample.at_us).unwrap_or(i64::MAX))),
+        ("type", text(Some(kind))),
+        ("idx", index.map(i64::from).into()),
+        ("payload", Value::Text(serde_json::to_string(&sample.delta).expect("a delta is plain data"))),
+    ]
+}
+
+fn shortened(delta: &Delta) -> Delta {
+    let mut short = delta.clone();
+    match &mut short {
+        Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => cut(text),
+        Delta::ToolCallArguments { fragment, .. } => cut(fragment),
+        Delta::ToolCallStart { id, name, .. } => {
+            cut(id);
+            cut(name);
+        }
+        Delta::Start { id, model } => id.iter_mut().chain(model).for_each(cut),
+        Delta::Stop { raw, .. } => cut(raw),
+        Delta::Error { kind, message } => {
+            cut(kind);
+            cut(message);
+        }
+        Delta::Usage(_) | Delta::End => {}
+    }
+    short
+}
+
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(TEXT_LIMIT));
+    text.shrink_to_fit();
+}
+
+#[cfg(test)]
+mod tests {
+    use lunaroute_core::{StopReason, Usage};
+
+    use super::*;
+
+    #[test]
+    fn the_final_figures_stay_however_long_the_answer_is() {
+        let mut samples = Samples::default();
+        let word = Delta::Text { index: 0, text: "é".repeat(2_000) };
+        for number in 0..5_000 {
+            samples.take(number, &word);
+            if number == 3_000 {
+                samples.take(number, &Delta::Usage(Usage { output: Some(7), ..Usage::default() }));
+                samples.take(number, &Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() });
+                samples.take(number, &Delta::Error { kind: "overloaded".into(), message: "\0".into() });
+            }
+        }
+        let rows = samples.rows("r");
+        assert_eq!(rows.len(), 200);
+        let of = |kind: &str| rows.iter().filter(|row| row[3].1 == text(Some(kind))).count();
+        assert_eq!((of("metadata"), of("error"), of("text")), (2, 1, 197));
+        let numbers: Vec<i64> = rows
+            .iter()
+            .map(|row| match row[1].1 {
+                Value::Integer(number) => number,
+                _ => unreachable!("seq is a number"),
+            })
+            .collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b));
+        assert_eq!((numbers[0], numbers[199]), (0, 5_002));
+    }
+}

@@ -1,0 +1,208 @@
+//! Tool calls, from the model's ask to the tool's result. Ask and result may come in either order and many times.
+
+use lunaroute_core::{Timestamp, ToolResultSpan};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::blobs::BlobStore;
+use super::failure::StepError;
+use super::pending::{AskedTool, Pending};
+use super::table::{Fields, TOOL_CALLS, hash, text};
+
+/// What changed among a session's tool calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ToolChange {
+    /// Calls that were not known before.
+    pub(crate) added: i64,
+    /// Results whose call was not known.
+    pub(crate) out_of_order: u64,
+}
+
+/// What is in the database of a call.
+struct Known {
+    request: Option<String>,
+    started_at: Option<i64>,
+    completed_at: Option<i64>,
+}
+
+fn known(connection: &Connection, session: &str, id: &str) -> Result<Option<Known>, StepError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT request_id, started_at, completed_at FROM tool_calls WHERE session_id = ?1 AND id = ?2",
+    )?;
+    let known = statement
+        .query_row((session, id), |row| {
+            Ok(Known { request: row.get(0)?, started_at: row.get(1)?, completed_at: row.get(2)? })
+        })
+        .optional()?;
+    Ok(known)
+}
+
+/// Takes the calls that an answer asks for.
+pub(crate) fn ask(
+    connection: &Connection,
+    store: &mut BlobStore,
+    pending: &Pending,
+) -> Result<ToolChange, StepError> {
+    let mut change = ToolChange::default();
+    let session = pending.session.as_str();
+    let request = pending.request.to_string();
+    for tool in &pending.tools {
+        match known(connection, session, &tool.id)? {
+            // A stub that a result made: the call's own half is still missing.
+            Some(stub) if stub.request.is_none() => {
+                let arguments = store.hold(connection, tool.arguments.as_bytes())?;
+                fill_stub(connection, session, &request, tool, hash(arguments), &stub)?;
+            }
+            // A provider that uses an id again (some count calls per answer): the second call keeps a row of its own.
+            Some(_) => {
+                let id = format!("{}@{request}", tool.id);
+                if known(connection, session, &id)?.is_none() {
+                    let arguments = store.hold(connection, tool.arguments.as_bytes())?;
+                    insert_asked(connection, session, &request, &id, tool, hash(arguments))?;
+                    change.added += 1;
+                }
+            }
+            None => {
+                let arguments = store.hold(connection, tool.arguments.as_bytes())?;
+                insert_asked(connection, session, &request, &tool.id, tool, hash(arguments))?;
+                change.added += 1;
+            }
+        }
+    }
+    Ok(change)
+}
+
+fn insert_asked(
+    connection: &Connection,
+    session: &str,
+    request: &str,
+    id: &str,
+    tool: &AskedTool,
+    arguments: Value,
+) -> Result<(), StepError> {
+    let row = vec![
+        ("session_id", text(Some(session))),
+        ("id", text(Some(id))),
+        ("request_id", text(Some(request))),
+        ("name", text(Some(&tool.name))),
+        ("started_at", Value::Integer(tool.at.as_millis())),
+        ("completed_at", Value::Null),
+        ("status", text(Some("running"))),
+        ("success", Value::Null),
+        ("duration_ms", Value::Null),
+        ("arguments_blob", arguments),
+        ("result_blob", Value::Null),
+        ("result_request_id", Value::Null),
+    ];
+    TOOL_CALLS.upsert_sealed(connection, &row)
+}
+
+/// Gives a stub the half that the call itself knows; its completion stays.
+fn fill_stub(
+    connection: &Connection,
+    session: &str,
+    request: &str,
+    tool: &AskedTool,
+    arguments: Value,
+    stub: &Known,
+) -> Result<(), StepError> {
+    let started_at = tool.at.as_millis();
+    rewrite(connection, session, &tool.id, |column, value| match column {
+        "request_id" => *value = text(Some(request)),
+        "name" => *value = text(Some(&tool.name)),
+        "started_at" => *value = Value::Integer(started_at),
+        "duration_ms" => *value = duration(Some(started_at), stub.completed_at),
+        "arguments_blob" => *value = arguments.clone(),
+        _ => {}
+    })
+}
+
+/// Takes the results that a request brings back; `body` is the decoded body that the spans speak of. A history that is
+/// sent again counts once: the first result stays.
+pub(crate) fn bring_back(
+    connection: &Connection,
+    store: &mut BlobStore,
+    pending: &Pending,
+    body: &[u8],
+    results: &[ToolResultSpan],
+) -> Result<ToolChange, StepError> {
+    let mut change = ToolChange::default();
+    let session = pending.session.as_str();
+    let request = pending.request.to_string();
+    for result in results {
+        let Some(content) = body.get(result.range.clone()) else { continue };
+        let known = known(connection, session, &result.call_id)?;
+        if known.as_ref().is_some_and(|known| known.completed_at.is_some()) {
+            continue;
+        }
+        let blob = hash(store.hold(connection, content)?);
+        if known.is_none() {
+            change.added += 1;
+            change.out_of_order += 1;
+            TOOL_CALLS.upsert_sealed(connection, &stub(session, &result.call_id))?;
+        }
+        let started_at = known.and_then(|known| known.started_at);
+        complete(connection, session, &request, pending.first_at, result, blob, started_at)?;
+    }
+    Ok(change)
+}
+
+fn complete(
+    connection: &Connection,
+    session: &str,
+    request: &str,
+    at: Timestamp,
+    result: &ToolResultSpan,
+    blob: Value,
+    started_at: Option<i64>,
+) -> Result<(), StepError> {
+    let failed = result.is_error == Some(true);
+    rewrite(connection, session, &result.call_id, |column, value| match column {
+        "completed_at" => *value = Value::Integer(at.as_millis()),
+        "status" => *value = text(Some(if failed { "error" } else { "completed" })),
+        "success" => *value = result.is_error.map(|is_error| !is_error).into(),
+        "duration_ms" => *value = duration(started_at, Some(at.as_millis())),
+        "result_blob" => *value = blob.clone(),
+        "result_request_id" => *value = text(Some(request)),
+        _ => {}
+    })
+}
+
+/// A call of which nothing is known but its id.
+fn stub(session: &str, id: &str) -> Fields {
+    TOOL_CALLS
+        .columns
+        .iter()
+        .map(|column| {
+            let value = match *column {
+                "session_id" => text(Some(session)),
+                "id" => text(Some(id)),
+                "status" => text(Some("running")),
+                _ => Value::Null,
+            };
+            (*column, value)
+        })
+        .collect()
+}
+
+/// Changes columns of a call that is there, and seals its row again.
+fn rewrite(
+    connection: &Connection,
+    session: &str,
+    id: &str,
+    change: impl Fn(&str, &mut Value),
+) -> Result<(), StepError> {
+    let sql =
+        format!("SELECT {} FROM tool_calls WHERE session_id = ?1 AND id = ?2", TOOL_CALLS.select_list());
+    let mut row = connection.prepare_cached(&sql)?.query_row((session, id), |row| TOOL_CALLS.fields(row))?;
+    row.iter_mut().for_each(|(column, value)| change(column, value));
+    TOOL_CALLS.upsert_sealed(connection, &row)
+}
+
+/// Milliseconds from ask to result; a negative duration is no duration.
+fn duration(started_at: Option<i64>, completed_at: Option<i64>) -> Value {
+    match (started_at, completed_at) {
+        (Some(start), Some(end)) if end >= start => Value::Integer(end - start),
+        _ => Value::Null,
+    }
+}

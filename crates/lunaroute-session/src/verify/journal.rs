@@ -1,0 +1,46 @@
+//! The part of the journal that still exists.
+
+use std::path::Path;
+
+use lunaroute_storage::journal::{Position, read_all};
+
+use super::parity::Parity;
+use super::report::Report;
+use crate::codec;
+
+/// Reads every event; tells where the journal ends.
+pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Report) -> Option<Position> {
+    let place = directory.display().to_string();
+    let mut frames = match read_all(directory) {
+        Ok(frames) => frames,
+        Err(error) => {
+            parity.damage(place, "it cannot be read", error);
+            return None;
+        }
+    };
+    for frame in frames.by_ref() {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                parity.damage(place, "it cannot be read to its end", error);
+                return None;
+            }
+        };
+        if frame.kind != codec::EVENT {
+            continue;
+        }
+        let place = format!("journal {}", frame.position);
+        match codec::decode(&frame.payload) {
+            Ok(event) => parity.event(&place, frame.position, &event, report),
+            Err(error) => parity.damage(place, "an event cannot be read", error),
+        }
+    }
+    let damage = frames.damage();
+    if damage.damaged_frames > 0 {
+        let found = format!("{} places with {} bytes", damage.damaged_frames, damage.damaged_bytes);
+        parity.damage(place, "bytes that are no whole frame were stepped over", found);
+    }
+    // Torn bytes at the end of a segment are what a crash leaves behind; no promise was given for them.
+    parity.torn(damage.torn_bytes);
+    Some(frames.end())
+}

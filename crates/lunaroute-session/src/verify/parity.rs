@@ -1,0 +1,227 @@
+//! The same requests in another keeper of events as in the database: the same ends, figures and bytes.
+
+use std::collections::HashMap;
+
+use lunaroute_core::{Ending, RequestId, Timestamp, Usage};
+use lunaroute_storage::journal::Position;
+use rusqlite::OptionalExtension;
+
+use super::database::Snapshot;
+use super::report::{Check, Report};
+use crate::event::{EventKind, SessionEvent};
+
+/// What is known of a request that has not ended yet.
+struct Open {
+    next_seq: u32,
+    usage: Usage,
+    hasher: blake3::Hasher,
+    hash: Option<String>,
+    lost: bool,
+    /// Whether its first event was seen; else it began in a part that is gone.
+    whole: bool,
+}
+
+/// Compares the events of one keeper with the database.
+pub(super) struct Parity<'database> {
+    name: &'static str,
+    /// Whether the keeper holds every event of a request once, from the first on. The journal is pruned and may repeat.
+    keeps_beginnings: bool,
+    database: Option<&'database Snapshot>,
+    open: HashMap<RequestId, Open>,
+    /// The last event of each request that is over.
+    over: HashMap<RequestId, u32>,
+    check: Check,
+}
+
+/// The end of a request as one keeper tells it.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    ending: String,
+    status: Option<u16>,
+    tokens: [Option<i64>; 6],
+    blake3: Option<String>,
+}
+
+impl<'database> Parity<'database> {
+    pub(super) fn new(
+        name: &'static str,
+        keeps_beginnings: bool,
+        database: Option<&'database Snapshot>,
+    ) -> Self {
+        let check = Check { name, checked: 0, pending: 0, problem_count: 0, problems: Vec::new() };
+        Self { name, keeps_beginnings, database, open: HashMap::new(), over: HashMap::new(), check }
+    }
+
+    /// Something that the keeper itself shows as damaged.
+    pub(super) fn damage(&mut self, place: impl Into<String>, what: &str, found: impl ToString) {
+        self.check.problem(place, what, "whole content", found);
+    }
+
+    /// Bytes at an end that may be in the middle of being written.
+    pub(super) fn torn(&mut self, bytes: u64) {
+        self.check.pending += u64::from(bytes > 0);
+    }
+
+    /// Takes the next event; those of one request come in order.
+    pub(super) fn event(
+        &mut self,
+        place: &str,
+        position: Position,
+        event: &SessionEvent,
+        report: &mut Report,
+    ) {
+        let id = event.request;
+        // The journal may hold an event twice: an append that failed half-way is done again.
+        if !self.keeps_beginnings && self.is_repeated(event) {
+            return;
+        }
+        if self.over.contains_key(&id) {
+            let what = format!("request {id} goes on after its end");
+            self.check.problem(place, what, "one terminal state", format!("event {}", event.seq));
+            return;
+        }
+        if let EventKind::Started(_) = &event.kind
+            && self.name == "jsonl"
+        {
+            report.days.entry(day(event.at)).or_default().jsonl += 1;
+        }
+        let whole = event.seq == 0;
+        let open = self.open.entry(id).or_insert_with(|| Open {
+            next_seq: if whole || self.keeps_beginnings { 0 } else { event.seq },
+            usage: Usage::default(),
+            hasher: blake3::Hasher::new(),
+            hash: None,
+            lost: false,
+            whole,
+        });
+        if event.seq != open.next_seq {
+            let what = format!("events of request {id} are missing or out of order");
+            self.check.problem(
+                place,
+                what,
+                format!("event {}", open.next_seq),
+                format!("event {}", event.seq),
+            );
+        }
+        open.next_seq = event.seq.saturating_add(1);
+        match &event.kind {
+            EventKind::StreamDelta { .. } => {
+                open.hasher.update(&event.body);
+            }
+            EventKind::Response(response) => open.usage = response.usage,
+            EventKind::Stats(stats) => open.hash = Some(stats.response_blake3.clone()),
+            EventKind::Gap { .. } => open.lost = true,
+            EventKind::Completed { ending, status, .. } => {
+                self.end(place, position, event, *ending, *status);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_repeated(&self, event: &SessionEvent) -> bool {
+        let open = self.open.get(&event.request).is_some_and(|open| event.seq < open.next_seq);
+        open || self.over.get(&event.request).is_some_and(|last| event.seq <= *last)
+    }
+
+    fn end(
+        &mut self,
+        place: &str,
+        position: Position,
+        event: &SessionEvent,
+        ending: Ending,
+        status: Option<u16>,
+    ) {
+        let Some(open) = self.open.remove(&event.request) else { return };
+        self.over.insert(event.request, event.seq);
+        self.check.checked += 1;
+        if let Some(hash) = open.hash.as_ref().filter(|_| open.whole && !open.lost) {
+            let found = open.hasher.finalize().to_hex().to_string();
+            self.check.same(place, "the answer's bytes are not those that flowed", hash, &found);
+        }
+        let Some(database) = self.database else { return };
+        let Usage { input, cache_read, cache_write_5m, cache_write_1h, output, reasoning } = open.usage;
+        let ours = End {
+            ending: ending.as_str().to_owned(),
+            status,
+            tokens: [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning]
+                .map(|tokens| tokens.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX))),
+            blake3: open.hash,
+        };
+        match stored(database, event.request) {
+            Err(error) => self.check.finish(place, Err(error)),
+            Ok(Some(theirs)) => compare(&mut self.check, place, database, event, &ours, theirs, open.whole),
+            Ok(None) if position >= database.state.read => self.check.pending += 1,
+            Ok(None) => {
+                let what = format!("the end of request {} is not in the database", event.request);
+                self.check.problem(place, what, ours.ending, "nothing");
+            }
+        }
+    }
+
+    /// Puts the check into the report; tells how many requests there were.
+    pub(super) fn finish(mut self, report: &mut Report) -> u64 {
+        self.check.pending += self.open.len() as u64;
+        report.checks.push(self.check);
+        (self.over.len() + self.open.len()) as u64
+    }
+}
+
+/// The end of a request in the database; `None` while it has none.
+fn stored(database: &Snapshot, request: RequestId) -> rusqlite::Result<Option<End>> {
+    let mut statement = database.connection.prepare_cached(
+        "SELECT ending, http_status, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, \
+         output_tokens, reasoning_tokens, response_blake3 FROM requests WHERE id = ? AND ending IS NOT NULL",
+    )?;
+    let end = statement.query_row([request.to_string()], |row| {
+        Ok(End {
+            ending: row.get(0)?,
+            status: row.get(1)?,
+            tokens: [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?],
+            blake3: row.get(8)?,
+        })
+    });
+    end.optional()
+}
+
+fn compare(
+    check: &mut Check,
+    place: &str,
+    database: &Snapshot,
+    event: &SessionEvent,
+    ours: &End,
+    mut theirs: End,
+    whole: bool,
+) {
+    // A request without its figures is told by the check of what was put aside; one whose beginning is gone may lack them
+    // here.
+    let aside = database
+        .connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine WHERE event_id = ?)")
+        .and_then(|mut statement| {
+            statement.query_row([format!("{}:{}", event.request, event.seq)], |row| row.get::<_, bool>(0))
+        });
+    match aside {
+        Err(error) => check.finish(place, Err(error)),
+        Ok(true) => {}
+        Ok(false) => {
+            if ours.blake3.is_none() {
+                theirs.blake3 = None;
+            }
+            if ours.status.is_none() {
+                // The database also knows the status of an answer that began and never ended.
+                theirs.status = None;
+            }
+            if !whole && ours.tokens == [None; 6] {
+                theirs.tokens = [None; 6];
+            }
+            let what = format!("request {} ends differently in the database", event.request);
+            check.same(place, &what, ours, &theirs);
+        }
+    }
+}
+
+/// The UTC day of a moment, as `YYYY-MM-DD`.
+pub(super) fn day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.get(..10).unwrap_or(&text).to_owned()
+}
