@@ -1,0 +1,308 @@
+//! Makes the rooms from the configuration.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lunaroute_core::{Dialect, Secret, Timestamp};
+use lunaroute_dialect::models;
+use lunaroute_egress::retry::RetryPolicy;
+use lunaroute_egress::{
+    BaseUrl, Client, ClientIdentity, Credential, CredentialStyle, InvalidBaseUrl, ProxyRules, Timeouts,
+};
+use lunaroute_ingress::{BindError, Cors};
+use lunaroute_observability::log::{self, Format, LogError};
+use lunaroute_observability::{Labels, Metrics, MetricsError};
+use lunaroute_routing::{DefaultProvider, ModelRule, RetryBudget, Table, TableError};
+use lunaroute_session::RecorderError;
+use lunaroute_session::query::QueryError;
+use lunaroute_session::sqlite::OpenError;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Authentication, Config, Disconnect, Environment, Provider, ProviderFamily};
+use crate::house::{BodyLimits, House, StreamPolicy, Upstream};
+use crate::records;
+
+/// How long a browser may remember that it may call.
+const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A provider's address cannot be used.
+    #[error("providers.{name}.base_url: {cause}")]
+    BaseUrl {
+        /// The provider.
+        name: String,
+        /// Why.
+        cause: InvalidBaseUrl,
+    },
+    /// A provider's key cannot be read or used.
+    #[error("providers.{name}: {message}")]
+    Key {
+        /// The provider.
+        name: String,
+        /// Why, never with the key.
+        message: String,
+    },
+    /// The rules of the configuration contradict each other.
+    #[error("models: {0}")]
+    Routes(#[from] TableError),
+    /// The way out cannot be set up.
+    #[error("network: {0}")]
+    Egress(#[from] lunaroute_egress::ConfigError),
+    /// The environment names a proxy that cannot be used.
+    #[error(
+        "proxy from the environment: {0}; mend the variable or set network.proxy_from_environment to false"
+    )]
+    Proxy(#[from] lunaroute_egress::InvalidProxy),
+    /// The address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The log level cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Something in the state directory is not as it should be.
+    #[error("{}: {message}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The database cannot be opened.
+    #[error(
+        "{cause}; or go on without it: recording.sqlite: false keeps the journal, from which it can be filled later"
+    )]
+    Database {
+        /// Why.
+        cause: OpenError,
+    },
+    /// The sessions of an earlier run cannot be read.
+    #[error(transparent)]
+    Sessions(#[from] QueryError),
+    /// The JSON Lines files cannot be written.
+    #[error("the session files cannot be written: {message}")]
+    Files {
+        /// Why.
+        message: String,
+    },
+    /// The recorder cannot start.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// The figures cannot be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The system gave no way to hear its signals or make its threads.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Checks what can be checked of a configuration without listening, recording or calling anybody.
+///
+/// # Errors
+/// [`StartError`], the one with which the gateway would not start.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    log::subscriber(Format::Text, &config.log.level, false, io::sink)?;
+    upstreams(config)?;
+    routes(config)?;
+    Client::new(&egress(config, &Environment::default())?)?;
+    Ok(())
+}
+
+/// Makes the house for a listener's address.
+pub(crate) fn house(
+    config: &Config,
+    environment: &Environment,
+    local: SocketAddr,
+) -> Result<House, StartError> {
+    let offered: Vec<models::Entry> = offered_models(config);
+    let labels = Labels {
+        providers: config
+            .providers
+            .iter()
+            .map(|(name, provider)| (name.clone(), dialects(family(provider)).to_vec()))
+            .collect(),
+        models: offered.iter().map(|model| model.id.clone()).collect(),
+    };
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &labels)?);
+    let directory = records::directory(config, environment);
+    Ok(House {
+        ingress: ingress(config),
+        local,
+        listener: local.to_string().into(),
+        recorder: records::start(config, &directory, Arc::clone(&metrics) as _)?,
+        recording_required: config.recording.required,
+        metrics,
+        routes: routes(config)?,
+        upstreams: upstreams(config)?,
+        egress: Client::new(&egress(config, environment)?)?,
+        timeouts: Timeouts {
+            first_byte: config.timeouts.first_byte.duration(),
+            idle: config.timeouts.idle.duration(),
+            total: Some(config.timeouts.total.duration()),
+        },
+        retry: RetryPolicy {
+            max_attempts: config.retry.attempts,
+            first_delay: config.retry.first_delay.duration(),
+            max_delay: config.retry.max_delay.duration(),
+            max_retry_after: config.retry.max_retry_after.duration(),
+        },
+        retry_budget: RetryBudget::new(config.retry.budget),
+        streaming: StreamPolicy {
+            keep_alive: config.streaming.keep_alive.map(crate::config::Period::duration),
+            include_usage: config.streaming.include_usage,
+            remainder: (config.streaming.on_disconnect == Disconnect::Drain).then(TaskTracker::new),
+        },
+        limits: BodyLimits { decoded_body: config.limits.decoded_body.bytes() },
+        models: offered,
+        stopping: AtomicBool::new(false),
+    })
+}
+
+/// The listener's settings.
+pub(crate) fn ingress(config: &Config) -> lunaroute_ingress::Config {
+    let origins = &config.access.cors_origins;
+    lunaroute_ingress::Config {
+        header_read_timeout: config.timeouts.header_read.duration(),
+        header_limit_bytes: config.limits.headers.bytes(),
+        max_connections: config.limits.connections,
+        max_concurrent_streams: config.limits.streams_per_connection,
+        body_limit_bytes: config.limits.body.bytes(),
+        body_read_timeout: config.timeouts.body_read.duration(),
+        write_stall_timeout: config.timeouts.write_stall.duration(),
+        allowed_hosts: config.access.allowed_hosts.clone(),
+        cors: (!origins.is_empty())
+            .then(|| Cors { allowed_origins: origins.clone(), max_age: PREFLIGHT_AGE }),
+        ..lunaroute_ingress::Config::default()
+    }
+}
+
+fn egress(config: &Config, environment: &Environment) -> Result<lunaroute_egress::Config, StartError> {
+    let network = &config.network;
+    let identity = network.client_certificate_file.clone().zip(network.client_key_file.clone());
+    Ok(lunaroute_egress::Config {
+        connect_timeout: config.timeouts.connect.duration(),
+        pool_idle_timeout: network.idle_timeout.duration(),
+        pool_max_idle_per_host: network.idle_connections,
+        extra_ca_file: network.extra_ca_file.clone(),
+        client_identity: identity
+            .map(|(certificate_file, key_file)| ClientIdentity { certificate_file, key_file }),
+        proxy: if network.proxy_from_environment { proxy(environment)? } else { None },
+        http2: network.http2,
+        ..lunaroute_egress::Config::default()
+    })
+}
+
+/// The proxy rules of the environment, in either spelling of its variables.
+fn proxy(environment: &Environment) -> Result<Option<ProxyRules>, StartError> {
+    let value = |name: &str| {
+        environment.get(&name.to_lowercase()).or_else(|| environment.get(name)).unwrap_or_default().to_owned()
+    };
+    let [http, https, all] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(value);
+    if http.is_empty() && https.is_empty() && all.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(ProxyRules::new(&http, &https, &all, &value("NO_PROXY"))?))
+}
+
+const fn dialects(family: ProviderFamily) -> &'static [Dialect] {
+    match family {
+        ProviderFamily::Openai => &[Dialect::OpenaiChat, Dialect::OpenaiResponses],
+        ProviderFamily::Anthropic => &[Dialect::Anthropic],
+    }
+}
+
+/// The family of a provider; the checks of the configuration have filled it in.
+fn family(provider: &Provider) -> ProviderFamily {
+    provider.dialect.unwrap_or(ProviderFamily::Openai)
+}
+
+fn routes(config: &Config) -> Result<Table, TableError> {
+    let providers = config.providers.iter().map(|(name, provider)| lunaroute_routing::Provider {
+        name: name.clone(),
+        dialects: dialects(family(provider)).to_vec(),
+    });
+    let models = config.models.iter().map(|route| ModelRule {
+        pattern: route.model.clone(),
+        provider: route.provider.clone(),
+        upstream_model: route.upstream.clone(),
+    });
+    let defaults = Dialect::ALL.into_iter().filter_map(|dialect| {
+        Some(DefaultProvider { dialect, provider: default_provider(config, dialect)? })
+    });
+    Table::new(providers.collect(), models.collect(), defaults.collect())
+}
+
+/// The provider marked as default for a dialect, else the built-in one.
+fn default_provider(config: &Config, dialect: Dialect) -> Option<String> {
+    let speaks = |provider: &Provider| dialects(family(provider)).contains(&dialect);
+    let marked = config.providers.iter().find(|(_, provider)| provider.default && speaks(provider));
+    let built_in = || {
+        let name = if dialect == Dialect::Anthropic { "anthropic" } else { "openai" };
+        config.providers.get_key_value(name).filter(|(_, provider)| speaks(provider))
+    };
+    marked.or_else(built_in).map(|(name, _)| name.clone())
+}
+
+fn upstreams(config: &Config) -> Result<HashMap<Arc<str>, Upstream>, StartError> {
+    let upstream = |(name, provider): (&String, &Provider)| {
+        let base = BaseUrl::parse(provider.base_url.as_deref().unwrap_or_default())
+            .map_err(|cause| StartError::BaseUrl { name: name.clone(), cause })?;
+        let credential =
+            key(name, provider)?.map(|secret| credential(name, provider, &secret)).transpose()?;
+        Ok((Arc::from(name.as_str()), Upstream { base, credential }))
+    };
+    config.providers.iter().map(upstream).collect()
+}
+
+fn credential(name: &str, provider: &Provider, secret: &Secret) -> Result<Credential, StartError> {
+    let style = match (provider.authentication, family(provider)) {
+        (Some(Authentication::Bearer), _) | (None, ProviderFamily::Openai) => CredentialStyle::Bearer,
+        (Some(Authentication::XApiKey), _) | (None, ProviderFamily::Anthropic) => CredentialStyle::XApiKey,
+        (Some(Authentication::ApiKey), _) => CredentialStyle::ApiKey,
+    };
+    Credential::new(style, secret)
+        .map_err(|error| StartError::Key { name: name.to_owned(), message: error.to_string() })
+}
+
+/// The provider's key, from the configuration or its file.
+fn key(name: &str, provider: &Provider) -> Result<Option<Secret>, StartError> {
+    if let Some(key) = &provider.api_key {
+        return Ok(Some(key.0.clone()));
+    }
+    let Some(path) = &provider.api_key_file else { return Ok(None) };
+    let refuse = |message: String| StartError::Key { name: name.to_owned(), message };
+    let unreadable =
+        |error: io::Error| refuse(format!("cannot read api_key_file {}: {error}", path.display()));
+    if is_open_to_others(path).map_err(unreadable)? {
+        return Err(refuse(format!(
+            "api_key_file {} can be read by other users; chmod 600 it",
+            path.display()
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok(Some(Secret::new(text.trim())))
+}
+
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// The exact names of the `models` table; a pattern is no name that a client could send.
+fn offered_models(config: &Config) -> Vec<models::Entry> {
+    let created = Timestamp::now();
+    let exact = config.models.iter().filter(|route| !route.model.contains(['*', '?', '[', '{']));
+    exact
+        .map(|route| models::Entry {
+            id: route.model.clone(),
+            display_name: route.model.clone(),
+            owned_by: route.provider.clone(),
+            created,
+        })
+        .collect()
+}

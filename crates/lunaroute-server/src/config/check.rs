@@ -1,0 +1,131 @@
+//! What a type cannot say about a configuration, and help with a misspelt key.
+
+use super::schema::{Config, Provider, ProviderFamily};
+
+/// The providers that exist without any configuration: name, dialects, address.
+const BUILT_IN: [(&str, ProviderFamily, &str); 2] = [
+    ("openai", ProviderFamily::Openai, "https://api.openai.com/v1"),
+    ("anthropic", ProviderFamily::Anthropic, "https://api.anthropic.com"),
+];
+
+/// Completes the built-in providers and refuses what cannot work.
+pub(super) fn check(config: &mut Config) -> Result<(), String> {
+    for (name, family, base_url) in BUILT_IN {
+        let provider = config.providers.entry(name.to_owned()).or_insert_with(|| Provider {
+            dialect: None,
+            base_url: None,
+            api_key: None,
+            api_key_file: None,
+            authentication: None,
+            default: false,
+        });
+        provider.dialect.get_or_insert(family);
+        provider.base_url.get_or_insert_with(|| base_url.to_owned());
+    }
+    for (name, provider) in &config.providers {
+        check_provider(name, provider)?;
+    }
+    for family in [ProviderFamily::Openai, ProviderFamily::Anthropic] {
+        let named: Vec<&str> = config
+            .providers
+            .iter()
+            .filter(|(_, provider)| provider.default && provider.dialect == Some(family))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if named.len() > 1 {
+            return Err(format!(
+                "providers {} are all `default: true` for the same dialect; keep it at one of them",
+                named.join(", ")
+            ));
+        }
+    }
+    for (number, route) in config.models.iter().enumerate() {
+        if !config.providers.contains_key(&route.provider) {
+            let known: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+            return Err(format!(
+                "models[{number}].provider: there is no provider '{}'{}",
+                route.provider,
+                suggestion(&route.provider, &known)
+            ));
+        }
+    }
+    if config.retry.attempts == 0 || config.retry.attempts > 10 {
+        return Err(format!(
+            "retry.attempts is {}; it is 1 to 10, the first attempt included",
+            config.retry.attempts
+        ));
+    }
+    if !(0.0..=1.0).contains(&config.retry.budget) {
+        return Err(format!("retry.budget is {}; it is a share from 0 to 1", config.retry.budget));
+    }
+    if config.network.client_certificate_file.is_some() != config.network.client_key_file.is_some() {
+        return Err(
+            "network.client_certificate_file and network.client_key_file go together; set both".to_owned()
+        );
+    }
+    if config.limits.connections == 0 || config.limits.streams_per_connection == 0 {
+        return Err("limits.connections and limits.streams_per_connection are at least 1".to_owned());
+    }
+    check_listener(config)
+}
+
+fn check_provider(name: &str, provider: &Provider) -> Result<(), String> {
+    if provider.dialect.is_none() {
+        return Err(format!("providers.{name}.dialect is missing; it is openai or anthropic"));
+    }
+    if provider.base_url.is_none() {
+        return Err(format!(
+            "providers.{name}.base_url is missing; it is something like http://127.0.0.1:11434/v1"
+        ));
+    }
+    if provider.api_key.is_some() && provider.api_key_file.is_some() {
+        return Err(format!("providers.{name} has both api_key and api_key_file; keep one"));
+    }
+    let keyless = provider.api_key.is_none() && provider.api_key_file.is_none();
+    if provider.authentication.is_some() && keyless {
+        return Err(format!(
+            "providers.{name}.authentication says how a key travels, but there is no api_key and no api_key_file"
+        ));
+    }
+    if let Some(key) = &provider.api_key
+        && (key.0.expose().is_empty() || key.0.expose().bytes().any(|byte| !(0x21..0x7f).contains(&byte)))
+    {
+        return Err(format!("providers.{name}.api_key is empty or has a space or control character in it"));
+    }
+    Ok(())
+}
+
+/// A gateway that holds provider keys and listens beyond this machine would serve anybody who finds it, because
+/// callers cannot be told apart yet.
+fn check_listener(config: &Config) -> Result<(), String> {
+    let keyed = config
+        .providers
+        .iter()
+        .find(|(_, provider)| provider.api_key.is_some() || provider.api_key_file.is_some());
+    match keyed {
+        Some((name, _)) if !config.listen.ip().is_loopback() => Err(format!(
+            "listen is {} while providers.{name} has a key: everybody who reaches that address could use the key; \
+             listen on 127.0.0.1, or take the key out so that callers bring their own",
+            config.listen
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The message, with the nearest known name when it speaks of an unknown one.
+pub(super) fn with_suggestion(message: &str) -> String {
+    let Some((_, after)) = message.split_once("unknown field `") else { return message.to_owned() };
+    let Some((unknown, expectation)) = after.split_once('`') else { return message.to_owned() };
+    let known: Vec<&str> = expectation.split('`').skip(1).step_by(2).collect();
+    format!("{}{}", message.trim_end(), suggestion(unknown, &known))
+}
+
+fn suggestion(given: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .filter(|(distance, name)| *distance <= (name.len() / 2).max(2))
+        .min()
+        .map(|(_, name)| format!("; did you mean '{name}'?"))
+        .unwrap_or_default()
+}

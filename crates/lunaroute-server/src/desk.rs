@@ -1,0 +1,73 @@
+//! What is read from a request's bytes before anything is decided: model, stream flag, who the client is.
+
+use bytes::Bytes;
+use http::header;
+use lunaroute_core::{Failure, SessionHint};
+use lunaroute_dialect::coding;
+use lunaroute_dialect::{Peek, client, peek};
+
+use crate::visitor::Visitor;
+
+/// What the desk read.
+pub(crate) struct Desk {
+    /// What stands in the body.
+    pub(crate) peek: Peek,
+    /// What the client says about its session.
+    pub(crate) hint: SessionHint,
+    /// The body without its content coding, when it had one.
+    decoded: Option<Bytes>,
+    /// Why the body cannot be read, when it cannot and has to be.
+    problem: Option<Failure>,
+}
+
+impl Desk {
+    /// Reads a request. `limit` bounds what a coded body may unpack to, in bytes.
+    pub(crate) fn read(visitor: &Visitor, limit: usize) -> Self {
+        let (decoded, problem) = match decode(visitor, limit) {
+            Ok(decoded) => (decoded, None),
+            // Only a generation has to be understood; anything else is the provider's to judge.
+            Err(failure) => (None, visitor.operation.is_generation().then_some(failure)),
+        };
+        let readable = problem.is_none();
+        let peek = if readable {
+            peek(visitor.dialect, decoded.as_ref().unwrap_or(&visitor.body))
+        } else {
+            Peek::default()
+        };
+        let hint = client::identify(&visitor.headers, &peek);
+        Self { peek, hint, decoded, problem }
+    }
+
+    /// Whether the request can go on.
+    ///
+    /// # Errors
+    /// `unsupported_encoding`, `too_large` or `bad_request` for a body whose content coding cannot be undone.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.problem.clone().map_or(Ok(()), Err)
+    }
+
+    /// The model that the client names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.peek.model.as_ref().map(|model| model.value.as_str())
+    }
+
+    /// The body that [`Desk::peek`] speaks of: without content coding.
+    pub(crate) fn plain_body<'a>(&'a self, visitor: &'a Visitor) -> &'a Bytes {
+        self.decoded.as_ref().unwrap_or(&visitor.body)
+    }
+}
+
+fn decode(visitor: &Visitor, limit: usize) -> Result<Option<Bytes>, Failure> {
+    let Some(named) = visitor.headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
+    let coding = named.to_str().unwrap_or("?");
+    if coding.eq_ignore_ascii_case("identity") || visitor.body.is_empty() {
+        return Ok(None);
+    }
+    match coding::decode_request(Some(coding), &visitor.body, limit) {
+        Ok(decoded) => Ok(Some(Bytes::from(decoded.into_owned()))),
+        Err(error) => Err(Failure::client(
+            error.failure_kind(),
+            format!("the request body's content-encoding cannot be undone: {error}"),
+        )),
+    }
+}

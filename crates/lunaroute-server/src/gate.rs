@@ -1,0 +1,156 @@
+//! Out to the providers: one attempt after the other, as long as no byte has left for the client.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use lunaroute_core::{AttemptOutcome, AttemptReason, Failure, FailureKind, Retry};
+use lunaroute_egress::Inbound;
+use lunaroute_egress::retry::{self, Backoff};
+use lunaroute_routing::{Plan, Target};
+
+use crate::desk::Desk;
+use crate::dressing;
+use crate::guest_book::Entry;
+use crate::house::{House, Upstream};
+use crate::visitor::Visitor;
+
+/// How much of an answer that is tried again is read for the record.
+const DISCARDED_LIMIT: usize = 64 * 1024;
+
+/// How long that may take.
+const DISCARDED_TIME: Duration = Duration::from_millis(500);
+
+/// An answer that goes to the client.
+pub(crate) struct Passage {
+    pub(crate) inbound: Inbound,
+    pub(crate) provider: Arc<str>,
+}
+
+/// Tries the plan's targets until one answers with something that the client should see.
+///
+/// # Errors
+/// The last attempt's failure, when none answered.
+pub(crate) async fn pass(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    plan: &Plan,
+    entry: &mut Entry,
+) -> Result<Passage, Failure> {
+    let mut backoff = Backoff::new(house.retry);
+    let path = dressing::path(visitor);
+    house.retry_budget.earn();
+    for ordinal in 0.. {
+        let (target, upstream) = house.target(plan, ordinal)?;
+        let reason = reason(plan, ordinal);
+        let model = target.upstream_model.as_deref().or_else(|| desk.model());
+        entry.attempt_started(&target.provider, model, reason);
+        let outbound = dressing::dress(house, visitor, desk, target, upstream, &path);
+        let began = Instant::now();
+        let result = house.egress.attempt(outbound, &house.timeouts).await;
+        let mut outcome = outcome(&result, began);
+        match result {
+            Ok(inbound) => {
+                let wish = retry::classify(inbound.status, &inbound.headers, SystemTime::now());
+                let Some(delay) = next_delay(house, &mut backoff, wish) else {
+                    let own_key = upstream.credential.is_some();
+                    return admitted(target, own_key, inbound, &mut outcome, entry);
+                };
+                house.metrics.attempt(&target.provider, reason, Some(FailureKind::Provider));
+                let discarded = discard(inbound).await;
+                entry.attempt_finished(outcome, discarded);
+                tokio::time::sleep(delay).await;
+            }
+            Err(failure) => {
+                house.metrics.attempt(&target.provider, reason, Some(failure.kind));
+                entry.attempt_finished(outcome, Bytes::new());
+                let Some(delay) = next_delay(house, &mut backoff, failure.retry) else { return Err(failure) };
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+    unreachable!("the loop ends when the back-off does, which is after at most 10 attempts")
+}
+
+/// The answer, unless it only says that the gateway's own key is wrong: that is nothing that the caller could mend, and
+/// agents log their user out on a 401.
+fn admitted(
+    target: &Target,
+    own_key: bool,
+    inbound: Inbound,
+    outcome: &mut AttemptOutcome,
+    entry: &mut Entry,
+) -> Result<Passage, Failure> {
+    let provider = Arc::clone(&target.provider);
+    if own_key && inbound.status == http::StatusCode::UNAUTHORIZED {
+        outcome.failure = Some(FailureKind::Unauthenticated);
+        entry.attempt_finished(outcome.clone(), Bytes::new());
+        return Err(Failure::upstream(
+            FailureKind::Provider,
+            Retry::Never,
+            format!(
+                "the provider '{provider}' refused the gateway's own key; check providers.{provider}.api_key"
+            ),
+        ));
+    }
+    entry.attempt_finished(outcome.clone(), Bytes::new());
+    Ok(Passage { inbound, provider })
+}
+
+/// The wait before another attempt, when there may be one.
+fn next_delay(house: &House, backoff: &mut Backoff, wish: Retry) -> Option<Duration> {
+    let delay = backoff.next_delay(wish)?;
+    house.retry_budget.spend().then_some(delay)
+}
+
+fn reason(plan: &Plan, ordinal: usize) -> AttemptReason {
+    match ordinal {
+        0 => AttemptReason::Primary,
+        _ if plan.targets.len() > 1 => AttemptReason::Fallback,
+        _ => AttemptReason::Retry,
+    }
+}
+
+fn outcome(result: &Result<Inbound, Failure>, began: Instant) -> AttemptOutcome {
+    let latency_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(inbound) => AttemptOutcome {
+            status: Some(inbound.status.as_u16()),
+            latency_us,
+            failure: None,
+            message: None,
+            retry_after_ms: retry::retry_after(&inbound.headers, SystemTime::now()).map(milliseconds),
+        },
+        Err(failure) => AttemptOutcome {
+            status: None,
+            latency_us,
+            failure: Some(failure.kind),
+            message: Some(failure.message.clone()),
+            retry_after_ms: None,
+        },
+    }
+}
+
+/// The start of an answer that the client never sees; the connection is reused when that is all of it.
+async fn discard(inbound: Inbound) -> Bytes {
+    let body = Limited::new(inbound.body, DISCARDED_LIMIT).collect();
+    match tokio::time::timeout(DISCARDED_TIME, body).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        _ => Bytes::new(),
+    }
+}
+
+impl House {
+    fn target<'a>(&'a self, plan: &'a Plan, ordinal: usize) -> Result<(&'a Target, &'a Upstream), Failure> {
+        let target = plan.targets.get(ordinal % plan.targets.len().max(1));
+        target.and_then(|target| Some((target, self.upstreams.get(&target.provider)?))).ok_or_else(|| {
+            Failure::gateway(
+                FailureKind::Internal,
+                "the plan names a provider that is not configured; restart the gateway",
+            )
+        })
+    }
+}

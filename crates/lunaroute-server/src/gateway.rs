@@ -1,0 +1,91 @@
+//! A gateway that runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use lunaroute_ingress::{DrainReport, Listener};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::{self, StartError};
+use crate::config::{Config, Environment};
+use crate::house::{Doorkeeper, House};
+
+/// The least time that the recorder gets to write what it has, however long connections took.
+const RECORDER_TIME: Duration = Duration::from_secs(5);
+
+/// A gateway that runs. Dropped without [`Gateway::stop`], it ends at once; the journal then holds what was accepted.
+pub struct Gateway {
+    house: Arc<House>,
+    shutdown: CancellationToken,
+    listener: JoinSet<DrainReport>,
+    drain: Duration,
+}
+
+/// What a gateway had done when it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StopReport {
+    /// Connections that came to their end.
+    pub connections_finished: usize,
+    /// Connections that were cut at the deadline.
+    pub connections_cut: usize,
+    /// Notes that the recorder put into the journal during its life.
+    pub events_written: u64,
+    /// Notes that it lost; each is counted in the record.
+    pub events_lost: u64,
+}
+
+impl Gateway {
+    /// Starts a gateway: records are recovered first, then it listens.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong and what to do.
+    pub async fn start(config: &Config, environment: &Environment) -> Result<Self, StartError> {
+        let listener = Listener::bind(config.listen, assemble::ingress(config))?;
+        let house = assemble::house(config, environment, listener.local_addr())?;
+        let house = Arc::new(house);
+        let shutdown = CancellationToken::new();
+        let drain = config.timeouts.drain.duration();
+        let mut tasks = JoinSet::new();
+        tracing::info!(address = %listener.local_addr(), recording = house.recorder.is_some(), "listening");
+        tasks.spawn(listener.serve(Arc::new(Doorkeeper(Arc::clone(&house))), shutdown.clone(), drain));
+        Ok(Self { house, shutdown, listener: tasks, drain })
+    }
+
+    /// The address that it listens on, with its port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.house.local
+    }
+
+    /// Stops: nobody new comes in, open requests get the configured time to finish, and everything is written.
+    pub async fn stop(mut self) -> StopReport {
+        let deadline = Instant::now() + self.drain;
+        self.house.stopping.store(true, Ordering::Relaxed);
+        self.shutdown.cancel();
+        let connections = match self.listener.join_next().await {
+            Some(Ok(report)) => report,
+            _ => DrainReport::default(),
+        };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if let Some(remainder) = &self.house.streaming.remainder {
+            remainder.close();
+            if tokio::time::timeout(left(), remainder.wait()).await.is_err() {
+                tracing::warn!("answers whose clients are gone were not read to their end");
+            }
+        }
+        let mut report = StopReport {
+            connections_finished: connections.connections_finished,
+            connections_cut: connections.connections_cut,
+            ..StopReport::default()
+        };
+        if let Some(recorder) = &self.house.recorder {
+            let drained = recorder.shutdown(left().max(RECORDER_TIME)).await;
+            report.events_written = drained.written;
+            report.events_lost = drained.lost;
+        }
+        report
+    }
+}

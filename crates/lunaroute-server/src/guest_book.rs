@@ -1,0 +1,190 @@
+//! The guest book: what happened to a request, written down while it happens. With recording off the same calls only
+//! feed the metrics.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use lunaroute_core::{
+    AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, Observer, Outcome, ResponseHead, SessionId,
+    Usage, headers,
+};
+use lunaroute_observability::Metrics;
+use lunaroute_session::{NotRecorded, Recording, RequestStart};
+
+use crate::desk::Desk;
+use crate::house::House;
+use crate::visitor::Visitor;
+
+/// The entry of one request. Dropped while open, it closes itself as cancelled.
+pub(crate) struct Entry(Kind);
+
+enum Kind {
+    Recorded(Recording),
+    Counted(Counted),
+}
+
+impl Entry {
+    /// Opens the entry of a request.
+    pub(crate) fn open(house: &House, visitor: &Visitor, desk: &Desk) -> Self {
+        let Some(recorder) = &house.recorder else {
+            return Self(Kind::Counted(Counted::new(house, visitor, desk)));
+        };
+        Self(Kind::Recorded(recorder.begin(RequestStart {
+            id: visitor.id,
+            received_at: visitor.received_at,
+            exchange: visitor.exchange(),
+            hint: desk.hint.clone(),
+            listener: Arc::clone(&house.listener),
+            method: visitor.method.clone(),
+            path: headers::path_for_record(visitor.path_and_query()),
+            client_ip: Some(visitor.client_ip),
+            body: visitor.body.clone(),
+            overhead_pre_us: visitor.elapsed_us(),
+        })))
+    }
+
+    /// Waits until the request is in the journal.
+    ///
+    /// # Errors
+    /// `overloaded` when it cannot be and has to be.
+    pub(crate) async fn written(&mut self, required: bool) -> Result<(), Failure> {
+        match &mut self.0 {
+            Kind::Recorded(recording) => insist(recording.written().await, required),
+            Kind::Counted(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the request is on the disk, where the configuration asks for that.
+    ///
+    /// # Errors
+    /// `overloaded` when it cannot be and has to be.
+    pub(crate) async fn durable(&mut self, required: bool) -> Result<(), Failure> {
+        match &mut self.0 {
+            Kind::Recorded(recording) => insist(recording.durable().await, required),
+            Kind::Counted(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn attempt_started(&mut self, provider: &str, model: Option<&str>, reason: AttemptReason) {
+        match &mut self.0 {
+            Kind::Recorded(recording) => recording.attempt_started(provider, model, reason),
+            Kind::Counted(counted) => {
+                counted.outcome.provider = Some(provider.to_owned());
+                counted.outcome.attempts += 1;
+            }
+        }
+    }
+
+    pub(crate) fn attempt_finished(&mut self, outcome: AttemptOutcome, discarded: Bytes) {
+        if let Kind::Recorded(recording) = &mut self.0 {
+            recording.attempt_finished(outcome, discarded);
+        }
+    }
+
+    pub(crate) fn response_started(&mut self, head: &ResponseHead) {
+        match &mut self.0 {
+            Kind::Recorded(recording) => recording.response_started(head),
+            Kind::Counted(counted) => {
+                counted.outcome.status = Some(head.status);
+                counted.outcome.streamed = head.is_event_stream();
+            }
+        }
+    }
+
+    /// Ready when the next frame can be kept, or is known not to be.
+    pub(crate) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Kind::Recorded(recording) => recording.poll_room(context),
+            Kind::Counted(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Takes a reference to a frame on its way to the client.
+    pub(crate) fn frame(&mut self, frame: &Bytes) {
+        match &mut self.0 {
+            Kind::Recorded(recording) => recording.frame(frame.clone()),
+            Kind::Counted(counted) => counted.first_frame(),
+        }
+    }
+
+    /// Closes the entry, once; what comes later changes nothing.
+    pub(crate) fn close(&mut self, ending: Ending, failure: Option<&Failure>) {
+        match &mut self.0 {
+            Kind::Recorded(recording) => recording.close(ending, failure),
+            Kind::Counted(counted) => counted.close(ending, failure.map(|failure| failure.kind)),
+        }
+    }
+}
+
+fn insist(result: Result<(), NotRecorded>, required: bool) -> Result<(), Failure> {
+    match result {
+        Err(reason) if required => Err(Failure::gateway(
+            FailureKind::Overloaded,
+            format!("this request cannot be recorded, and recording.required is set: {reason}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What the metrics get when nothing is recorded: everything that needs no reading of bodies.
+struct Counted {
+    outcome: Outcome,
+    started: std::time::Instant,
+    metrics: Arc<Metrics>,
+    open: bool,
+}
+
+impl Counted {
+    fn new(house: &House, visitor: &Visitor, desk: &Desk) -> Self {
+        house.metrics.started();
+        Self {
+            outcome: Outcome {
+                request: visitor.id,
+                session: SessionId::generate(),
+                dialect: visitor.dialect,
+                operation: visitor.operation,
+                provider: None,
+                model: desk.model().map(str::to_owned),
+                streamed: false,
+                ending: Ending::Cancelled,
+                status: None,
+                failure: None,
+                usage: Usage::default(),
+                stop: None,
+                tool_calls: 0,
+                attempts: 0,
+                total_us: 0,
+                first_token_us: None,
+            },
+            started: visitor.started,
+            metrics: Arc::clone(&house.metrics),
+            open: true,
+        }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn first_frame(&mut self) {
+        if self.outcome.first_token_us.is_none() {
+            self.outcome.first_token_us = Some(self.elapsed_us());
+        }
+    }
+
+    fn close(&mut self, ending: Ending, failure: Option<FailureKind>) {
+        if std::mem::take(&mut self.open) {
+            self.outcome.ending = ending;
+            self.outcome.failure = failure;
+            self.outcome.total_us = self.elapsed_us();
+            self.metrics.finished(&self.outcome);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.close(Ending::Cancelled, Some(FailureKind::Cancelled));
+    }
+}

@@ -1,0 +1,95 @@
+//! The assembled rooms: everything that a request may need on its walk, made once.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use http::Response;
+use lunaroute_core::Failure;
+use lunaroute_dialect::models;
+use lunaroute_egress::retry::RetryPolicy;
+use lunaroute_egress::{BaseUrl, Client, Credential, Timeouts};
+use lunaroute_ingress::{Arrival, Handler, Reply};
+use lunaroute_observability::Metrics;
+use lunaroute_routing::{Head, Plan, RetryBudget, Table};
+use lunaroute_session::Recorder;
+use tokio_util::task::TaskTracker;
+
+use crate::desk::Desk;
+use crate::visitor::Visitor;
+use crate::walk::walk;
+
+/// What all requests share. Nothing in it changes while the gateway runs, counters excepted.
+pub(crate) struct House {
+    pub(crate) ingress: lunaroute_ingress::Config,
+    /// The listener's address.
+    pub(crate) local: SocketAddr,
+    /// The same as text, for the record.
+    pub(crate) listener: Arc<str>,
+    /// Absent when recording is off.
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) recording_required: bool,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) routes: Table,
+    pub(crate) upstreams: HashMap<Arc<str>, Upstream>,
+    pub(crate) egress: Client,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) retry_budget: RetryBudget,
+    pub(crate) streaming: StreamPolicy,
+    pub(crate) limits: BodyLimits,
+    /// Model names that the configuration offers beside those of the providers.
+    pub(crate) models: Vec<models::Entry>,
+    /// Set when the gateway is told to stop.
+    pub(crate) stopping: AtomicBool,
+}
+
+/// A configured provider.
+pub(crate) struct Upstream {
+    pub(crate) base: BaseUrl,
+    /// Present when the gateway has a key of its own; the client's then goes no further.
+    pub(crate) credential: Option<Credential>,
+}
+
+/// How streams are treated.
+pub(crate) struct StreamPolicy {
+    /// Silence after which a sign of life is sent; `None` sends none.
+    pub(crate) keep_alive: Option<Duration>,
+    /// Ask chat streams for their token figures.
+    pub(crate) include_usage: bool,
+    /// Where answers are read to their end when their client hangs up; `None` cuts them.
+    pub(crate) remainder: Option<TaskTracker>,
+}
+
+/// Limits that the listener does not know.
+pub(crate) struct BodyLimits {
+    /// Bytes that a coded request body may unpack to.
+    pub(crate) decoded_body: usize,
+}
+
+impl House {
+    /// The targets of a request.
+    ///
+    /// # Errors
+    /// Why it has none, for its caller.
+    pub(crate) fn plan(&self, visitor: &Visitor, desk: &Desk) -> Result<Plan, Failure> {
+        let head = Head { dialect: visitor.dialect, operation: visitor.operation, model: desk.model() };
+        Ok(self.routes.plan(&head)?)
+    }
+
+    /// Whether the configuration names models, which `GET /v1/models` then lists besides the provider's.
+    pub(crate) fn offers_models(&self) -> bool {
+        !self.models.is_empty()
+    }
+}
+
+/// The house as a listener sees it.
+pub(crate) struct Doorkeeper(pub(crate) Arc<House>);
+
+impl Handler for Doorkeeper {
+    fn handle(self: Arc<Self>, arrival: Arrival) -> impl Future<Output = Response<Reply>> + Send + 'static {
+        walk(Arc::clone(&self.0), arrival)
+    }
+}

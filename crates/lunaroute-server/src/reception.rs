@@ -1,0 +1,82 @@
+//! Who comes in: what the gateway answers itself goes no further, what is unclear is turned away, and the body is read.
+
+use std::sync::Arc;
+
+use http::Response;
+use lunaroute_core::{Dialect, Failure, FailureKind, RequestId};
+use lunaroute_ingress::{Arrival, Reply, cors, door, hygiene, read_body, trace_context::TraceContext};
+
+use crate::house::House;
+use crate::lobby;
+use crate::visitor::Visitor;
+use crate::way_out;
+
+/// What reception did with an arrival.
+pub(crate) enum Received {
+    /// It may walk on.
+    Visitor(Visitor),
+    /// It has its answer already.
+    Answered(Response<Reply>),
+}
+
+/// Checks the head, answers what needs no provider, and reads the body.
+pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
+    let Arrival { head, body, peer, received_at, started } = arrival;
+    if let Some(answer) = cors::preflight(&head, &house.ingress) {
+        return Received::Answered(answer);
+    }
+    let id = RequestId::generate();
+    let door = door::classify(&head.method, &head.uri, &head.headers);
+    let dialect = door.dialect.unwrap_or(Dialect::OpenaiChat);
+    let checked = hygiene::check_headers(&head)
+        .and_then(|()| hygiene::check_origin(&head, &house.ingress, house.local));
+    let origin = head.headers.clone();
+    let turn_away = |failure: &Failure| {
+        house.metrics.refused(failure.kind);
+        Received::Answered(way_out::refusal(house, dialect, id, failure, &origin))
+    };
+    if let Err(failure) = checked {
+        return turn_away(&failure);
+    }
+    if let Some(probe) = door.probe {
+        return Received::Answered(lobby::answer(house, probe, id, &origin));
+    }
+    let Some(dialect) = door.dialect else {
+        return turn_away(&nobodys_path(&head.method, head.uri.path()));
+    };
+    if door::is_upgrade(&head.headers) {
+        return turn_away(&Failure::client(
+            FailureKind::UpgradeRequired,
+            "WebSocket is not spoken here; send the same request as an HTTP POST",
+        ));
+    }
+    let mut headers = head.headers;
+    TraceContext::take_up(&mut headers);
+    let body = match read_body(body, &house.ingress).await {
+        Ok(body) => body,
+        Err(failure) => return turn_away(&failure),
+    };
+    Received::Visitor(Visitor {
+        id,
+        dialect,
+        operation: door.operation,
+        method: head.method,
+        uri: head.uri,
+        headers: Arc::new(headers),
+        body,
+        client_ip: peer.ip(),
+        received_at,
+        started,
+    })
+}
+
+fn nobodys_path(method: &http::Method, path: &str) -> Failure {
+    let shown: String = path.chars().take(200).collect();
+    Failure::client(
+        FailureKind::NotFound,
+        format!(
+            "no provider has {method} {shown}; known are /v1/chat/completions, /v1/responses, /v1/messages and the \
+             other /v1/ paths of OpenAI and Anthropic"
+        ),
+    )
+}

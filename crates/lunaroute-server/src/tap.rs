@@ -1,0 +1,226 @@
+//! The gallery: frames flow from the provider to the client, untouched and at once, and the record gets a reference to
+//! each. Here is also decided how an answer ends that its provider did not finish.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use lunaroute_core::{Dialect, Ending, Failure, FailureKind, RequestId, Retry};
+use lunaroute_dialect::{EndWatch, error};
+use lunaroute_egress::UpstreamBody;
+use lunaroute_ingress::Broken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::guest_book::Entry;
+use crate::house::StreamPolicy;
+
+/// A body on its way to the client.
+pub(crate) struct Tap {
+    /// Present until the provider's body is over or given up.
+    upstream: Option<UpstreamBody>,
+    entry: Option<Entry>,
+    /// Present for a stream of events that can be read as it passes.
+    events: Option<Events>,
+    /// Takes over what is left when the client hangs up and the record still wants the rest.
+    remainder: Option<TaskTracker>,
+}
+
+/// What has to be known of an event stream to end it truthfully and to keep it alive.
+struct Events {
+    watch: EndWatch,
+    dialect: Dialect,
+    id: RequestId,
+    provider: Arc<str>,
+    count: u64,
+    keep_alive: Option<KeepAlive>,
+}
+
+struct KeepAlive {
+    interval: std::time::Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What a [`Tap`] needs to know of the stream it carries.
+pub(crate) struct EventStream {
+    pub(crate) watch: EndWatch,
+    pub(crate) dialect: Dialect,
+    pub(crate) id: RequestId,
+    pub(crate) provider: Arc<str>,
+}
+
+impl Tap {
+    pub(crate) fn new(
+        upstream: UpstreamBody,
+        entry: Entry,
+        stream: Option<EventStream>,
+        policy: &StreamPolicy,
+    ) -> Self {
+        let events = stream.map(|stream| Events {
+            watch: stream.watch,
+            dialect: stream.dialect,
+            id: stream.id,
+            provider: stream.provider,
+            count: 0,
+            keep_alive: policy
+                .keep_alive
+                .map(|interval| KeepAlive { interval, timer: Box::pin(tokio::time::sleep(interval)) }),
+        });
+        Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
+    }
+
+    fn close(&mut self, ending: Ending, failure: Option<&Failure>) {
+        self.upstream = None;
+        if let Some(mut entry) = self.entry.take() {
+            entry.close(ending, failure);
+        }
+    }
+
+    fn on_frame(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(data) = frame.data_ref() {
+            if let Some(entry) = &mut self.entry {
+                entry.frame(data);
+            }
+            if let Some(events) = &mut self.events {
+                events.passed(data);
+            }
+        }
+        // A body of declared length is never asked for its end.
+        if self.upstream.as_ref().is_some_and(Body::is_end_stream) && self.events.is_none() {
+            self.close(Ending::Completed, None);
+        }
+        frame
+    }
+
+    /// The provider's body is over. A stream that stopped before its dialect's end is none that ended.
+    fn on_end(&mut self) -> Option<Result<Frame<Bytes>, Broken>> {
+        match &self.events {
+            Some(events) if !events.watch.ended() => {
+                let failure = Failure::upstream(
+                    FailureKind::Protocol,
+                    Retry::Never,
+                    format!("the provider '{}' ended its stream before it was complete", events.provider),
+                );
+                self.on_failure(failure)
+            }
+            _ => {
+                self.close(Ending::Completed, None);
+                None
+            }
+        }
+    }
+
+    /// The provider died. A stream of events ends with the dialect's error event; any other body is cut, so that the
+    /// client sees that it is not whole.
+    fn on_failure(&mut self, failure: Failure) -> Option<Result<Frame<Bytes>, Broken>> {
+        self.close(Ending::UpstreamError, Some(&failure));
+        match self.events.take() {
+            // What the dialect calls the end was there already: the client has all of its answer.
+            Some(events) if events.watch.ended() => None,
+            Some(events) => Some(Ok(Frame::data(events.error(&failure)))),
+            None => Some(Err(Broken { failure })),
+        }
+    }
+
+    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.events.as_mut().map(|events| events.poll_keep_alive(context)) {
+            Some(Poll::Ready(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Events {
+    fn passed(&mut self, data: &Bytes) {
+        self.watch.push(data);
+        self.count += 1;
+        if let Some(keep_alive) = &mut self.keep_alive {
+            keep_alive.timer.as_mut().reset(Instant::now() + keep_alive.interval);
+        }
+    }
+
+    /// The event that says that the stream broke. The record has the failure itself, so it is not recorded as an answer.
+    fn error(&self, failure: &Failure) -> Bytes {
+        let seam = error::seam(self.dialect, self.watch.at_boundary());
+        let event = error::stream_error(self.dialect, failure, &self.id.to_string(), self.count);
+        [seam, &event].concat().into()
+    }
+
+    /// A sign of life after a silence, between two events only. It is the gateway's, so it is not recorded.
+    fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(keep_alive) = &mut self.keep_alive else { return Poll::Pending };
+        loop {
+            ready!(keep_alive.timer.as_mut().poll(context));
+            keep_alive.timer.as_mut().reset(Instant::now() + keep_alive.interval);
+            if self.watch.at_boundary() {
+                return Poll::Ready(Bytes::from_static(error::keep_alive(self.dialect, self.count > 0)));
+            }
+        }
+    }
+}
+
+use std::future::Future;
+
+impl Body for Tap {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(entry) = &mut self.entry
+            && entry.poll_room(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+        match Pin::new(upstream).poll_frame(context) {
+            Poll::Pending => self.poll_keep_alive(context),
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.on_frame(frame)))),
+            Poll::Ready(Some(Err(failure))) => Poll::Ready(self.on_failure(failure)),
+            Poll::Ready(None) => Poll::Ready(self.on_end()),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.upstream, &self.events) {
+            // A stream may get an event more than its provider sent.
+            (Some(_), Some(_)) => SizeHint::default(),
+            (Some(upstream), None) => upstream.size_hint(),
+            (None, _) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        let (Some(upstream), Some(entry)) = (self.upstream.take(), self.entry.take()) else { return };
+        // Dropping the provider's body cuts its connection; dropping the entry closes it as cancelled.
+        if let Some(tasks) = &self.remainder
+            && !tasks.is_closed()
+        {
+            tasks.spawn(drain(upstream, entry));
+        }
+    }
+}
+
+/// Reads an answer to its end for the record alone. The provider's own time-outs bound it.
+async fn drain(mut upstream: UpstreamBody, mut entry: Entry) {
+    while let Some(Ok(frame)) = upstream.frame().await {
+        if let Some(data) = frame.data_ref() {
+            std::future::poll_fn(|context| entry.poll_room(context)).await;
+            entry.frame(data);
+        }
+    }
+    let failure =
+        Failure::client(FailureKind::Cancelled, "the client hung up; the answer was read to its end");
+    entry.close(Ending::Cancelled, Some(&failure));
+}

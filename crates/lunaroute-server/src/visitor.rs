@@ -1,0 +1,43 @@
+//! A request that was let in.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use lunaroute_core::{Dialect, Exchange, Operation, RequestId, Timestamp};
+
+/// A request whose head was checked and whose body was read.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) id: RequestId,
+    pub(crate) dialect: Dialect,
+    pub(crate) operation: Operation,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: Arc<HeaderMap>,
+    pub(crate) body: Bytes,
+    pub(crate) client_ip: IpAddr,
+    /// When the head was complete.
+    pub(crate) received_at: Timestamp,
+    /// The same moment, for measuring.
+    pub(crate) started: Instant,
+}
+
+impl Visitor {
+    /// What the record's readers need to know.
+    pub(crate) fn exchange(&self) -> Exchange {
+        Exchange { dialect: self.dialect, operation: self.operation, headers: Arc::clone(&self.headers) }
+    }
+
+    /// Path and query as they were sent.
+    pub(crate) fn path_and_query(&self) -> &str {
+        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
+
+    /// Microseconds since the head was complete.
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}

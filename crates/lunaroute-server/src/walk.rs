@@ -1,0 +1,50 @@
+//! The walk of a request: one way for every dialect and for every kind of traffic. What a step does stands in the room
+//! that does it; here stands only the order.
+
+use std::sync::Arc;
+
+use http::Response;
+use lunaroute_core::Failure;
+use lunaroute_ingress::{Arrival, Reply};
+
+use crate::desk::Desk;
+use crate::gate::{self, Passage};
+use crate::guest_book::Entry;
+use crate::house::House;
+use crate::reception::{self, Received};
+use crate::visitor::Visitor;
+use crate::way_out;
+
+/// Takes one request from the door to its answer. When the client hangs up, this future or the answer's body is dropped
+/// wherever it stands, and with it the entry in the guest book, which closes itself as cancelled.
+pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply> {
+    // Door and reception: the path says dialect and operation; limits are kept; the body is read once.
+    let visitor = match reception::receive(&house, arrival).await {
+        Received::Visitor(visitor) => visitor,
+        Received::Answered(response) => return response,
+    };
+    // Desk: model, stream flag and session hints are read from the bytes. It stands before the guest book because the
+    // hints are part of the first entry; it cannot refuse anybody by itself.
+    let desk = Desk::read(&visitor, house.limits.decoded_body);
+    // Guest book: from here on every exit is written down.
+    let mut entry = Entry::open(&house, &visitor, &desk);
+    match admit(&house, &visitor, &desk, &mut entry).await {
+        // Gallery and way out: frames flow to the client, the record gets a reference to each.
+        Ok(passage) => way_out::answer(&house, &visitor, passage, entry).await,
+        Err(failure) => way_out::refuse(&house, &visitor, &failure, entry),
+    }
+}
+
+/// The part between the guest book and the answer: every way out of it that is no answer is a [`Failure`].
+async fn admit(house: &House, visitor: &Visitor, desk: &Desk, entry: &mut Entry) -> Result<Passage, Failure> {
+    desk.check()?;
+    // Map room: which targets, in what order.
+    let plan = house.plan(visitor, desk)?;
+    // The first byte goes upstream only when the request is in the journal.
+    entry.written(house.recording_required).await?;
+    // Dressing room and gate: one attempt after the other, while no byte has left for the client.
+    let passage = gate::pass(house, visitor, desk, &plan, entry).await?;
+    // The first byte goes to the client only when the request is on the disk. The provider's time hides this wait.
+    entry.durable(house.recording_required).await?;
+    Ok(passage)
+}
