@@ -1,0 +1,3 @@
+//! The real binary from outside: started as a user would, spoken to over sockets, killed, and read back.
+
+mod support;

@@ -1,0 +1,5 @@
+//! What the tests start and speak to.
+
+mod gateway;
+
+pub(crate) use gateway::{Gateway, GatewayOptions};

@@ -1,0 +1,147 @@
+//! Compresses files of old days. The original goes only after the compressed file is durable and was read back.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lunaroute_core::Timestamp;
+use lunaroute_storage::journal::Position;
+use lunaroute_storage::{AppendingFile, compress};
+
+use super::line;
+use super::tail::{JsonlError, Tail, has_ending, list, read_error};
+
+/// Bytes of text that make one Zstandard frame.
+const FRAME_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Pause after everything old is compressed.
+const PAUSE: Duration = Duration::from_secs(600);
+
+const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
+pub(super) struct Archive {
+    after_days: u32,
+    next_look: Option<Instant>,
+}
+
+impl Archive {
+    pub(super) fn new(after_days: u32) -> Self {
+        Self { after_days, next_look: None }
+    }
+
+    /// Compresses one file that is old enough, when there is one and it is not open.
+    pub(super) fn next(
+        &mut self,
+        directory: &Path,
+        now: Timestamp,
+        clock: Instant,
+        is_open: impl Fn(&Path) -> bool,
+    ) -> Result<(), JsonlError> {
+        if self.next_look.is_some_and(|next_look| clock < next_look) {
+            return Ok(());
+        }
+        let age = i64::from(self.after_days).saturating_mul(MICROS_OF_A_DAY);
+        let oldest_kept = Timestamp::from_micros(now.as_micros().saturating_sub(age)).to_string();
+        for day in list(directory)?.into_iter().filter(|path| path.is_dir()) {
+            // Names of days sort like the days.
+            let is_old = day.file_name().is_some_and(|name| name.to_string_lossy().as_ref() < &oldest_kept[..10]);
+            if !is_old {
+                continue;
+            }
+            if let Some(path) = list(&day)?.into_iter().find(|path| has_ending(path, "jsonl") && !is_open(path)) {
+                return pack(&path);
+            }
+        }
+        self.next_look = Some(clock + PAUSE);
+        Ok(())
+    }
+}
+
+fn packed_path(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.zst")
+}
+
+/// The place in the journal of the last line that was packed away under this name; `None` when there is none.
+pub(super) fn last_of(path: &Path) -> Result<Option<Position>, JsonlError> {
+    let packed = packed_path(path);
+    if !packed.exists() {
+        return Ok(None);
+    }
+    let mut lines = BufReader::new(unpack(&packed)?);
+    let mut line = Vec::new();
+    let mut last = None;
+    while lines.read_until(b'\n', &mut line).map_err(read_error(&packed))? > 0 {
+        last = line::position(&line).or(last);
+        line.clear();
+    }
+    Ok(last)
+}
+
+fn unpack(path: &Path) -> Result<impl Read + use<>, JsonlError> {
+    let file = File::open(path).map_err(read_error(path))?;
+    zstd::stream::read::Decoder::new(file).map_err(read_error(path))
+}
+
+/// Packs one file, behind what was packed under its name before.
+fn pack(path: &Path) -> Result<(), JsonlError> {
+    let packed = packed_path(path);
+    let already = last_of(path)?;
+    if already.is_some() && Tail::of(path)?.last <= already {
+        // Packed before; only its removal was cut short.
+        return remove(path);
+    }
+    let unfinished = path.with_extension("jsonl.zst-unfinished");
+    let mut output = AppendingFile::open(&unfinished)?;
+    output.truncate_to(0)?;
+    let mut expected = blake3::Hasher::new();
+    if already.is_some() {
+        let mut former = File::open(&packed).map_err(read_error(&packed))?;
+        copy_chunks(&mut former, &packed, |chunk| Ok(output.append(chunk).map(drop)?))?;
+        io::copy(&mut unpack(&packed)?, &mut expected).map_err(read_error(&packed))?;
+    }
+    let mut text = File::open(path).map_err(read_error(path))?;
+    copy_chunks(&mut text, path, |chunk| {
+        expected.update(chunk);
+        let frame = compress::compress(chunk).map_err(|failure| JsonlError::Read {
+            path: path.to_owned(),
+            source: io::Error::other(failure),
+        })?;
+        Ok(output.append(&frame).map(drop)?)
+    })?;
+    output.sync()?;
+    let mut found = blake3::Hasher::new();
+    io::copy(&mut unpack(&unfinished)?, &mut found).map_err(read_error(&unfinished))?;
+    if found.finalize() != expected.finalize() {
+        return Err(JsonlError::Unequal { path: unfinished });
+    }
+    fs::rename(&unfinished, &packed).map_err(read_error(&packed))?;
+    sync_directory_of(&packed)?;
+    remove(path)
+}
+
+fn copy_chunks(
+    input: &mut File,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<(), JsonlError>,
+) -> Result<(), JsonlError> {
+    let mut chunk = Vec::new();
+    loop {
+        chunk.clear();
+        input.by_ref().take(FRAME_BYTES).read_to_end(&mut chunk).map_err(read_error(path))?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        take(&chunk)?;
+    }
+}
+
+fn remove(path: &Path) -> Result<(), JsonlError> {
+    fs::remove_file(path).map_err(read_error(path))?;
+    sync_directory_of(path)
+}
+
+fn sync_directory_of(path: &Path) -> Result<(), JsonlError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(read_error(directory))
+}
