@@ -144,8 +144,10 @@ impl BodyReader {
 
     /// Whether the body of this answer is looked into.
     fn is_read(&self) -> bool {
-        let figures = matches!(self.exchange.operation, Operation::CountTokens | Operation::Embeddings);
-        self.status.as_u16() >= 400 || self.exchange.operation.is_generation() || figures
+        // The figure that count_tokens answers with is no usage: nothing was generated and nothing is billed.
+        let uses_tokens =
+            self.exchange.operation.is_generation() || self.exchange.operation == Operation::Embeddings;
+        self.status.as_u16() >= 400 || uses_tokens
     }
 
     fn language(&self) -> &'static dyn Language {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lunaroute_core::{Observer, Timestamp};
 use lunaroute_dialect::Dialects;
+use lunaroute_session::identity::KnownSession;
+use lunaroute_session::jsonl::{JsonlConfig, JsonlWriter};
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{SqliteConfig, SqliteWriter};
-use lunaroute_session::identity::KnownSession;
 use lunaroute_session::{Recorder, RecorderConfig, SyncPolicy};
 use lunaroute_storage::atomic;
 
@@ -65,6 +66,13 @@ pub(crate) fn start(
         builder = builder
             .writer(Box::new(writer))
             .known_sessions(known_sessions(&path, recording.session_idle.duration())?);
+    }
+    if recording.jsonl {
+        let mut files = JsonlConfig::new(directory.join(JSONL_DIRECTORY));
+        files.archive_after_days = recording.archive_after_days;
+        let writer =
+            JsonlWriter::open(files).map_err(|cause| StartError::Files { message: cause.to_string() })?;
+        builder = builder.writer(Box::new(writer));
     }
     Ok(Some(builder.start()?))
 }

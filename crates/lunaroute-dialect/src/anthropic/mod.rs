@@ -33,8 +33,7 @@ impl Language for Anthropic {
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {
-        // The answer of count_tokens is the figure itself, without a `usage` around it.
-        response::usage(body.field("usage").unwrap_or(body))
+        body.field("usage").map(response::usage).unwrap_or_default()
     }
 
     fn events(&self) -> Box<dyn EventReader> {

@@ -39,7 +39,7 @@ impl Language for OpenaiResponses {
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {
-        response::usage(body.field("usage").unwrap_or(body))
+        body.field("usage").map(response::usage).unwrap_or_default()
     }
 
     fn events(&self) -> Box<dyn EventReader> {

@@ -87,7 +87,7 @@ fn unpack(path: &Path) -> Result<impl Read + use<>, JsonlError> {
 fn pack(path: &Path) -> Result<(), JsonlError> {
     let packed = packed_path(path);
     let already = last_of(path)?;
-    if already.is_some() && Tail::of(path)?.last <= already {
+    if already.is_some() && Tail::of(path, Position::default())?.last <= already {
         // Packed before; only its removal was cut short.
         return remove(path);
     }

@@ -79,7 +79,7 @@ impl JsonlWriter {
             Some(Checkpoint { segment, offset }) => Position { segment, offset },
             None => Position::default(),
         };
-        tail::repair_recent(&config.directory)?;
+        tail::repair_recent(&config.directory, durable)?;
         let archive = config.archive_after_days.map(Archive::new);
         Ok(Self {
             config,
@@ -127,7 +127,7 @@ impl JsonlWriter {
             if self.files.len() >= self.config.open_files.max(1) {
                 self.close_oldest()?;
             }
-            let file = OpenFile::open(path)?;
+            let file = OpenFile::open(path, self.durable)?;
             self.files.insert(path.to_owned(), file);
         }
         let file = self.files.get_mut(path).ok_or_else(|| JsonlError::Forgotten { path: path.to_owned() })?;

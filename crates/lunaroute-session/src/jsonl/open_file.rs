@@ -20,15 +20,17 @@ pub(super) struct OpenFile {
     /// Lines in the file that are not durable yet.
     unsynced: Vec<u8>,
     durable_bytes: u64,
+    /// What follows `durable_bytes` in the file may not be what was written there.
+    in_doubt: bool,
     /// Number of its last use.
     pub(super) used: u64,
 }
 
 impl OpenFile {
     /// Opens the file, cuts off a torn line and finds out how far it came.
-    pub(super) fn open(path: &Path) -> Result<Self, JsonlError> {
+    pub(super) fn open(path: &Path, durable: Position) -> Result<Self, JsonlError> {
         let mut file = AppendingFile::open(path)?;
-        let tail = Tail::of(path)?;
+        let tail = Tail::of(path, durable)?;
         if tail.whole_bytes < file.length() {
             file.truncate_to(tail.whole_bytes)?;
         }
@@ -38,7 +40,7 @@ impl OpenFile {
             known => known,
         };
         let durable_bytes = file.length();
-        Ok(Self { file, last, buffer: Vec::new(), buffered: None, unsynced: Vec::new(), durable_bytes, used: 0 })
+        Ok(Self { file, last, buffer: Vec::new(), buffered: None, unsynced: Vec::new(), durable_bytes, in_doubt: false, used: 0 })
     }
 
     /// Takes the event's line, unless it is in the file; says whether it took it.
@@ -62,31 +64,39 @@ impl OpenFile {
         if self.buffer.is_empty() {
             return Ok(0);
         }
-        if let Err(failure) = self.file.append(&self.buffer) {
-            // Cut back so that no part of a line stays; when even that fails, the next append says so again.
-            let _ = self.file.truncate_to(self.file.length());
-            return Err(failure.into());
-        }
+        self.clear_doubt()?;
+        // An append that fails leaves nothing of it in the file.
+        self.file.append(&self.buffer)?;
         let bytes = self.buffer.len();
         self.unsynced.append(&mut self.buffer);
         self.last = self.buffered.take();
         Ok(bytes)
     }
 
-    /// Makes the lines in the file durable; says how many bytes that was. After a failure the file is cut back to what
-    /// is known to be durable and the rest is written anew, because a second sync of the same bytes may lie.
+    /// Makes the lines in the file durable; says how many bytes that was.
     pub(super) fn sync(&mut self) -> Result<usize, JsonlError> {
         if self.unsynced.is_empty() {
             return Ok(0);
         }
-        if self.file.sync().is_err() {
-            self.file.truncate_to(self.durable_bytes)?;
-            self.file.append(&self.unsynced)?;
-            self.file.sync()?;
+        self.clear_doubt()?;
+        if let Err(failure) = self.file.sync() {
+            self.in_doubt = true;
+            return Err(failure.into());
         }
         self.durable_bytes = self.file.length();
         let bytes = self.unsynced.len();
         self.unsynced.clear();
         Ok(bytes)
+    }
+
+    /// After a sync that failed the file is cut back to what is known to be durable and the rest is written anew: a
+    /// second sync of the same bytes may report a success that is none.
+    fn clear_doubt(&mut self) -> Result<(), JsonlError> {
+        if self.in_doubt {
+            self.file.truncate_to(self.durable_bytes)?;
+            self.file.append(&self.unsynced)?;
+            self.in_doubt = false;
+        }
+        Ok(())
     }
 }

@@ -61,46 +61,85 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn of(path: &Path) -> Result<Self, JsonlError> {
-        let fail = || read_error(path);
-        let mut file = File::open(path).map_err(fail())?;
-        let length = file.metadata().map_err(fail())?.len();
-        let mut whole = Self::default();
-        let mut line_end = None;
-        // Read from the end on; `held` is what was read of the line that is not begun yet.
-        let mut held: Vec<u8> = Vec::new();
-        let mut at = length;
-        while at > 0 {
-            let start = at.saturating_sub(CHUNK_BYTES);
-            let mut chunk = vec![0; usize::try_from(at - start).unwrap_or(0)];
-            file.seek(SeekFrom::Start(start)).map_err(fail())?;
-            file.read_exact(&mut chunk).map_err(fail())?;
-            chunk.extend_from_slice(&held);
-            while let Some(newline) = chunk.iter().rposition(|&byte| byte == b'\n') {
-                if line_end.is_some()
-                    && let Some(position) = line::position(&chunk[newline + 1..])
-                {
-                    whole.last = Some(position);
-                    return Ok(whole);
-                }
-                if line_end.is_none() {
-                    whole.whole_bytes = start + newline as u64 + 1;
-                }
-                line_end = Some(newline);
-                chunk.truncate(newline);
+    /// Everything before `durable` is known to have reached the disk. What follows may have holes after a loss of power,
+    /// so each line of it has to be whole; the file ends before the first that is not.
+    pub(super) fn of(path: &Path, durable: Position) -> Result<Self, JsonlError> {
+        let mut lines = LinesFromEnd::open(path)?;
+        let mut tail = Self::default();
+        while let Some((end, line)) = lines.next().map_err(read_error(path))? {
+            let Some(position) = line::position(&line) else {
+                tail = Self::default();
+                continue;
+            };
+            if tail.last.is_none() {
+                tail = Self { whole_bytes: end, last: Some(position) };
             }
-            held = chunk;
-            at = start;
+            if position < durable {
+                break;
+            }
         }
-        if line_end.is_some() {
-            whole.last = line::position(&held);
+        Ok(tail)
+    }
+}
+
+/// The lines of a file, the last first. Bytes after the last end of a line are none.
+struct LinesFromEnd {
+    file: File,
+    /// What is read and not passed on: the bytes from `start` on.
+    held: Vec<u8>,
+    start: u64,
+    /// Bytes to read next; grows while no line begins, so that a long line is not copied again and again.
+    chunk: u64,
+    torn_is_cut: bool,
+}
+
+impl LinesFromEnd {
+    fn open(path: &Path) -> Result<Self, JsonlError> {
+        let file = File::open(path).map_err(read_error(path))?;
+        let start = file.metadata().map_err(read_error(path))?.len();
+        Ok(Self { file, held: Vec::new(), start, chunk: CHUNK_BYTES, torn_is_cut: false })
+    }
+
+    /// The next line, without its end, and where it ends in the file.
+    fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        loop {
+            // The last byte held ends the line that is looked for, once what is torn is cut off.
+            let searched = if self.torn_is_cut { self.held.len().saturating_sub(1) } else { self.held.len() };
+            if let Some(newline) = self.held[..searched].iter().rposition(|&byte| byte == b'\n') {
+                self.chunk = CHUNK_BYTES;
+                let line = self.held.split_off(newline + 1);
+                if std::mem::replace(&mut self.torn_is_cut, true) {
+                    return Ok(Some(self.ended(newline as u64 + 1, line)));
+                }
+            } else if self.start == 0 {
+                let line = std::mem::take(&mut self.held);
+                return Ok((self.torn_is_cut && !line.is_empty()).then(|| self.ended(0, line)));
+            } else {
+                self.read_more()?;
+            }
         }
-        Ok(whole)
+    }
+
+    fn ended(&self, offset: u64, mut line: Vec<u8>) -> (u64, Vec<u8>) {
+        let end = self.start + offset + line.len() as u64;
+        line.pop();
+        (end, line)
+    }
+
+    fn read_more(&mut self) -> io::Result<()> {
+        let start = self.start.saturating_sub(self.chunk);
+        let mut read = vec![0; usize::try_from(self.start - start).unwrap_or(0)];
+        self.file.seek(SeekFrom::Start(start))?;
+        self.file.read_exact(&mut read)?;
+        read.append(&mut self.held);
+        (self.held, self.start) = (read, start);
+        self.chunk = self.chunk.saturating_mul(2);
+        Ok(())
     }
 }
 
 /// Cuts torn lines off the files of the last days, so that nobody who reads them meets one.
-pub(super) fn repair_recent(directory: &Path) -> Result<(), JsonlError> {
+pub(super) fn repair_recent(directory: &Path, durable: Position) -> Result<(), JsonlError> {
     if !directory.exists() {
         return Ok(());
     }
@@ -109,7 +148,7 @@ pub(super) fn repair_recent(directory: &Path) -> Result<(), JsonlError> {
     for day in days.into_iter().rev().take(RECENT_DAYS) {
         for path in list(&day)?.into_iter().filter(|path| has_ending(path, "jsonl")) {
             if is_torn(&path)? {
-                let tail = Tail::of(&path)?;
+                let tail = Tail::of(&path, durable)?;
                 AppendingFile::open(&path)?.truncate_to(tail.whole_bytes)?;
             }
         }
