@@ -33,13 +33,16 @@ impl RetryBudget {
 
     /// A request has come.
     pub fn earn(&self) {
-        let add = |tokens: u64| Some((tokens + self.share).min(RESERVE * TOKEN)).filter(|more| *more != tokens);
+        let add =
+            |tokens: u64| Some((tokens + self.share).min(RESERVE * TOKEN)).filter(|more| *more != tokens);
         let _unchanged_when_full = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// Takes a token for a further attempt; `false` when there is none.
     pub fn spend(&self) -> bool {
-        self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(TOKEN)).is_ok()
+        self.tokens
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(TOKEN))
+            .is_ok()
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) async fn pass(
     let mut backoff = Backoff::new(house.retry);
     let path = dressing::path(visitor);
     house.retry_budget.earn();
-    for ordinal in 0.. {
+    let mut ordinal = 0;
+    loop {
         let (target, upstream) = house.target(plan, ordinal)?;
         let reason = reason(plan, ordinal);
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
@@ -51,27 +52,31 @@ pub(crate) async fn pass(
         let began = Instant::now();
         let result = house.egress.attempt(outbound, &house.timeouts).await;
         let mut outcome = outcome(&result, began);
-        match result {
+        let delay = match result {
             Ok(inbound) => {
                 let wish = retry::classify(inbound.status, &inbound.headers, SystemTime::now());
                 let Some(delay) = next_delay(house, &mut backoff, wish) else {
+                    house.metrics.attempt(&target.provider, reason, None);
                     let own_key = upstream.credential.is_some();
                     return admitted(target, own_key, inbound, &mut outcome, entry);
                 };
                 house.metrics.attempt(&target.provider, reason, Some(FailureKind::Provider));
                 let discarded = discard(inbound).await;
                 entry.attempt_finished(outcome, discarded);
-                tokio::time::sleep(delay).await;
+                delay
             }
             Err(failure) => {
                 house.metrics.attempt(&target.provider, reason, Some(failure.kind));
                 entry.attempt_finished(outcome, Bytes::new());
-                let Some(delay) = next_delay(house, &mut backoff, failure.retry) else { return Err(failure) };
-                tokio::time::sleep(delay).await;
+                let Some(delay) = next_delay(house, &mut backoff, failure.retry) else {
+                    return Err(failure);
+                };
+                delay
             }
-        }
+        };
+        tokio::time::sleep(delay).await;
+        ordinal += 1;
     }
-    unreachable!("the loop ends when the back-off does, which is after at most 10 attempts")
 }
 
 /// The answer, unless it only says that the gateway's own key is wrong: that is nothing that the caller could mend, and

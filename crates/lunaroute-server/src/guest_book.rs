@@ -21,14 +21,14 @@ pub(crate) struct Entry(Kind);
 
 enum Kind {
     Recorded(Recording),
-    Counted(Counted),
+    Counted(Box<Counted>),
 }
 
 impl Entry {
     /// Opens the entry of a request.
     pub(crate) fn open(house: &House, visitor: &Visitor, desk: &Desk) -> Self {
         let Some(recorder) = &house.recorder else {
-            return Self(Kind::Counted(Counted::new(house, visitor, desk)));
+            return Self(Kind::Counted(Box::new(Counted::new(house, visitor, desk))));
         };
         Self(Kind::Recorded(recorder.begin(RequestStart {
             id: visitor.id,

@@ -162,8 +162,6 @@ impl Events {
     }
 }
 
-use std::future::Future;
-
 impl Body for Tap {
     type Data = Bytes;
     type Error = Broken;

@@ -31,7 +31,7 @@ pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply>
     match admit(&house, &visitor, &desk, &mut entry).await {
         // Gallery and way out: frames flow to the client, the record gets a reference to each.
         Ok(passage) => way_out::answer(&house, &visitor, passage, entry).await,
-        Err(failure) => way_out::refuse(&house, &visitor, &failure, entry),
+        Err(failure) => way_out::refuse(&house, &visitor, &failure, entry).await,
     }
 }
 

@@ -54,12 +54,15 @@ pub(crate) async fn answer(
 }
 
 /// An answer of the gateway's own, because the request failed before there was another.
-pub(crate) fn refuse(
+pub(crate) async fn refuse(
     house: &House,
     visitor: &Visitor,
     failure: &Failure,
     mut entry: Entry,
 ) -> Response<Reply> {
+    if failure.side == Side::Upstream && visitor.operation == Operation::Models && house.offers_models() {
+        return offered_models(house, visitor, None, entry).await;
+    }
     let ending = if failure.side == Side::Upstream { Ending::UpstreamError } else { Ending::GatewayError };
     let response = refusal(house, visitor.dialect, visitor.id, failure, &visitor.headers);
     entry.response_started(&ResponseHead {

@@ -12,6 +12,7 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// The environment of this process.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn of_process() -> Self {
         let known = std::env::vars_os();
         Self(
