@@ -35,6 +35,7 @@ struct Events {
     dialect: Dialect,
     id: RequestId,
     provider: Arc<str>,
+    sized: bool,
     count: u64,
     keep_alive: Option<KeepAlive>,
 }
@@ -50,6 +51,8 @@ pub(crate) struct EventStream {
     pub(crate) dialect: Dialect,
     pub(crate) id: RequestId,
     pub(crate) provider: Arc<str>,
+    /// Whether its length was declared.
+    pub(crate) sized: bool,
 }
 
 impl Tap {
@@ -64,6 +67,7 @@ impl Tap {
             dialect: stream.dialect,
             id: stream.id,
             provider: stream.provider,
+            sized: stream.sized,
             count: 0,
             keep_alive: policy
                 .keep_alive
@@ -88,9 +92,17 @@ impl Tap {
                 events.passed(data);
             }
         }
-        // A body of declared length is never asked for its end.
-        if self.upstream.as_ref().is_some_and(Body::is_end_stream) && self.events.is_none() {
-            self.close(Ending::Completed, None);
+        // A body of declared length is never asked for its end, and nothing can be put behind it.
+        if self.upstream.as_ref().is_some_and(Body::is_end_stream) {
+            match &self.events {
+                Some(events) if !events.watch.ended() => {
+                    if events.sized {
+                        let failure = events.unfinished();
+                        self.close(Ending::UpstreamError, Some(&failure));
+                    }
+                }
+                _ => self.close(Ending::Completed, None),
+            }
         }
         frame
     }
@@ -99,11 +111,7 @@ impl Tap {
     fn on_end(&mut self) -> Option<Result<Frame<Bytes>, Broken>> {
         match &self.events {
             Some(events) if !events.watch.ended() => {
-                let failure = Failure::upstream(
-                    FailureKind::Protocol,
-                    Retry::Never,
-                    format!("the provider '{}' ended its stream before it was complete", events.provider),
-                );
+                let failure = events.unfinished();
                 self.on_failure(failure)
             }
             _ => {
@@ -116,12 +124,16 @@ impl Tap {
     /// The provider died. A stream of events ends with the dialect's error event; any other body is cut, so that the
     /// client sees that it is not whole.
     fn on_failure(&mut self, failure: Failure) -> Option<Result<Frame<Bytes>, Broken>> {
+        let events = self.events.take();
+        // What the dialect calls the end was there already: the client has all of its answer.
+        if events.as_ref().is_some_and(|events| events.watch.ended()) {
+            self.close(Ending::Completed, None);
+            return None;
+        }
         self.close(Ending::UpstreamError, Some(&failure));
-        match self.events.take() {
-            // What the dialect calls the end was there already: the client has all of its answer.
-            Some(events) if events.watch.ended() => None,
-            Some(events) => Some(Ok(Frame::data(events.error(&failure)))),
-            None => Some(Err(Broken { failure })),
+        match events {
+            Some(events) if !events.sized => Some(Ok(Frame::data(events.error(&failure)))),
+            _ => Some(Err(Broken { failure })),
         }
     }
 
@@ -134,6 +146,14 @@ impl Tap {
 }
 
 impl Events {
+    fn unfinished(&self) -> Failure {
+        Failure::upstream(
+            FailureKind::Protocol,
+            Retry::Never,
+            format!("the provider '{}' ended its stream before it was complete", self.provider),
+        )
+    }
+
     fn passed(&mut self, data: &Bytes) {
         self.watch.push(data);
         self.count += 1;

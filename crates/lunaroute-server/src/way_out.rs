@@ -46,6 +46,7 @@ pub(crate) async fn answer(
         dialect: visitor.dialect,
         id: visitor.id,
         provider,
+        sized: head.headers.contains_key(header::CONTENT_LENGTH),
     });
     let mut response = Response::new(Reply::stream(Tap::new(body, entry, stream, &house.streaming)));
     *response.status_mut() = status;
