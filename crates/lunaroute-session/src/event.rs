@@ -198,7 +198,8 @@ pub struct Stats {
     pub request_bytes: u64,
     /// Bytes of the answer's body that the client got, those of a gap included.
     pub response_bytes: u64,
-    /// BLAKE3 of the answer's body as far as it was recorded, in hex; of the whole body when there is no gap.
+    /// BLAKE3 of the answer's body as it reached the recorder, in hex. With a gap in the record, the recorded body may
+    /// have fewer bytes than those.
     pub response_blake3: String,
     /// Frames of the answer.
     pub frames: u64,

@@ -7,8 +7,8 @@
 //!
 //! What this crate never does: it knows no HTTP server or client and no vendor's JSON (an
 //! [`Interpreter`](lunaroute_core::Interpreter) is handed to it), it finds no personal data (a
-//! [`Filter`](filter::Filter) is handed to it), it never delays a frame on its way to the client, and it never loses anything without a counter and, wherever
-//! the journal can be written, a [`Gap`](event::EventKind::Gap) in the record.
+//! [`Filter`](filter::Filter) is handed to it), it never delays a frame on its way to the client, and it never loses
+//! anything without a counter and, wherever the journal can be written, a [`Gap`](event::EventKind::Gap) in the record.
 
 pub mod event;
 pub mod filter;

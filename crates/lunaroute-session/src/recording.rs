@@ -15,7 +15,7 @@ use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, RequestSt
 use crate::recorder::opening::{Opening, Stage};
 use crate::recorder::queue::NOTE_BYTES;
 use crate::recorder::shared::{Shared, micros};
-use crate::recorder::{NotRecorded, SyncPolicy};
+use crate::recorder::{JournalState, NotRecorded, SyncPolicy};
 
 /// The open record of one request. Exactly one end follows: by [`close`](Self::close), or by being dropped.
 ///
@@ -82,7 +82,8 @@ impl Recording {
             let wait = ticket.shared.begin_wait;
             let reached = tokio::time::timeout(wait, async {
                 if ticket.opening.is_held() {
-                    std::future::poll_fn(|context| ticket.shared.queue.poll_room(ticket.request, context)).await;
+                    std::future::poll_fn(|context| ticket.shared.queue.poll_room(ticket.request, context))
+                        .await;
                     ticket.send_held(true);
                 }
                 ticket.opening.reached(Stage::Written).await
@@ -133,6 +134,7 @@ impl Recording {
         if self.closed || bytes.is_empty() {
             return;
         }
+        // One read of a clock, one addition to a queue; the queue's own lock is the only one.
         let taken = std::mem::take(&mut self.granted) || self.ticket.shared.queue.has_room();
         if self.digest_only || !taken {
             self.count_as_lost(&bytes);
@@ -226,8 +228,8 @@ impl Ticket {
         let now = Instant::now();
         let offset_us = micros(now.saturating_duration_since(self.base));
         let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, kind };
-        let taken = !self.refused.load(Ordering::Relaxed)
-            && self.shared.queue.push(Entry::Note(note), now).is_ok();
+        let taken =
+            !self.refused.load(Ordering::Relaxed) && self.shared.queue.push(Entry::Note(note), now).is_ok();
         if !taken {
             add(&self.shared.counters.gaps, 1);
         }
@@ -261,9 +263,13 @@ impl Ticket {
     fn judge(&self, reached: Option<Stage>, waited: std::time::Duration) -> Result<(), NotRecorded> {
         match reached {
             Some(Stage::Written | Stage::Durable) => Ok(()),
+            Some(Stage::Bare) => {
+                Err(NotRecorded::DiskFull { directory: self.shared.journal_directory.clone() })
+            }
             Some(Stage::Waiting | Stage::Failed) | None => {
-                if self.refused.load(Ordering::Relaxed) && self.shared.queue.is_gone() {
-                    return Err(NotRecorded::Stopped);
+                let refused = self.refused.load(Ordering::Relaxed);
+                if refused && self.shared.journal_state() == JournalState::Healthy {
+                    return Err(NotRecorded::QueueFull);
                 }
                 Err(self.shared.not_recorded(waited))
             }

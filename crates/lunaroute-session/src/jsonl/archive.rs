@@ -45,11 +45,14 @@ impl Archive {
         let oldest_kept = Timestamp::from_micros(now.as_micros().saturating_sub(age)).to_string();
         for day in list(directory)?.into_iter().filter(|path| path.is_dir()) {
             // Names of days sort like the days.
-            let is_old = day.file_name().is_some_and(|name| name.to_string_lossy().as_ref() < &oldest_kept[..10]);
+            let is_old =
+                day.file_name().is_some_and(|name| name.to_string_lossy().as_ref() < &oldest_kept[..10]);
             if !is_old {
                 continue;
             }
-            if let Some(path) = list(&day)?.into_iter().find(|path| has_ending(path, "jsonl") && !is_open(path)) {
+            if let Some(path) =
+                list(&day)?.into_iter().find(|path| has_ending(path, "jsonl") && !is_open(path))
+            {
                 return pack(&path);
             }
         }

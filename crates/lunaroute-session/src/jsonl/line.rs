@@ -45,7 +45,8 @@ pub(super) fn append(item: &JournaledEvent, output: &mut Vec<u8>) {
         body,
         body_base64,
     };
-    serde_json::to_writer(&mut *output, &line).expect("an event has string keys only and memory never fails to write");
+    serde_json::to_writer(&mut *output, &line)
+        .expect("an event has string keys only and memory never fails to write");
     output.push(b'\n');
 }
 

@@ -77,7 +77,11 @@ impl JsonlWriter {
     pub fn open(config: JsonlConfig) -> Result<Self, JsonlError> {
         let durable = match read_checkpoint(&config.directory)? {
             Some(Checkpoint { segment, offset }) => Position { segment, offset },
-            None => Position::default(),
+            None => {
+                // Written at once, so that a directory that cannot be written is found here and not with the first event.
+                write_checkpoint(&config.directory, Position::default())?;
+                Position::default()
+            }
         };
         tail::repair_recent(&config.directory, durable)?;
         let archive = config.archive_after_days.map(Archive::new);
@@ -155,9 +159,7 @@ impl JsonlWriter {
             self.unsynced_bytes -= file.sync()?;
         }
         if self.taken > self.durable {
-            let Position { segment, offset } = self.taken;
-            let text = serde_json::to_vec(&Checkpoint { segment, offset }).unwrap_or_default();
-            atomic::write(&self.config.directory.join(CHECKPOINT), &text)?;
+            write_checkpoint(&self.config.directory, self.taken)?;
             self.durable = self.taken;
         }
         Ok(())
@@ -227,6 +229,13 @@ fn read_checkpoint(directory: &Path) -> Result<Option<Checkpoint>, JsonlError> {
         Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(JsonlError::Read { path, source }),
     }
+}
+
+fn write_checkpoint(directory: &Path, position: Position) -> Result<(), JsonlError> {
+    let Position { segment, offset } = position;
+    let text = serde_json::to_vec(&Checkpoint { segment, offset })
+        .expect("two numbers, and memory never fails to write");
+    Ok(atomic::write(&directory.join(CHECKPOINT), &text)?)
 }
 
 /// Longest file name of a session without its ending: room for `.jsonl.zst-unfinished` within 255 bytes.

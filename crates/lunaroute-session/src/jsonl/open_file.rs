@@ -40,7 +40,16 @@ impl OpenFile {
             known => known,
         };
         let durable_bytes = file.length();
-        Ok(Self { file, last, buffer: Vec::new(), buffered: None, unsynced: Vec::new(), durable_bytes, in_doubt: false, used: 0 })
+        Ok(Self {
+            file,
+            last,
+            buffer: Vec::new(),
+            buffered: None,
+            unsynced: Vec::new(),
+            durable_bytes,
+            in_doubt: false,
+            used: 0,
+        })
     }
 
     /// Takes the event's line, unless it is in the file; says whether it took it.
@@ -65,8 +74,10 @@ impl OpenFile {
             return Ok(0);
         }
         self.clear_doubt()?;
-        // An append that fails leaves nothing of it in the file.
-        self.file.append(&self.buffer)?;
+        if let Err(failure) = self.file.append(&self.buffer) {
+            self.in_doubt = true;
+            return Err(failure.into());
+        }
         let bytes = self.buffer.len();
         self.unsynced.append(&mut self.buffer);
         self.last = self.buffered.take();

@@ -82,9 +82,17 @@ impl Projector {
         let report = catch_unwind(AssertUnwindSafe(|| self.writer.shutdown(deadline)));
         let report = report.unwrap_or(DrainReport { written: self.state.written(), lost: 0 });
         if drained {
-            tracing::info!(writer = self.writer.name(), written = report.written, lost = report.lost, "writer stopped");
+            tracing::info!(
+                writer = self.writer.name(),
+                written = report.written,
+                lost = report.lost,
+                "writer stopped"
+            );
         } else {
-            tracing::warn!(writer = self.writer.name(), "writer stopped with a backlog; it stays in the journal");
+            tracing::warn!(
+                writer = self.writer.name(),
+                "writer stopped with a backlog; it stays in the journal"
+            );
         }
         self.state.stop(report);
     }
@@ -99,7 +107,9 @@ impl Projector {
         loop {
             let target = self.published.target();
             let full = self.insist(|projector| {
-                projector.collect(&mut reader, target.end).map_err(|failure| projector.journal_failure(&failure))
+                projector
+                    .collect(&mut reader, target.end)
+                    .map_err(|failure| projector.journal_failure(&failure))
             })?;
             self.state.reach(reader.position(), reader.damage().damaged_frames);
             let hurried = target.stop_by.is_some() || target.flush > self.flushed;
@@ -177,7 +187,10 @@ impl Projector {
     }
 
     /// Tries until it succeeds, with pauses that grow, or until the time of a shutdown is over.
-    fn insist<T>(&mut self, mut action: impl FnMut(&mut Self) -> Result<T, WriteError>) -> Result<T, TimeIsUp> {
+    fn insist<T>(
+        &mut self,
+        mut action: impl FnMut(&mut Self) -> Result<T, WriteError>,
+    ) -> Result<T, TimeIsUp> {
         let mut pause = BACKOFF.0;
         loop {
             let failure = match catch_unwind(AssertUnwindSafe(|| action(self))) {

@@ -1,9 +1,10 @@
 //! Events that go to the journal together, and what has to be told once they are there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lunaroute_core::Outcome;
+use lunaroute_core::{Outcome, RequestId};
 
 use super::opening::Opening;
 use crate::codec::{self, EncodedEvent};
@@ -19,6 +20,8 @@ pub(crate) struct Batch {
     pub(crate) charge: usize,
     pub(crate) openings: Vec<Arc<Opening>>,
     pub(crate) outcomes: Vec<Outcome>,
+    /// Requests whose body was left out on a full disk, with its bytes; a gap is still to say so.
+    pub(crate) bared: HashMap<RequestId, u64>,
 }
 
 impl Batch {
@@ -49,13 +52,29 @@ impl Batch {
 
     /// Leaves only what a full disk has to take: ends, figures and gaps. Returns how many notes are lost by that.
     pub(crate) fn reduce(&mut self) -> u64 {
-        self.events.iter_mut().map(|event| reduce(event, GapCause::DiskFull)).sum()
+        let mut lost_notes = 0;
+        for event in &mut self.events {
+            match &event.kind {
+                EventKind::Started(_) if !event.body.is_empty() => {
+                    self.bared.insert(event.request, event.body.len() as u64);
+                }
+                // What a body says is worth nothing without it, so this place tells that it is missing.
+                EventKind::Request(_) => {
+                    if let Some(lost_bytes) = self.bared.remove(&event.request) {
+                        event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
+                    }
+                }
+                _ => {}
+            }
+            lost_notes += reduce(event, GapCause::DiskFull);
+        }
+        lost_notes
     }
 }
 
 /// Makes an event small without losing that it happened; its seq stays, so that the record has no hole. Returns how
 /// many notes of the client's path are lost by that.
-pub(crate) fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
+fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
     let lost_bytes = event.body.len() as u64;
     match &mut event.kind {
         EventKind::StreamDelta { frames, .. } => {
@@ -69,9 +88,9 @@ pub(crate) fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             event.body = Bytes::new();
             0
         }
-        // The reading of a body: worth nothing without it, and the one place to say that the body is missing.
-        EventKind::Request(_) => {
-            event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
+        EventKind::Request(read) if cause == GapCause::TooLarge => {
+            read.messages = Vec::new();
+            read.tool_results = Vec::new();
             0
         }
         EventKind::ToolCall { arguments, .. } => {

@@ -190,7 +190,9 @@ fn run(mut pen: Pen) {
     let result = catch_unwind(AssertUnwindSafe(|| pen.run()));
     let state = match result {
         Ok(_) => JournalState::Stopped,
-        Err(_) => JournalState::Down { reason: "the recorder's thread failed; restart the gateway".to_owned() },
+        Err(_) => {
+            JournalState::Down { reason: "the recorder's thread failed; restart the gateway".to_owned() }
+        }
     };
     let failed = state != JournalState::Stopped;
     shared.set_journal_state(state);

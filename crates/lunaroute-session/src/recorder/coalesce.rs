@@ -105,8 +105,74 @@ fn text_of(part: &Delta) -> &str {
 
 fn append(last: &mut Delta, addition: &str) {
     match last {
-        Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => text.push_str(addition),
+        Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => {
+            text.push_str(addition)
+        }
         Delta::ToolCallArguments { fragment, .. } => fragment.push_str(addition),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever the frames and the limit are, what comes out is what went in, in order.
+        #[test]
+        fn nothing_is_lost_or_moved_by_joining(
+            frames in prop::collection::vec(("[a-z]{0,12}", 0_u32..3, 0_u8..3), 1..60),
+            limit in 1_usize..100,
+        ) {
+            let mut coalescer = Coalescer::default();
+            let (mut stretches, mut sent, mut said) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, (text, index, kind)) in (0..).zip(&frames) {
+                sent.extend_from_slice(text.as_bytes());
+                coalescer.add_frame(Bytes::copy_from_slice(text.as_bytes()), number, 1);
+                let (index, text) = (*index, text.clone());
+                let part = match kind {
+                    0 => Delta::Text { index, text },
+                    1 => Delta::ToolCallArguments { index, fragment: text },
+                    _ => Delta::End,
+                };
+                said.push(part.clone());
+                coalescer.add_part(part, number);
+                if coalescer.is_full(limit) {
+                    stretches.extend(coalescer.take());
+                }
+            }
+            stretches.extend(coalescer.take());
+            prop_assert!(coalescer.is_empty());
+            let bodies: Vec<u8> = stretches.iter().flat_map(|stretch| stretch.body.to_vec()).collect();
+            prop_assert_eq!(bodies, sent);
+            let (mut count, mut charge, mut parts) = (0, 0, Vec::new());
+            for stretch in stretches {
+                (count, charge) = (count + stretch.frames as usize, charge + stretch.charge);
+                let EventKind::StreamDelta { parts: some, first_us, last_us, .. } = stretch.kind else { continue };
+                prop_assert!(first_us <= last_us);
+                parts.extend(some);
+            }
+            prop_assert_eq!((count, charge), (frames.len(), frames.len()));
+            prop_assert_eq!(letters(&parts), letters(&said));
+        }
+    }
+
+    /// Each letter with its block, so that joined and separate parts compare equal; an end stands for itself.
+    fn letters(parts: &[Delta]) -> Vec<(char, String)> {
+        let mut letters = Vec::new();
+        for part in parts {
+            let block = match part {
+                Delta::Text { index, .. } => format!("text {index}"),
+                Delta::ToolCallArguments { index, .. } => format!("arguments {index}"),
+                other => {
+                    letters.push(('.', format!("{other:?}")));
+                    continue;
+                }
+            };
+            letters.extend(text_of(part).chars().map(|letter| (letter, block.clone())));
+        }
+        letters
     }
 }

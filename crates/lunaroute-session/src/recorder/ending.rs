@@ -100,12 +100,13 @@ impl OpenRequest {
             ..Stats::default()
         };
         if let Some(reply) = &self.reply {
-            // An answer without a model's words has its first piece all the same.
-            let generation = self.exchange.operation.is_generation() && self.status.is_some_and(|status| status < 400);
+            // Only a model's stream says when its first word came; of any other answer the first bytes are the first piece.
+            let words = reply.is_event_stream && self.exchange.operation.is_generation();
+            let words = words && self.status.is_some_and(|status| status < 400);
             stats.response_bytes = reply.bytes + lost.map_or(0, |lost| lost.bytes);
             stats.response_blake3 = reply.hash().to_hex().to_string();
             stats.frames = reply.frames + lost.map_or(0, |lost| lost.frames);
-            stats.ttft_us = if generation { reply.first_content_us } else { reply.first_frame_us };
+            stats.ttft_us = if words { reply.first_content_us } else { reply.first_frame_us };
             stats.gap_p50_us = reply.gap_at(0.50);
             stats.gap_p95_us = reply.gap_at(0.95);
             stats.gap_p99_us = reply.gap_at(0.99);
@@ -116,7 +117,11 @@ impl OpenRequest {
 }
 
 /// What an answer said in all, as events: its tool calls, then the answer itself.
-pub(crate) fn answer_events(request: RequestId, answer: &Answer, content_encoding: Option<String>) -> Vec<EventKind> {
+pub(crate) fn answer_events(
+    request: RequestId,
+    answer: &Answer,
+    content_encoding: Option<String>,
+) -> Vec<EventKind> {
     let mut events: Vec<EventKind> = answer
         .tool_calls
         .iter()

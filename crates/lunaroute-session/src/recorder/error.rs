@@ -36,7 +36,9 @@ pub enum RecorderError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRecorded {
     /// The journal did not take it in time.
-    #[error("the recorder did not write the request down within {waited:?}; it is overloaded or its disk is slow")]
+    #[error(
+        "the recorder did not write the request down within {waited:?}; it is overloaded or its disk is slow"
+    )]
     TooSlow {
         /// How long was waited.
         waited: Duration,

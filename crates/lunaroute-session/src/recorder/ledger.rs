@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use lunaroute_storage::journal::{BallastState, Journal, JournalError, MAX_PAYLOAD_BYTES, Position, Record};
+use lunaroute_storage::journal::{Journal, JournalError, MAX_PAYLOAD_BYTES, Position, Record};
 
 use super::batch::Batch;
 use super::config::SyncPolicy;
@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     /// Since when something is appended and not durable.
     dirty_since: Option<Instant>,
     retry_at: Option<Instant>,
+    /// When the disk was found full. A small entry may fit although it is, so that state lasts for a while.
+    full_at: Option<Instant>,
     /// The segment of the last roll call.
     roll_called: u64,
     kept_house: Instant,
@@ -41,7 +43,16 @@ pub(crate) struct Abandoned;
 impl Ledger {
     pub(crate) fn new(journal: Journal, shared: Arc<Shared>) -> Self {
         let kept_house = Instant::now();
-        Self { journal, shared, unsynced: Vec::new(), dirty_since: None, retry_at: None, roll_called: 0, kept_house }
+        Self {
+            journal,
+            shared,
+            unsynced: Vec::new(),
+            dirty_since: None,
+            retry_at: None,
+            full_at: None,
+            roll_called: 0,
+            kept_house,
+        }
     }
 
     /// Appends the batch and tells its openings; the batch is left with what is still to be told. Tries for as long as
@@ -61,7 +72,9 @@ impl Ledger {
                 Err(failure) => self.wait_after(&failure)?,
             }
         }
-        if reduced.is_none() {
+        if reduced.is_some() {
+            self.full_at = Some(Instant::now());
+        } else if self.full_at.is_none() {
             self.change_state(JournalState::Healthy);
         }
         self.dirty_since.get_or_insert_with(Instant::now);
@@ -72,7 +85,7 @@ impl Ledger {
         self.shared.queue.release(batch.notes, batch.charge);
         self.shared.grow_segment(self.journal.end());
         for opening in batch.openings.drain(..) {
-            opening.advance(if reduced.is_some() { Stage::Failed } else { Stage::Written });
+            opening.advance(if reduced.is_some() { Stage::Bare } else { Stage::Written });
             self.unsynced.push(opening);
         }
         if self.shared.sync != SyncPolicy::Group {
@@ -207,8 +220,10 @@ impl Ledger {
             return;
         }
         self.kept_house = Instant::now();
-        let released = self.journal.health().ballast == BallastState::Released;
-        if released && self.journal.restore_ballast().is_ok() {
+        let over = self.full_at.is_some_and(|full_at| full_at.elapsed() >= HOUSEKEEPING);
+        // Restoring does nothing when the ballast was not needed.
+        if over && self.journal.restore_ballast().is_ok() {
+            self.full_at = None;
             self.change_state(JournalState::Healthy);
         }
         self.prune();
@@ -216,10 +231,10 @@ impl Ledger {
 
     /// When [`keep_house`](Self::keep_house) has something to do although nothing happens.
     pub(crate) fn house_due(&self) -> Option<Instant> {
-        let released = self.journal.health().ballast == BallastState::Released;
-        let full_segments = self.shared.projectors.iter().any(|projector| projector.durable_position().is_some())
-            && self.shared.has_closed_segments();
-        (released || full_segments).then(|| self.kept_house + HOUSEKEEPING)
+        let full_segments =
+            self.shared.projectors.iter().any(|projector| projector.durable_position().is_some())
+                && self.shared.has_closed_segments();
+        (self.full_at.is_some() || full_segments).then(|| self.kept_house + HOUSEKEEPING)
     }
 
     fn prune(&mut self) {
@@ -234,7 +249,9 @@ impl Ledger {
                 tracing::debug!(segments = pruned.segments, bytes = pruned.bytes, "journal segments removed");
             }
             Ok(_) => {}
-            Err(failure) => tracing::warn!(%failure, "journal segments that nobody needs could not be removed"),
+            Err(failure) => {
+                tracing::warn!(%failure, "journal segments that nobody needs could not be removed")
+            }
         }
     }
 

@@ -54,7 +54,6 @@ const DROP_TIME: Duration = Duration::from_secs(5);
 
 impl Recorder {
     /// A recorder to be furnished and started.
-    #[must_use]
     pub fn builder(config: RecorderConfig) -> RecorderBuilder {
         RecorderBuilder::new(config)
     }
@@ -101,7 +100,8 @@ impl Recorder {
     }
 
     /// Writes everything, ends what is still open as interrupted, and lets the writers catch up, all within `deadline`.
-    /// What a writer does not reach stays in the journal and is written after the next start.
+    /// What a writer does not reach stays in the journal and is written after the next start. The report counts notes:
+    /// `written` are in the journal, `lost` are the gaps since the start and what the disk did not take in time.
     pub async fn shutdown(&self, deadline: Duration) -> DrainReport {
         let shared = &self.owner.shared;
         let by = Instant::now() + deadline;

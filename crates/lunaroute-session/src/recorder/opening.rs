@@ -1,6 +1,6 @@
 //! How far the start of one request has come on its way to the disk.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,33 +17,46 @@ pub(crate) enum Stage {
     Written = 1,
     /// Durable in the journal.
     Durable = 2,
+    /// The disk is full: it is kept without its body.
+    Bare = 3,
     /// It cannot be kept as promised; why is in the journal's state.
-    Failed = 3,
+    Failed = 4,
 }
 
 /// Shared by a recording and the pen.
 pub(crate) struct Opening {
     stage: AtomicU8,
     notify: Notify,
+    /// Whether `held` holds anything: asked for every frame, which must not take a lock for it.
+    holds: AtomicBool,
     /// The start itself while there is no room for its body in the queue.
     held: Mutex<Option<Box<Begin>>>,
 }
 
 impl Opening {
     pub(crate) fn new() -> Self {
-        Self { stage: AtomicU8::new(Stage::Waiting as u8), notify: Notify::new(), held: Mutex::new(None) }
+        Self {
+            stage: AtomicU8::new(Stage::Waiting as u8),
+            notify: Notify::new(),
+            holds: AtomicBool::new(false),
+            held: Mutex::new(None),
+        }
     }
 
     pub(crate) fn hold(&self, begin: Box<Begin>) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
+        self.holds.store(true, Ordering::Release);
     }
 
     pub(crate) fn take_held(&self) -> Option<Box<Begin>> {
+        if !self.holds.swap(false, Ordering::AcqRel) {
+            return None;
+        }
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.holds.load(Ordering::Acquire)
     }
 
     /// Moves on to a later stage; an earlier one changes nothing.
@@ -58,6 +71,7 @@ impl Opening {
             0 => Stage::Waiting,
             1 => Stage::Written,
             2 => Stage::Durable,
+            3 => Stage::Bare,
             _ => Stage::Failed,
         }
     }

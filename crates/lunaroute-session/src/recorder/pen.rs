@@ -135,9 +135,8 @@ impl Pen {
 
     fn begin(&mut self, begin: Begin) {
         let start = &begin.start;
-        let reading = SessionTracker::needs_reading(&start.hint).then(|| {
-            read(self.interpreter.as_ref(), &self.shared.counters, &start.exchange, &start.body)
-        });
+        let reading = SessionTracker::needs_reading(&start.hint)
+            .then(|| read(self.interpreter.as_ref(), &self.shared.counters, &start.exchange, &start.body));
         let nothing = RequestReading::default();
         let placed = self.tracker.place(&start.hint, reading.as_ref().unwrap_or(&nothing), start.received_at);
         let id = start.id;
@@ -204,6 +203,11 @@ impl Pen {
             }
             if self.ledger.wants_roll_call() {
                 self.call_roll();
+            }
+        }
+        for (id, bytes) in batch.bared.drain() {
+            if let Some(request) = self.open.get_mut(&id) {
+                request.lose_body(&mut self.outlet, bytes);
             }
         }
         if let Some(observer) = &self.observer {

@@ -88,9 +88,11 @@ impl Queue {
     /// Queues an entry. Its charge is given back by [`release`](Self::release).
     pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<(), Refused> {
         let (charge, is_frame, is_begin) = match &entry {
-            Entry::Note(note) => {
-                (note.charge, matches!(note.kind, NoteKind::Frame(_)), matches!(note.kind, NoteKind::Begin(_)))
-            }
+            Entry::Note(note) => (
+                note.charge,
+                matches!(note.kind, NoteKind::Frame(_)),
+                matches!(note.kind, NoteKind::Begin(_)),
+            ),
             Entry::Flush(_) => (0, false, false),
         };
         let mut inner = self.lock();
@@ -123,12 +125,18 @@ impl Queue {
 
     /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, frames
     /// alone end the wait only when they are many. Returns when the first entry was queued.
-    pub(crate) fn take(&self, entries: &mut Vec<Entry>, until: Option<Instant>, lazy: bool) -> Option<Instant> {
+    pub(crate) fn take(
+        &self,
+        entries: &mut Vec<Entry>,
+        until: Option<Instant>,
+        lazy: bool,
+    ) -> Option<Instant> {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
             let due = until.is_some_and(|until| until <= now);
-            let enough = if lazy { inner.control || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
+            let enough =
+                if lazy { inner.control || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
             if due || enough || inner.stop_by.is_some() {
                 inner.pen = Pen::Busy;
                 inner.bytes = 0;
@@ -224,10 +232,6 @@ impl Queue {
 
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (self.waiting_notes.load(Ordering::Relaxed), self.waiting_bytes.load(Ordering::SeqCst))
-    }
-
-    pub(crate) fn is_gone(&self) -> bool {
-        self.lock().pen == Pen::Gone
     }
 
     pub(crate) fn oldest(&self) -> Option<Instant> {

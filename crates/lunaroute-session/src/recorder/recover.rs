@@ -31,7 +31,11 @@ pub(crate) struct Recovered {
 
 impl Recovered {
     /// Reads what `segments` hold.
-    pub(crate) fn read(directory: &Path, segments: &[SegmentInfo], text_limit: usize) -> Result<Self, JournalError> {
+    pub(crate) fn read(
+        directory: &Path,
+        segments: &[SegmentInfo],
+        text_limit: usize,
+    ) -> Result<Self, JournalError> {
         let Some(last) = segments.last() else { return Ok(Self::default()) };
         let end = Position { segment: last.number, offset: last.bytes };
         let mut recovered = Self::default();
@@ -60,7 +64,13 @@ impl Recovered {
     fn take_over(&mut self, roll_call: RollCall) {
         // Whoever is known already is known better: the list follows the events it sums up.
         for Present { request, session, next_seq, status, last_at } in roll_call.open {
-            self.unfinished.entry(request).or_insert(Unfinished { session, next_seq, status, last_at, answer: None });
+            self.unfinished.entry(request).or_insert(Unfinished {
+                session,
+                next_seq,
+                status,
+                last_at,
+                answer: None,
+            });
         }
         for known in roll_call.sessions {
             self.sessions.entry(known.session.clone()).or_insert(known);
@@ -72,8 +82,7 @@ impl Recovered {
             known.last_activity = known.last_activity.max(event.at);
         }
         if let EventKind::Started(started) = &event.kind {
-            let external =
-                started.external_id.clone().filter(|_| started.session_source != FINGERPRINT);
+            let external = started.external_id.clone().filter(|_| started.session_source != FINGERPRINT);
             let (session, last_activity) = (event.session.clone(), event.at);
             let known = KnownSession { external, client: started.client.clone(), session, last_activity };
             self.sessions.insert(event.session.clone(), known);

@@ -37,7 +37,8 @@ impl Reply {
             reader,
             answer: Answer::default(),
             is_event_stream: head.is_event_stream(),
-            content_encoding: content_encoding.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            content_encoding: content_encoding
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             coalescer: Coalescer::default(),
             hasher: blake3::Hasher::new(),
             bytes: 0,
@@ -125,9 +126,10 @@ impl Reply {
 
     /// Whether the reader could follow the answer to its end, so that a missing end means something.
     pub(crate) fn was_readable(&self) -> bool {
-        let known_coding = self.content_encoding.as_ref().is_none_or(|coding| {
-            CODINGS.iter().any(|known| coding.trim().eq_ignore_ascii_case(known))
-        });
+        let known_coding = self
+            .content_encoding
+            .as_ref()
+            .is_none_or(|coding| CODINGS.iter().any(|known| coding.trim().eq_ignore_ascii_case(known)));
         self.reader.is_some() && known_coding
     }
 }

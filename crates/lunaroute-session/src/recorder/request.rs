@@ -34,6 +34,8 @@ pub(crate) struct OpenRequest {
     /// Microseconds from the arrival to the last event.
     last_us: u64,
     unread: Unread,
+    /// The body is not in the record, so its spans would point nowhere.
+    body_lost: bool,
     pub(crate) model: Option<String>,
     pub(crate) asked_for_stream: bool,
     pub(crate) request_bytes: u64,
@@ -89,6 +91,7 @@ impl OpenRequest {
             next_seq: 0,
             last_us: 0,
             unread,
+            body_lost: false,
             model: None,
             asked_for_stream: false,
             request_bytes: source_bytes,
@@ -149,7 +152,12 @@ impl OpenRequest {
     }
 
     /// Reads the body, if that is still to be done, and writes what it says.
-    pub(crate) fn read_body(&mut self, interpreter: &dyn Interpreter, counters: &Counters, outlet: &mut Outlet) {
+    pub(crate) fn read_body(
+        &mut self,
+        interpreter: &dyn Interpreter,
+        counters: &Counters,
+        outlet: &mut Outlet,
+    ) {
         let reading = match std::mem::replace(&mut self.unread, Unread::Nothing) {
             Unread::Nothing => return,
             Unread::Reading(reading) => *reading,
@@ -161,12 +169,19 @@ impl OpenRequest {
             model: reading.model,
             stream: reading.stream,
             content_encoding: text_header(&self.exchange, http::header::CONTENT_ENCODING),
-            messages: reading.messages,
-            tool_results: reading.tool_results,
+            messages: if self.body_lost { Vec::new() } else { reading.messages },
+            tool_results: if self.body_lost { Vec::new() } else { reading.tool_results },
             preview: reading.preview,
             problem: reading.problem,
         };
         self.emit(outlet, self.overhead_pre_us, EventKind::Request(Box::new(read)));
+    }
+
+    /// The body could not be kept although the request was taken.
+    pub(crate) fn lose_body(&mut self, outlet: &mut Outlet, lost_bytes: u64) {
+        self.body_lost = true;
+        let gap = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
+        self.emit(outlet, self.last_us, gap);
     }
 
     pub(crate) fn attempt_started(

@@ -87,8 +87,11 @@ mod tests {
         let whole = Answer { ended: true, ..Answer::default() };
         let stopped = Answer { stop: Some((StopReason::EndTurn, "stop".into())), ..Answer::default() };
         let cut = Answer { text: "half".into(), ..Answer::default() };
-        let failed =
-            Answer { error: Some(("overloaded_error".into(), "busy".into())), ended: true, ..Answer::default() };
+        let failed = Answer {
+            error: Some(("overloaded_error".into(), "busy".into())),
+            ended: true,
+            ..Answer::default()
+        };
         let base = Told {
             ending: Ending::Completed,
             failure: None,
@@ -102,7 +105,9 @@ mod tests {
         check(&Told { answer: &cut, judgeable_stream: false, ..base }, Ending::Completed, None);
         check(&Told { answer: &failed, ..base }, Ending::UpstreamError, Some(FailureKind::Overloaded));
         check(&Told { answer: &cut, ending: Ending::Cancelled, ..base }, Ending::Cancelled, None);
-        for (status, kind) in [(429, FailureKind::RateLimited), (529, FailureKind::Overloaded), (400, FailureKind::Provider)] {
+        for (status, kind) in
+            [(429, FailureKind::RateLimited), (529, FailureKind::Overloaded), (400, FailureKind::Provider)]
+        {
             check(&Told { answer: &cut, status: Some(status), ..base }, Ending::Completed, Some(kind));
         }
         let failure = Failure::upstream(FailureKind::Timeout, Retry::Never, "too late");

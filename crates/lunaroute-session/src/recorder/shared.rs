@@ -40,7 +40,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &RecorderConfig, published: Arc<Published>, projectors: Vec<Arc<ProjectorState>>) -> Self {
+    pub(crate) fn new(
+        config: &RecorderConfig,
+        published: Arc<Published>,
+        projectors: Vec<Arc<ProjectorState>>,
+    ) -> Self {
         Self {
             queue: Queue::new(config.queue_bytes),
             counters: Counters::default(),
@@ -104,7 +108,11 @@ impl Shared {
     fn oldest_unwritten(&self) -> Duration {
         let held = self.oldest_held.load(Ordering::Relaxed);
         let held = (held != NEVER).then(|| self.started + Duration::from_micros(held));
-        [held, self.queue.oldest()].into_iter().flatten().min().map_or(Duration::ZERO, |oldest| oldest.elapsed())
+        [held, self.queue.oldest()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(Duration::ZERO, |oldest| oldest.elapsed())
     }
 
     pub(crate) fn set_segments(&self, segments: BTreeMap<u64, u64>) {
@@ -145,14 +153,15 @@ impl Shared {
     fn journal_bytes(&self) -> (u64, impl Fn(Position) -> u64) {
         let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let total = segments.values().sum();
-        let after = move |position: Position| {
-            segments
-                .range(position.segment..)
-                .map(|(&number, &bytes)| {
-                    if number == position.segment { bytes.saturating_sub(position.offset) } else { bytes }
-                })
-                .sum()
-        };
+        let after =
+            move |position: Position| {
+                segments
+                    .range(position.segment..)
+                    .map(|(&number, &bytes)| {
+                        if number == position.segment { bytes.saturating_sub(position.offset) } else { bytes }
+                    })
+                    .sum()
+            };
         (total, after)
     }
 

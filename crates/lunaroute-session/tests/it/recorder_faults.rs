@@ -1,0 +1,159 @@
+//! Disks that hang, fail and fill up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lunaroute_core::Ending;
+use lunaroute_session::event::{EventKind, GapCause, SessionEvent};
+use lunaroute_session::{JournalState, NotRecorded, SyncPolicy};
+
+use crate::disks::{Faults, FaultyDisk};
+use crate::rig::{
+    PATIENCE, answer_bytes, builder, by_request, config, exchange, head, journal, start, until,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn durable_means_after_the_sync_and_a_hanging_disk_delays_no_frame() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.hang_syncs(true);
+    let before = faults.synced.load(Ordering::SeqCst);
+    let mut recording = recorder.begin(start(b"x"));
+    recording.written().await.expect("written without the sync");
+    recording.response_started(&head(200));
+    let mut durable = Box::pin(recording.durable());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut durable).await;
+    assert!(early.is_err(), "durable before any sync: {early:?}");
+    let started = Instant::now();
+    for _ in 0..1_000 {
+        recording.frame(Bytes::from_static(b"T:x\n"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "a frame waited for the disk");
+    faults.hang_syncs(false);
+    durable.await.expect("durable");
+    assert!(faults.synced.load(Ordering::SeqCst) > before, "durable without a sync");
+    recording.frame(Bytes::from_static(b"END\n"));
+    recording.close(Ending::Completed, None);
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    assert_eq!(answer_bytes(&requests[&recording.request()]).len(), 1_000 * 4 + 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_not_made_durable_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.failing_syncs.store(3, Ordering::SeqCst);
+    let mut recording = recorder.begin(start(b"x"));
+    recording.written().await.expect("written");
+    assert!(matches!(recording.durable().await, Err(NotRecorded::JournalDown { .. })));
+    recording.close(Ending::GatewayError, None);
+    until(&recorder, |figures| figures.journal == JournalState::Healthy && figures.failed > 0).await;
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), 1, "kept all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_disk_refuses_promises_and_loses_nothing_that_was_taken() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    let mut open = recorder.begin(start(b"before"));
+    open.written().await.expect("written");
+    open.response_started(&head(200));
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.broken.store(true, Ordering::SeqCst);
+    open.frame(Bytes::from_static(b"T:during\n"));
+    let mut during = recorder.begin(start(b"during"));
+    assert!(during.written().await.is_err(), "promised what the disk does not have");
+    let figures = until(&recorder, |figures| matches!(figures.journal, JournalState::Down { .. })).await;
+    assert!(figures.waiting_notes > 0 && figures.oldest_unwritten > Duration::ZERO, "{figures:?}");
+    let begin = Instant::now();
+    assert!(matches!(recorder.begin(start(b"later")).written().await, Err(NotRecorded::JournalDown { .. })));
+    assert!(begin.elapsed() < Duration::from_secs(1), "it waits no longer than begin_wait");
+    faults.broken.store(false, Ordering::SeqCst);
+    until(&recorder, |figures| figures.journal == JournalState::Healthy).await;
+    open.frame(Bytes::from_static(b"END\n"));
+    open.close(Ending::Completed, None);
+    during.close(Ending::GatewayError, None);
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = recorder.figures();
+    assert_eq!((figures.received, figures.gaps), (figures.written, 0), "{figures:?}");
+    assert!(figures.failed > 0 && figures.retried > 0, "{figures:?}");
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    assert_eq!(requests.len(), 3);
+    assert_eq!(answer_bytes(&requests[&open.request()]), b"T:during\nEND\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_every_end_and_names_what_is_missing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    let mut ids = vec![exchange(&recorder, b"before", &[b"END\n"]).await];
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.room.store(8 * 1024, Ordering::SeqCst);
+    for number in 0..5 {
+        let mut recording = recorder.begin(start(&[b'b'; 20_000]));
+        let written = recording.written().await;
+        assert!(matches!(written, Err(NotRecorded::DiskFull { .. })), "{number}: {written:?}");
+        recording.response_started(&head(200));
+        recording.frame(Bytes::from(vec![b'f'; 30_000]));
+        recording.frame(Bytes::from_static(b"\nEND\n"));
+        recording.close(Ending::Completed, None);
+        ids.push(recording.request());
+    }
+    recorder.flush(PATIENCE).await.expect("flushed");
+    assert_eq!(recorder.figures().journal, JournalState::Full);
+    faults.room.store(0, Ordering::SeqCst);
+    ids.push(exchange(&recorder, &[b'a'; 20_000], &[b"END\n"]).await);
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = until(&recorder, |figures| figures.journal == JournalState::Healthy).await;
+    assert_eq!(figures.received, figures.written + figures.gaps, "{figures:?}");
+    assert_eq!(figures.gaps, 10, "two frames of each of five");
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    assert_eq!(requests.len(), ids.len(), "unaccounted requests");
+    for id in &ids[1..6] {
+        let lost: u64 = requests[id].iter().map(lost_bytes).sum();
+        assert_eq!(lost, 20_000 + 30_005, "{:?}", requests[id]);
+    }
+    assert_eq!(requests[&ids[6]][0].body.len(), 20_000, "whole again");
+}
+
+fn lost_bytes(event: &SessionEvent) -> u64 {
+    match event.kind {
+        EventKind::Gap { lost_bytes, cause: GapCause::DiskFull, .. } => lost_bytes,
+        _ => 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_over_a_hanging_disk_ends_in_time_and_tells_the_loss() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let mut config = config(directory.path());
+    config.sync = SyncPolicy::Interval(Duration::from_secs(60));
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.hang_writes(true);
+    let recording = recorder.begin(start(b"x"));
+    assert!(recording.written().await.is_err());
+    let started = Instant::now();
+    let report = recorder.shutdown(Duration::from_millis(200)).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "the shutdown hangs with the disk");
+    assert_eq!(report.lost, 1, "the start that is still on its way");
+    faults.hang_writes(false);
+}

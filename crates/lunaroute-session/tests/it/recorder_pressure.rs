@@ -1,0 +1,151 @@
+//! Queues that are full and writers that are slow.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lunaroute_core::Ending;
+use lunaroute_session::event::{EventKind, GapCause};
+use lunaroute_session::{NotRecorded, WriterState};
+
+use crate::disks::{Faults, FaultyDisk};
+use crate::rig::{
+    Desk, FakeWriter, PATIENCE, answer_bytes, builder, by_request, config, exchange, head, journal, start,
+    until,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_holds_the_stream_back_and_then_names_the_loss() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let mut config = config(directory.path());
+    config.queue_bytes = 64 * 1024;
+    config.frame_wait = Duration::from_millis(100);
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    let mut recording = recorder.begin(start(b"x"));
+    recording.written().await.expect("written");
+    recording.durable().await.expect("durable");
+    recording.response_started(&head(200));
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.hang_writes(true);
+    let (mut sent, mut waits) = (Vec::new(), Vec::new());
+    for number in 0..64_u8 {
+        let frame = vec![number; 4 * 1024];
+        let asked = Instant::now();
+        std::future::poll_fn(|context| recording.poll_room(context)).await;
+        waits.push(asked.elapsed());
+        sent.extend_from_slice(&frame);
+        recording.frame(Bytes::from(frame));
+    }
+    let held_back = waits.iter().filter(|wait| **wait >= Duration::from_millis(90)).count();
+    assert_eq!(held_back, 1, "the stream is held back once, then not any more: {waits:?}");
+    assert!(recorder.figures().waiting_bytes <= 64 * 1024 + 8 * 1024, "{:?}", recorder.figures());
+    let mut second = recorder.begin(start(&[b'y'; 1_000]));
+    assert!(matches!(second.written().await, Err(NotRecorded::QueueFull)));
+    faults.hang_writes(false);
+    recording.close(Ending::Completed, None);
+    second.close(Ending::GatewayError, None);
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = recorder.figures();
+    assert_eq!((figures.waiting_notes, figures.waiting_bytes), (0, 0));
+    assert_eq!(figures.received, figures.written + figures.gaps, "{figures:?}");
+    recorder.shutdown(PATIENCE).await;
+
+    let requests = by_request(&journal(directory.path()));
+    let events = &requests[&recording.request()];
+    let kept = answer_bytes(events);
+    let gap = events.iter().find_map(|event| match event.kind {
+        EventKind::Gap { lost_frames, lost_bytes, cause } => {
+            Some((lost_frames, lost_bytes, cause, event.body.clone()))
+        }
+        _ => None,
+    });
+    let (lost_frames, lost_bytes, cause, hash) = gap.expect("a gap");
+    assert_eq!((cause, lost_frames), (GapCause::QueueFull, figures.gaps));
+    assert_eq!(kept.len() as u64 + lost_bytes, sent.len() as u64, "every byte is accounted for");
+    assert_eq!(kept, sent[..kept.len()]);
+    assert_eq!(hash.as_ref(), blake3::hash(&sent[kept.len()..]).as_bytes());
+    println!(
+        "queue full: kept {} bytes, lost {lost_bytes} bytes in {lost_frames} frames, all named",
+        kept.len()
+    );
+    let stripped = &requests[&second.request()];
+    assert!(stripped[0].body.is_empty());
+    assert!(matches!(stripped[1].kind, EventKind::Gap { lost_bytes: 1_000, cause: GapCause::QueueFull, .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_failing_writers_stop_nobody_and_lose_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [healthy, blocked, failing, picky] = [Desk::new(), Desk::new(), Desk::new(), Desk::new()];
+    blocked.block(true);
+    failing.failures.store(3, Ordering::SeqCst);
+    picky.poison.store(1, Ordering::SeqCst);
+    let mut builder = builder(config(directory.path()));
+    for (name, desk) in
+        [("healthy", &healthy), ("blocked", &blocked), ("failing", &failing), ("picky", &picky)]
+    {
+        builder = builder.writer(Box::new(FakeWriter { name, desk: Arc::clone(desk) }));
+    }
+    let recorder = builder.start().expect("starts");
+    let mut costs = Vec::new();
+    for _ in 0..100 {
+        let mut recording = recorder.begin(start(b"body"));
+        recording.written().await.expect("written although a writer hangs");
+        recording.response_started(&head(200));
+        for _ in 0..50 {
+            let frame = Bytes::from_static(b"T:some words of an answer\n");
+            let started = Instant::now();
+            recording.frame(frame);
+            costs.push(started.elapsed());
+        }
+        recording.frame(Bytes::from_static(b"END\n"));
+        recording.close(Ending::Completed, None);
+    }
+    costs.sort_unstable();
+    let (half, most) = (costs[costs.len() / 2], costs[costs.len() * 99 / 100]);
+    println!("frame(): p50 {half:?}, p99 {most:?} over {} frames (debug build)", costs.len());
+    assert!(half < Duration::from_millis(1), "the client's path waits");
+
+    let late = recorder.flush(Duration::from_secs(3)).await.expect_err("one writer hangs");
+    assert_eq!(late.behind, ["blocked"]);
+    assert_eq!(by_request(&healthy.events()).len(), 100);
+    assert_eq!(by_request(&failing.events()).len(), 100, "after three refusals");
+    blocked.block(false);
+    recorder.flush(PATIENCE).await.expect("flushed");
+    assert_eq!(blocked.events(), healthy.events());
+    assert_eq!(failing.events(), healthy.events());
+    let writers = recorder.figures().writers;
+    assert!(writers.iter().all(|writer| writer.state == WriterState::Healthy && writer.behind_bytes == 0));
+    assert_eq!((writers[2].failed, writers[2].retried), (3, 3));
+    assert_eq!(writers[3].quarantined, 100);
+    assert_eq!(writers[3].written + 100, writers[0].written);
+    recorder.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_writer_misses_waits_for_it_across_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let desk = Desk::new();
+    desk.failures.store(u64::MAX, Ordering::SeqCst);
+    desk.permanent.store(true, Ordering::SeqCst);
+    for round in 0..2 {
+        let writer = Box::new(FakeWriter { name: "dead", desk: Arc::clone(&desk) });
+        let recorder = builder(config(directory.path())).writer(writer).start().expect("starts");
+        for _ in 0..10 {
+            exchange(&recorder, b"body", &[b"END\n"]).await;
+        }
+        if round == 0 {
+            until(&recorder, |figures| matches!(figures.writers[0].state, WriterState::Down { .. })).await;
+            assert!(recorder.figures().writers[0].behind_bytes > 0);
+            recorder.shutdown(Duration::from_secs(1)).await;
+            assert!(desk.events().is_empty());
+            desk.failures.store(0, Ordering::SeqCst);
+        } else {
+            recorder.shutdown(PATIENCE).await;
+        }
+    }
+    assert_eq!(by_request(&desk.events()).len(), 20, "lost or doubled");
+}
