@@ -75,7 +75,11 @@ impl BlobStore {
         }
         if cut.parts.is_empty() {
             self.hold_hashed(connection, body, &cut.hash, 1)?;
-        } else if !count(connection, &cut.hash, 1)? {
+        } else if count(connection, &cut.hash, 1)? {
+            if !is_in_parts(connection, &cut.hash, cut.parts.iter().map(|part| &part.whole))? {
+                self.hold_uncounted(connection, body, cut)?;
+            }
+        } else {
             insert_parts(connection, &cut.hash, body.len(), cut.parts.iter().map(|part| &part.whole))?;
             // The same part may stand in a body many times (a comma between messages).
             let mut times = BTreeMap::<[u8; 32], (usize, i64)>::new();
@@ -94,6 +98,19 @@ impl BlobStore {
         Ok(Some(cut.hash))
     }
 
+    /// Stores the parts of a body that is there already in another form: the same bytes came before on a path that cuts
+    /// them elsewhere, or not at all. No content names these parts, so they count no names; the request's messages do.
+    fn hold_uncounted(&mut self, connection: &Connection, body: &[u8], cut: &Cut) -> Result<(), StepError> {
+        for part in &cut.parts {
+            if part.leaves.is_empty() {
+                self.hold_hashed(connection, &body[part.whole.range.clone()], &part.whole.hash, 0)?;
+            } else {
+                self.hold_group(connection, body, &part.whole, &part.leaves, 0)?;
+            }
+        }
+        Ok(())
+    }
+
     fn hold_group(
         &mut self,
         connection: &Connection,
@@ -103,6 +120,11 @@ impl BlobStore {
         times: i64,
     ) -> Result<(), StepError> {
         if count(connection, &group.hash, times)? {
+            if !is_in_parts(connection, &group.hash, leaves.iter())? {
+                for leaf in leaves {
+                    self.hold_hashed(connection, &body[leaf.range.clone()], &leaf.hash, 0)?;
+                }
+            }
             return Ok(());
         }
         insert_parts(connection, &group.hash, group.range.len(), leaves.iter())?;
@@ -145,8 +167,23 @@ fn insert_parts<'leaf>(
     raw_len: usize,
     parts: impl Iterator<Item = &'leaf Leaf>,
 ) -> Result<(), StepError> {
-    let data = parts.flat_map(|part| *part.hash.as_bytes()).collect();
-    insert(connection, hash, Codec::Parts, raw_len, 1, data)
+    insert(connection, hash, Codec::Parts, raw_len, 1, names(parts))
+}
+
+/// Whether a blob is stored in just these parts, so that all of them are there.
+fn is_in_parts<'leaf>(
+    connection: &Connection,
+    hash: &Hash,
+    parts: impl Iterator<Item = &'leaf Leaf>,
+) -> Result<bool, StepError> {
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM blobs WHERE hash = ?1 AND codec = 'parts' AND data = ?2")?;
+    Ok(statement.exists((hash.as_bytes().as_slice(), names(parts)))?)
+}
+
+/// The hashes of parts, one behind the other.
+fn names<'leaf>(parts: impl Iterator<Item = &'leaf Leaf>) -> Vec<u8> {
+    parts.flat_map(|part| *part.hash.as_bytes()).collect()
 }
 
 fn insert(

@@ -24,7 +24,7 @@ pub(crate) enum Reach {
 }
 
 const REPLACE: &str = "stop the gateway, move the database file and its -wal and -shm files away, and start again: it is \
-                       rebuilt from what the journal still holds (or go on without it by recording.sqlite=off)";
+                       rebuilt from what the journal still holds (or go on without it by recording.sqlite: false)";
 
 impl StepError {
     /// How far this failure reaches.

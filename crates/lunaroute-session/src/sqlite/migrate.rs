@@ -34,7 +34,7 @@ pub enum MigrationError {
     /// A newer program migrated it.
     #[error(
         "database schema {found} is newer than this build's {known}: start a newer lunaroute, or go on without the \
-         database by recording.sqlite=off (journal-only); nothing was changed"
+         database by recording.sqlite: false (journal-only); nothing was changed"
     )]
     Newer {
         /// The database's version.

@@ -70,7 +70,7 @@ pub enum OpenError {
     /// The file is damaged or no database.
     #[error(
         "{} is damaged or no SQLite database ({source}); move it and its -wal and -shm files away and start again: it is \
-         rebuilt from what the journal still holds, or go on without it by recording.sqlite=off",
+         rebuilt from what the journal still holds, or go on without it by recording.sqlite: false",
         path.display()
     )]
     Damaged {

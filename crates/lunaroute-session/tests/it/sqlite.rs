@@ -6,6 +6,7 @@ use lunaroute_core::{Delta, Ending, FailureKind, Role, Usage};
 use lunaroute_session::event::{EventKind, GapCause};
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{SqliteConfig, SqliteWriter};
+use lunaroute_session::verify::{VerifyInput, verify};
 use lunaroute_session::writer::{ItemOutcome, SessionWriter};
 use lunaroute_storage::journal::Position;
 
@@ -369,4 +370,34 @@ fn a_long_stream_costs_no_transaction_until_something_ends() {
     assert!(changes() > before, "a flush tells how far reading came");
     assert_eq!(writer.checkpoint().expect("is known"), events[0].position);
     assert_eq!(one::<i64>(&place, "SELECT started_at FROM requests") * 1_000, START + 1_000_000);
+}
+
+/// Identical bytes may be a body, a group of messages and a tool's result at once, each cut in its own way.
+#[test]
+fn content_that_is_known_in_another_form_never_stops_the_writer() {
+    let messages: Vec<(Role, String)> =
+        (0..20).map(|number| (Role::User, format!("{{\"u\":{number}}}"))).collect();
+    let cut = Story::new(2, "s2").with_messages(&messages);
+    let mut whole = Story { number: 1, session: "s1".to_owned(), ..cut.clone() };
+    whole.messages.clear();
+    // The sixteen messages that make a group, as the one message of another request.
+    let group = messages[..16].iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(",");
+    let mut lump =
+        Story::new(3, "s3").with_messages(&[(Role::User, group.clone()), (Role::User, "{}".to_owned())]);
+    lump.results = vec![("call-x".to_owned(), None, lump.messages[0].1.clone())];
+    for order in [[&whole, &cut, &lump], [&lump, &whole, &cut], [&cut, &lump, &whole], [&lump, &cut, &whole]]
+    {
+        let place = Place::new();
+        for story in order {
+            place.write(&told(std::slice::from_ref(story)));
+        }
+        let history = "SELECT count(*) FROM request_history h JOIN requests r ON r.id = h.request_id WHERE r.session_id = 's2'";
+        assert_eq!(one::<i64>(&place, history), 20);
+        let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+        for story in order {
+            assert_eq!(query.request_body(story.id()).expect("kept"), story.body, "request {}", story.number);
+        }
+        let report = verify(&VerifyInput { database: Some(place.path()), ..VerifyInput::default() });
+        assert!(report.is_sound(), "{report:?}");
+    }
 }
