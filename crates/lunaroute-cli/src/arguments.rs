@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lunaroute_server::config::Overrides;
 
@@ -178,6 +178,18 @@ pub(crate) struct SimulateOptions {
     /// Mixed into everything that is said.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// What its ledger keeps of request bodies.
+    #[arg(long, value_enum, default_value_t = KeptBodies::Digest)]
+    pub(crate) bodies: KeptBodies,
+}
+
+/// What the simulated provider's ledger keeps of request bodies.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeptBodies {
+    /// Their length: the cheapest, for benchmarks.
+    Length,
+    /// Their length and digest.
+    Digest,
 }
 
 /// What every command knows.

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use lunaroute_server::StartError;
 use lunaroute_server::config::ConfigError;
 use lunaroute_session::query::QueryError;
 
@@ -16,11 +17,6 @@ const UNAVAILABLE: u8 = 69;
 #[error("ended with code {0}")]
 pub(crate) struct Code(pub(crate) u8);
 
-/// Something that is needed cannot be reached.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unavailable(pub(crate) String);
-
 /// Tells the error on standard error and gives the exit code that goes with it.
 pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -32,13 +28,34 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     anstream::eprintln!("lunaroute: {error:#}");
-    ExitCode::from(if error.downcast_ref::<ConfigError>().is_some() {
-        CONFIGURATION
-    } else if error.downcast_ref::<Unavailable>().is_some()
-        || matches!(error.downcast_ref(), Some(QueryError::Open(_)))
-    {
-        UNAVAILABLE
-    } else {
-        1
-    })
+    ExitCode::from(kind(&error))
+}
+
+/// Whether the configuration has to be mended, something has to be made reachable, or neither.
+fn kind(error: &anyhow::Error) -> u8 {
+    if error.downcast_ref::<ConfigError>().is_some() {
+        return CONFIGURATION;
+    }
+    if let Some(QueryError::Open(_)) = error.downcast_ref() {
+        return UNAVAILABLE;
+    }
+    match error.downcast_ref() {
+        Some(
+            StartError::BaseUrl { .. }
+            | StartError::Key { .. }
+            | StartError::Routes(_)
+            | StartError::Egress(_)
+            | StartError::Proxy(_)
+            | StartError::Log(_),
+        ) => CONFIGURATION,
+        Some(
+            StartError::Bind(_)
+            | StartError::State { .. }
+            | StartError::Database { .. }
+            | StartError::Sessions(_)
+            | StartError::Files { .. }
+            | StartError::Recorder(_),
+        ) => UNAVAILABLE,
+        Some(StartError::Metrics(_) | StartError::System(_)) | None => 1,
+    }
 }

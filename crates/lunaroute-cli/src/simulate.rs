@@ -1,16 +1,20 @@
 //! `lunaroute simulate`: the simulated provider alone.
 
-use lunaroute_sim::{Config, Provider};
+use lunaroute_sim::{BodyPolicy, Config, Provider};
 use serde_json::json;
 
-use crate::arguments::SimulateOptions;
+use crate::arguments::{KeptBodies, SimulateOptions};
 use crate::output::print_json;
 use crate::serve::{runtime, stop_signal};
 
 pub(crate) fn simulate(options: &SimulateOptions) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let stop = stop_signal()?;
-        let config = Config { address: options.listen, seed: options.seed, ..Config::default() };
+        let bodies = match options.bodies {
+            KeptBodies::Length => BodyPolicy::Length,
+            KeptBodies::Digest => BodyPolicy::Digest,
+        };
+        let config = Config { address: options.listen, seed: options.seed, bodies, ..Config::default() };
         let provider = Provider::start(config).await?;
         print_json(&json!({ "listening": provider.base_url() }))?;
         stop.await;

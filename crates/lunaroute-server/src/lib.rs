@@ -25,16 +25,16 @@ pub use gateway::{Gateway, StopReport};
 pub use records::{DATABASE_FILE, JOURNAL_DIRECTORY, JSONL_DIRECTORY};
 
 use config::{Config, LogFormat};
-use lunaroute_observability::log::{self, Format, LogError};
+use lunaroute_observability::log::{self, Format};
 
 /// Starts the log on standard error as the configuration says; `colour` is for text on a terminal.
 ///
 /// # Errors
-/// [`LogError`] when the level cannot be read, or the log runs already.
-pub fn start_log(config: &Config, colour: bool) -> Result<(), LogError> {
+/// [`StartError::Log`] when the level cannot be read, or the log runs already.
+pub fn start_log(config: &Config, colour: bool) -> Result<(), StartError> {
     let format = match config.log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    log::init(format, &config.log.level, colour)
+    Ok(log::init(format, &config.log.level, colour)?)
 }

@@ -1,3 +1,17 @@
 //! The real binary from outside: started as a user would, spoken to over sockets, killed, and read back.
 
+mod configuration;
+mod cuts;
+mod demo;
+mod drain;
+mod edits;
+mod front;
+mod hang_up;
+mod kill;
+mod passthrough;
+mod providers;
+mod retries;
+mod sessions;
+mod streams;
 mod support;
+mod verification;

@@ -42,11 +42,14 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
     for (number, route) in config.models.iter().enumerate() {
         if !config.providers.contains_key(&route.provider) {
             let known: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+            let known_names = known.join(", ");
+            let suggestion = suggestion(&route.provider, &known);
             return Err(format!(
-                "models[{number}].provider: there is no provider '{}'{}",
-                route.provider,
-                suggestion(&route.provider, &known)
-            ));
+                "models[{number}].provider: there is no provider '{}', only {known_names}; {suggestion}",
+                route.provider
+            )
+            .trim_end_matches("; ")
+            .to_owned());
         }
     }
     if config.retry.attempts == 0 || config.retry.attempts > 10 {
@@ -114,18 +117,29 @@ fn check_listener(config: &Config) -> Result<(), String> {
 
 /// The message, with the nearest known name when it speaks of an unknown one.
 pub(super) fn with_suggestion(message: &str) -> String {
+    let message = message.trim_end();
     let Some((_, after)) = message.split_once("unknown field `") else { return message.to_owned() };
-    let Some((unknown, expectation)) = after.split_once('`') else { return message.to_owned() };
-    let known: Vec<&str> = expectation.split('`').skip(1).step_by(2).collect();
-    format!("{}{}", message.trim_end(), suggestion(unknown, &known))
+    let Some((unknown, rest)) = after.split_once('`') else { return message.to_owned() };
+    // Each format writes the list with other signs around the names, and some show the file's lines behind it.
+    let expectation =
+        rest.lines().next().and_then(|line| line.split_once("expected ")).map_or("", |(_, list)| list);
+    let known: Vec<&str> = expectation
+        .split([' ', ',', '`'])
+        .filter(|word| !matches!(*word, "" | "one" | "of" | "or"))
+        .collect();
+    let suggestion = suggestion(unknown, &known);
+    // Behind lines of the file it would look like one of them.
+    let separator = if message.contains('\n') { "\n" } else { "; " };
+    if suggestion.is_empty() { message.to_owned() } else { format!("{message}{separator}{suggestion}") }
 }
 
+/// `did you mean 'NAME'?`; empty when no known name is near.
 fn suggestion(given: &str, known: &[&str]) -> String {
     known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, name)| *distance <= (name.len() / 2).max(2))
         .min()
-        .map(|(_, name)| format!("; did you mean '{name}'?"))
+        .map(|(_, name)| format!("did you mean '{name}'?"))
         .unwrap_or_default()
 }

@@ -72,12 +72,12 @@ pub enum ConfigError {
 /// [`ConfigError`], which says which source is wrong, where and why.
 pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Loaded, ConfigError> {
     let file = overrides.file.clone().or_else(|| find_file(environment));
-    let mut tree = match &file {
+    let (mut tree, mistake) = match &file {
         Some(path) => read_file(path)?,
-        None => Value::Object(serde_json::Map::new()),
+        None => (Value::Object(serde_json::Map::new()), None),
     };
     expand(&mut tree, environment, "")?;
-    let mut config = from_tree(&tree, file.as_deref())?;
+    let mut config = from_tree(&tree, file.as_deref()).map_err(|error| located(error, mistake))?;
     for (variable, value) in environment.iter() {
         let Some(key) = overlay_key(variable) else { continue };
         set(&mut tree, &key, value);
@@ -98,27 +98,42 @@ pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Loaded, 
     Ok(Loaded { config, file })
 }
 
-/// The tree of the file. The typed reading comes first, because only it knows line and column of a mistake.
-fn read_file(path: &Path) -> Result<Value, ConfigError> {
+/// The tree of the file, and what the typed reading of its text had against it: only that knows line and column of a
+/// mistake, but it takes a `${env:NAME}` that stands for a number or an address for one.
+fn read_file(path: &Path) -> Result<(Value, Option<ConfigError>), ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
     let invalid = |message: String| ConfigError::Invalid {
         origin: path.display().to_string(),
         message: check::with_suggestion(&message),
     };
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("yaml" | "yml" | "json") => {
-            if text.trim().is_empty() {
-                return Ok(Value::Object(serde_json::Map::new()));
-            }
-            parse_yaml::<Config>(&text).map_err(invalid)?;
-            parse_yaml(&text).map_err(invalid)
+    let (mistake, tree) = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("yaml" | "yml" | "json") => match parse_yaml(&text) {
+            // Nothing but comments.
+            Ok(Value::Null) => (None, Ok(Value::Object(serde_json::Map::new()))),
+            tree => (parse_yaml::<Config>(&text).err(), tree),
+        },
+        Some("toml") => (
+            toml::from_str::<Config>(&text).err().map(|error| error.to_string()),
+            toml::from_str(&text).map_err(|error| error.to_string()),
+        ),
+        _ => return Err(ConfigError::UnknownFormat { path: path.to_owned() }),
+    };
+    match mistake {
+        Some(message) if !text.contains("${env:") => Err(invalid(message)),
+        mistake => Ok((tree.map_err(invalid)?, mistake.map(invalid))),
+    }
+}
+
+/// The mistake in the tree, told with its place in the file when the reading of the text met the same one.
+fn located(error: ConfigError, mistake: Option<ConfigError>) -> ConfigError {
+    match (&error, mistake) {
+        (ConfigError::Invalid { message, .. }, Some(ConfigError::Invalid { origin, message: placed }))
+            if message.split(',').next().is_some_and(|core| placed.contains(core)) =>
+        {
+            ConfigError::Invalid { origin, message: placed }
         }
-        Some("toml") => {
-            toml::from_str::<Config>(&text).map_err(|error| invalid(error.to_string()))?;
-            toml::from_str(&text).map_err(|error| invalid(error.to_string()))
-        }
-        _ => Err(ConfigError::UnknownFormat { path: path.to_owned() }),
+        _ => error,
     }
 }
 

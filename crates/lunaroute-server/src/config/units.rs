@@ -125,7 +125,34 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ByteSize::deserialize(deserializer).map(Self)
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+/// Takes a number of bytes or a text with a unit.
+struct SizeVisitor;
+
+impl de::Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of bytes such as 4096, 64KiB or 32MiB")
+    }
+
+    fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Size, E> {
+        Ok(Size(ByteSize::b(bytes)))
+    }
+
+    fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
+        u64::try_from(bytes)
+            .map(|bytes| Size(ByteSize::b(bytes)))
+            .map_err(|_| E::custom(format_args!("{bytes} is negative; a number of bytes is 0 or more")))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map(Size).map_err(|_| {
+            E::custom(format_args!("'{text}' is no number of bytes; write it like 4096, 64KiB or 32MiB"))
+        })
     }
 }
 
@@ -163,6 +190,8 @@ mod tests {
         assert_eq!(serde_json::from_value::<Size>(4096.into()).expect("a number").bytes(), 4096);
         for bad in ["", "ten", "-5s", "5 parsecs"] {
             assert!(serde_json::from_value::<Period>(bad.into()).is_err(), "{bad:?} was taken");
+            assert!(serde_json::from_value::<Size>(bad.into()).is_err(), "{bad:?} was taken");
         }
+        assert!(serde_json::from_value::<Size>((-1).into()).is_err());
     }
 }

@@ -61,6 +61,11 @@ impl Gateway {
         signal(self.child.id(), "TERM");
     }
 
+    /// SIGINT, as Ctrl-C sends it.
+    pub(crate) fn interrupt(&self) {
+        signal(self.child.id(), "INT");
+    }
+
     /// Waits for the end and gives the exit code.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().expect("the process is gone").code()
@@ -126,7 +131,8 @@ fn write_config(home: &Path, options: &GatewayOptions<'_>) -> PathBuf {
     path
 }
 
-fn signal(process: u32, name: &str) {
+/// Sends a signal to a process of the test.
+pub(crate) fn signal(process: u32, name: &str) {
     let status =
         Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().expect("kill runs");
     assert!(status.success(), "SIG{name} could not be sent");

@@ -1,5 +1,11 @@
 //! What the tests start and speak to.
 
-mod gateway;
+pub(crate) mod bodies;
+pub(crate) mod client;
+pub(crate) mod events;
+pub(crate) mod gateway;
+pub(crate) mod ledger;
+pub(crate) mod raw_upstream;
+pub(crate) mod stage;
 
 pub(crate) use gateway::{Gateway, GatewayOptions};

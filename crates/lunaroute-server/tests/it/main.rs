@@ -1,0 +1,4 @@
+//! The server's configuration from outside: what is taken, what is refused, and how a mistake is told.
+
+mod configuration;
+mod overlay;
