@@ -137,7 +137,7 @@ pub(crate) struct ListOptions {
     /// Only sessions in which this model was asked for or answered.
     #[arg(long)]
     pub(crate) model: Option<String>,
-    /// Only sessions with this status: running, completed, error, cancelled, expired.
+    /// Only sessions with this status: running, completed, error, cancelled.
     #[arg(long)]
     pub(crate) status: Option<String>,
     /// Only sessions in which this provider answered.

@@ -1,6 +1,8 @@
 //! `lunaroute config`.
 
-use lunaroute_server::config::{self, Environment, Loaded};
+use std::net::SocketAddr;
+
+use lunaroute_server::config::{self, Config, Environment, Loaded, Overrides};
 
 use crate::arguments::{ConfigCommand, Settings};
 use crate::output::print_json_pretty;
@@ -16,7 +18,12 @@ pub(crate) fn config(settings: &Settings, command: &ConfigCommand) -> anyhow::Re
             }
             Ok(())
         }
-        ConfigCommand::Show => print_json_pretty(&load(settings)?.config),
+        ConfigCommand::Show => {
+            let config = load(settings)?.config;
+            // An address with a password in it is refused, so it must not be shown either.
+            lunaroute_server::check(&config)?;
+            print_json_pretty(&config)
+        }
         ConfigCommand::Schema => print_json_pretty(&config::json_schema()),
     }
 }
@@ -24,4 +31,11 @@ pub(crate) fn config(settings: &Settings, command: &ConfigCommand) -> anyhow::Re
 /// The configuration in force for this command line.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     Ok(config::load(&settings.overrides, &Environment::of_process())?)
+}
+
+/// The same for a gateway at this address, when one is given. It is an override like any other, so that what must not
+/// listen there is refused.
+pub(crate) fn load_for(settings: &Settings, listen: Option<SocketAddr>) -> anyhow::Result<Config> {
+    let overrides = Overrides { listen, ..settings.overrides.clone() };
+    Ok(config::load(&overrides, &Environment::of_process())?.config)
 }

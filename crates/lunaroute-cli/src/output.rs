@@ -59,7 +59,12 @@ pub(crate) fn figure(value: Option<u64>) -> String {
 
 /// A text, or the sign for unknown.
 pub(crate) fn text(value: Option<&str>) -> String {
-    value.map_or_else(|| UNKNOWN.to_owned(), str::to_owned)
+    value.map_or_else(|| UNKNOWN.to_owned(), visible)
+}
+
+/// Recorded text is whatever somebody sent: control characters, which a terminal would obey, are shown as blanks.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Milliseconds as people read them.

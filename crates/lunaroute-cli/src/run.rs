@@ -7,23 +7,22 @@ use std::time::Duration;
 use anyhow::Context;
 use lunaroute_server::Gateway;
 use lunaroute_server::config::Environment;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::Child;
 
 use crate::arguments::{RunOptions, Settings};
-use crate::config::load;
+use crate::config::load_for;
 use crate::environment;
 use crate::exit::Code;
-use crate::serve::{report_stop, runtime, start_log, stop_signal};
+use crate::serve::{Signals, Stop, report_stop, runtime, start_log};
 
 /// How long a gateway on this machine may take to say that it is there.
 const PROBE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(settings: &Settings, options: &RunOptions) -> anyhow::Result<()> {
-    let mut config = load(settings)?.config;
-    if let Some(listen) = options.listen {
-        config.listen = listen;
-    }
+    let mut config = load_for(settings, options.listen)?;
     if settings.overrides.log_level.is_none() {
         // The command owns the terminal; only what is wrong is told beside it.
         config.log.level = "warn".to_owned();
@@ -52,15 +51,28 @@ pub(crate) fn run(settings: &Settings, options: &RunOptions) -> anyhow::Result<(
 /// Runs the command to its end and gives its exit code.
 async fn command(words: &[String], address: SocketAddr) -> anyhow::Result<u8> {
     let Some((program, arguments)) = words.split_first() else { return Ok(0) };
-    // Ctrl-C reaches the command as well, which decides what it means; the gateway waits for the command's end.
-    let _held_back = stop_signal()?;
+    let mut signals = Signals::listen()?;
     let mut command = tokio::process::Command::new(program);
     if Path::new(program).file_name().is_some_and(|name| name == "codex") {
         command.args(["-c", &environment::codex_override(address)]);
     }
     command.args(arguments).envs(environment::variables(address));
-    let status = command.status().await.with_context(|| format!("cannot run '{program}'"))?;
-    Ok(exit_code(status))
+    let mut child = command.spawn().with_context(|| format!("cannot run '{program}'"))?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(exit_code(status?)),
+            // Ctrl-C has reached the command as well, which decides what it means; SIGTERM was for us alone.
+            signal = signals.next() => if signal == Stop::Terminate { pass_on(&child) },
+        }
+    }
+}
+
+/// Asks the command to end, as this process was asked.
+fn pass_on(child: &Child) {
+    let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(Err(error)) = process.map(|process| kill_process(process, Signal::TERM)) {
+        tracing::warn!(%error, "the command could not be asked to end");
+    }
 }
 
 /// As shells tell it: 128 and the signal's number for a command that a signal ended.

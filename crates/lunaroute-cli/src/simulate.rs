@@ -5,11 +5,11 @@ use serde_json::json;
 
 use crate::arguments::{KeptBodies, SimulateOptions};
 use crate::output::print_json;
-use crate::serve::{runtime, stop_signal};
+use crate::serve::{Signals, runtime};
 
 pub(crate) fn simulate(options: &SimulateOptions) -> anyhow::Result<()> {
     runtime()?.block_on(async {
-        let stop = stop_signal()?;
+        let mut signals = Signals::listen()?;
         let bodies = match options.bodies {
             KeptBodies::Length => BodyPolicy::Length,
             KeptBodies::Digest => BodyPolicy::Digest,
@@ -17,7 +17,7 @@ pub(crate) fn simulate(options: &SimulateOptions) -> anyhow::Result<()> {
         let config = Config { address: options.listen, seed: options.seed, bodies, ..Config::default() };
         let provider = Provider::start(config).await?;
         print_json(&json!({ "listening": provider.base_url() }))?;
-        stop.await;
+        signals.next().await;
         provider.shutdown().await;
         Ok(())
     })

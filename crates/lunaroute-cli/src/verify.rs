@@ -7,7 +7,7 @@ use lunaroute_session::verify::{Report, VerifyInput, verify as check};
 use crate::arguments::Settings;
 use crate::config::load;
 use crate::exit::Code;
-use crate::output::{self, figure, print_json, print_table};
+use crate::output::{self, figure, print_json, print_table, visible};
 
 pub(crate) fn verify(settings: &Settings) -> anyhow::Result<()> {
     let recording = load(settings)?.config.recording;
@@ -48,7 +48,10 @@ fn print(report: &Report) -> anyhow::Result<()> {
     for problem in report.checks.iter().flat_map(|check| &check.problems) {
         println!(
             "\n{}: {}\n  expected {}\n  found    {}",
-            problem.place, problem.what, problem.expected, problem.found
+            visible(&problem.place),
+            visible(&problem.what),
+            visible(&problem.expected),
+            visible(&problem.found)
         );
     }
     println!();

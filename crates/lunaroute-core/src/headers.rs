@@ -9,6 +9,16 @@ pub const REDACTED: &str = "[redacted]";
 /// Headers that carry a credential, in any dialect.
 const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
+/// Headers that bind a request to the caller's own account: they contradict a credential that is not the caller's.
+const ACCOUNT: [&str; 6] = [
+    "cookie",
+    "openai-organization",
+    "openai-project",
+    "chatgpt-account-id",
+    "anthropic-workspace-id",
+    "x-amz-security-token",
+];
+
 /// Further headers whose values a record never keeps.
 const PRIVATE: [&str; 4] = ["cookie", "set-cookie", "proxy-authorization", "x-amz-security-token"];
 
@@ -50,9 +60,9 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes every credential header.
+/// Removes every credential header, and those that bind a request to the caller's account.
 pub fn strip_credentials(headers: &mut HeaderMap) {
-    for name in CREDENTIALS {
+    for name in CREDENTIALS.into_iter().chain(ACCOUNT) {
         headers.remove(name);
     }
 }
@@ -98,7 +108,15 @@ pub fn is_secret_parameter(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(
         name.as_str(),
-        "key" | "api_key" | "api-key" | "apikey" | "access_token" | "token" | "sig" | "signature"
+        "key"
+            | "api_key"
+            | "api-key"
+            | "apikey"
+            | "access_token"
+            | "auth_token"
+            | "token"
+            | "sig"
+            | "signature"
     )
 }
 
@@ -148,6 +166,10 @@ mod tests {
         let shown = for_record(&headers);
         assert!(shown.iter().all(|(_, value)| !value.contains("canary")), "{shown:?}");
         assert_eq!(shown.last().map(|(_, value)| value.as_str()), Some("5"), "a figure is not a secret");
+        let mut stripped =
+            map(&[("authorization", "a"), ("openai-organization", "b"), ("cookie", "c"), ("accept", "d")]);
+        strip_credentials(&mut stripped);
+        assert_eq!(for_record(&stripped), [("accept".to_owned(), "d".to_owned())]);
         assert_eq!(path_for_record("/v1/x?key=canary&alt=sse&beta"), "/v1/x?key=[redacted]&alt=sse&beta");
     }
 }

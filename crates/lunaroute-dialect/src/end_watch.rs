@@ -36,6 +36,8 @@ pub struct EndWatch {
     /// The event that has begun is named like an end, and has data.
     named_end: bool,
     has_data: bool,
+    /// A model has said why it stopped; what follows are figures and the mark of the end.
+    finished: bool,
     ended: bool,
 }
 
@@ -54,6 +56,7 @@ impl EndWatch {
             begun: false,
             named_end: false,
             has_data: false,
+            finished: false,
             ended: false,
         }
     }
@@ -63,6 +66,13 @@ impl EndWatch {
     /// generation: its streams have no end that could be missed.
     #[must_use]
     pub const fn ended(&self) -> bool {
+        self.ended || self.finished || self.signs.is_none()
+    }
+
+    /// Whether nothing can follow any more: as [`EndWatch::ended`], but a chat's `finish_reason` alone is not enough. A
+    /// connection that breaks behind one may have cut off another choice or the token figures.
+    #[must_use]
+    pub const fn is_terminated(&self) -> bool {
         self.ended || self.signs.is_none()
     }
 
@@ -137,7 +147,8 @@ impl EndWatch {
                 Some((b"error", value)) => signs.chunks && !value.starts_with(b"null"),
                 _ => false,
             };
-            self.ended |= says_end || self.named_end || self.finish.found;
+            self.ended |= says_end || self.named_end;
+            self.finished |= self.finish.found;
             self.has_data = true;
         }
     }

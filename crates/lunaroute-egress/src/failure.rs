@@ -12,9 +12,10 @@ use lunaroute_core::{Failure, FailureKind, Retry};
 
 use crate::connector::{ConnectElapsed, NameNotResolved, ProxyFailed};
 
-/// Every failure on this side may be tried again or elsewhere: nothing that the caller sent is at fault.
+/// Only what never reached the provider may be tried again: it may be working on anything else, and be paid for it.
 fn upstream(kind: FailureKind, message: String) -> Failure {
-    Failure::upstream(kind, Retry::Elsewhere, message)
+    let retry = if kind == FailureKind::Connect { Retry::Elsewhere } else { Retry::Never };
+    Failure::upstream(kind, retry, message)
 }
 
 /// No answer came because of an error.

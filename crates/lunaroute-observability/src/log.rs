@@ -60,7 +60,11 @@ where
     let filter = EnvFilter::builder()
         .parse(filter)
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        // A log that cannot be written, as on a full disk, must not take a thread with it.
+        .log_internal_errors(false);
     Ok(match format {
         Format::Text => Box::new(lines.with_ansi(colour).finish()),
         Format::Json => Box::new(lines.json().flatten_event(true).finish()),

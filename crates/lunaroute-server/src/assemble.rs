@@ -20,10 +20,11 @@ use lunaroute_routing::{DefaultProvider, ModelRule, RetryBudget, Table, TableErr
 use lunaroute_session::RecorderError;
 use lunaroute_session::query::QueryError;
 use lunaroute_session::sqlite::OpenError;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Authentication, Config, Disconnect, Environment, Provider, ProviderFamily};
-use crate::house::{BodyLimits, House, StreamPolicy, Upstream};
+use crate::house::{BodyLimits, House, Remainder, StreamPolicy, Upstream};
 use crate::records;
 
 /// How long a browser may remember that it may call.
@@ -129,6 +130,9 @@ pub(crate) fn house(
         models: offered.iter().map(|model| model.id.clone()).collect(),
     };
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &labels)?);
+    // What the configuration can get wrong comes first: a gateway that does not start writes nothing.
+    let (routes, upstreams) = (routes(config)?, upstreams(config)?);
+    let egress = Client::new(&egress(config, environment)?)?;
     let directory = records::directory(config, environment);
     Ok(House {
         ingress: ingress(config),
@@ -137,9 +141,9 @@ pub(crate) fn house(
         recorder: records::start(config, &directory, Arc::clone(&metrics) as _)?,
         recording_required: config.recording.required,
         metrics,
-        routes: routes(config)?,
-        upstreams: upstreams(config)?,
-        egress: Client::new(&egress(config, environment)?)?,
+        routes,
+        upstreams,
+        egress,
         timeouts: Timeouts {
             first_byte: config.timeouts.first_byte.duration(),
             idle: config.timeouts.idle.duration(),
@@ -155,11 +159,13 @@ pub(crate) fn house(
         streaming: StreamPolicy {
             keep_alive: config.streaming.keep_alive.map(crate::config::Period::duration),
             include_usage: config.streaming.include_usage,
-            remainder: (config.streaming.on_disconnect == Disconnect::Drain).then(TaskTracker::new),
+            remainder: (config.streaming.on_disconnect == Disconnect::Drain)
+                .then(|| Remainder { tasks: TaskTracker::new(), cut: CancellationToken::new() }),
         },
         limits: BodyLimits { decoded_body: config.limits.decoded_body.bytes() },
         models: offered,
         stopping: AtomicBool::new(false),
+        cutting: Arc::default(),
     })
 }
 

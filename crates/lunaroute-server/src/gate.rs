@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use lunaroute_core::{AttemptOutcome, AttemptReason, Failure, FailureKind, Retry};
 use lunaroute_egress::Inbound;
 use lunaroute_egress::retry::{self, Backoff};
@@ -140,12 +140,21 @@ fn outcome(result: &Result<Inbound, Failure>, began: Instant) -> AttemptOutcome 
 }
 
 /// The start of an answer that the client never sees; the connection is reused when that is all of it.
-async fn discard(inbound: Inbound) -> Bytes {
-    let body = Limited::new(inbound.body, DISCARDED_LIMIT).collect();
-    match tokio::time::timeout(DISCARDED_TIME, body).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        _ => Bytes::new(),
-    }
+async fn discard(mut inbound: Inbound) -> Bytes {
+    let mut start = BytesMut::new();
+    let read = async {
+        while let Some(Ok(frame)) = inbound.body.frame().await {
+            if let Some(data) = frame.data_ref() {
+                start.extend_from_slice(&data[..data.len().min(DISCARDED_LIMIT - start.len())]);
+            }
+            if start.len() == DISCARDED_LIMIT {
+                break;
+            }
+        }
+    };
+    // What came in time is kept; the rest is of no use to anybody.
+    let _complete = tokio::time::timeout(DISCARDED_TIME, read).await;
+    start.freeze()
 }
 
 impl House {

@@ -11,10 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{self, StartError};
 use crate::config::{Config, Environment};
-use crate::house::{Doorkeeper, House};
+use crate::house::{Doorkeeper, House, Remainder};
 
 /// The least time that the recorder gets to write what it has, however long connections took.
 const RECORDER_TIME: Duration = Duration::from_secs(5);
+
+/// Time between the moment from which cut answers count as ours and the cut itself.
+const CUT_DELAY: Duration = Duration::from_millis(100);
 
 /// A gateway that runs. Dropped without [`Gateway::stop`], it ends at once; the journal then holds what was accepted.
 pub struct Gateway {
@@ -50,7 +53,11 @@ impl Gateway {
         let drain = config.timeouts.drain.duration();
         let mut tasks = JoinSet::new();
         tracing::info!(address = %listener.local_addr(), recording = house.recorder.is_some(), "listening");
-        tasks.spawn(listener.serve(Arc::new(Doorkeeper(Arc::clone(&house))), shutdown.clone(), drain));
+        tasks.spawn(listener.serve(
+            Arc::new(Doorkeeper(Arc::clone(&house))),
+            shutdown.clone(),
+            drain + CUT_DELAY,
+        ));
         Ok(Self { house, shutdown, listener: tasks, drain })
     }
 
@@ -65,15 +72,21 @@ impl Gateway {
         let deadline = Instant::now() + self.drain;
         self.house.stopping.store(true, Ordering::Relaxed);
         self.shutdown.cancel();
-        let connections = match self.listener.join_next().await {
-            Some(Ok(report)) => report,
-            _ => DrainReport::default(),
+        let connections = match tokio::time::timeout(self.drain, self.listener.join_next()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                // From here on an answer that ends early was cut by us; the listener cuts them a moment later.
+                self.house.cutting.store(true, Ordering::Relaxed);
+                self.listener.join_next().await
+            }
         };
+        let connections = connections.and_then(Result::ok).unwrap_or_default();
         let left = || deadline.saturating_duration_since(Instant::now());
-        if let Some(remainder) = &self.house.streaming.remainder {
-            remainder.close();
-            if tokio::time::timeout(left(), remainder.wait()).await.is_err() {
-                tracing::warn!("answers whose clients are gone were not read to their end");
+        if let Some(Remainder { tasks, cut }) = &self.house.streaming.remainder {
+            tasks.close();
+            if tokio::time::timeout(left(), tasks.wait()).await.is_err() {
+                cut.cancel();
+                tasks.wait().await;
             }
         }
         let mut report = StopReport {

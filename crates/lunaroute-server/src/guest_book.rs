@@ -2,6 +2,7 @@
 //! feed the metrics.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,7 +18,11 @@ use crate::house::House;
 use crate::visitor::Visitor;
 
 /// The entry of one request. Dropped while open, it closes itself as cancelled.
-pub(crate) struct Entry(Kind);
+pub(crate) struct Entry {
+    kind: Kind,
+    /// Set when the gateway cuts what is left: whoever is gone then did not hang up.
+    cutting: Arc<AtomicBool>,
+}
 
 enum Kind {
     Recorded(Recording),
@@ -28,9 +33,9 @@ impl Entry {
     /// Opens the entry of a request.
     pub(crate) fn open(house: &House, visitor: &Visitor, desk: &Desk) -> Self {
         let Some(recorder) = &house.recorder else {
-            return Self(Kind::Counted(Box::new(Counted::new(house, visitor, desk))));
+            return Self::new(house, Kind::Counted(Box::new(Counted::new(house, visitor, desk))));
         };
-        Self(Kind::Recorded(recorder.begin(RequestStart {
+        let recording = recorder.begin(RequestStart {
             id: visitor.id,
             received_at: visitor.received_at,
             exchange: visitor.exchange(),
@@ -41,7 +46,12 @@ impl Entry {
             client_ip: Some(visitor.client_ip),
             body: visitor.body.clone(),
             overhead_pre_us: visitor.elapsed_us(),
-        })))
+        });
+        Self::new(house, Kind::Recorded(recording))
+    }
+
+    fn new(house: &House, kind: Kind) -> Self {
+        Self { kind, cutting: Arc::clone(&house.cutting) }
     }
 
     /// Waits until the request is in the journal.
@@ -49,7 +59,7 @@ impl Entry {
     /// # Errors
     /// `overloaded` when it cannot be and has to be.
     pub(crate) async fn written(&mut self, required: bool) -> Result<(), Failure> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => insist(recording.written().await, required),
             Kind::Counted(_) => Ok(()),
         }
@@ -60,14 +70,14 @@ impl Entry {
     /// # Errors
     /// `overloaded` when it cannot be and has to be.
     pub(crate) async fn durable(&mut self, required: bool) -> Result<(), Failure> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => insist(recording.durable().await, required),
             Kind::Counted(_) => Ok(()),
         }
     }
 
     pub(crate) fn attempt_started(&mut self, provider: &str, model: Option<&str>, reason: AttemptReason) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => recording.attempt_started(provider, model, reason),
             Kind::Counted(counted) => {
                 counted.outcome.provider = Some(provider.to_owned());
@@ -77,13 +87,13 @@ impl Entry {
     }
 
     pub(crate) fn attempt_finished(&mut self, outcome: AttemptOutcome, discarded: Bytes) {
-        if let Kind::Recorded(recording) = &mut self.0 {
+        if let Kind::Recorded(recording) = &mut self.kind {
             recording.attempt_finished(outcome, discarded);
         }
     }
 
     pub(crate) fn response_started(&mut self, head: &ResponseHead) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => recording.response_started(head),
             Kind::Counted(counted) => {
                 counted.outcome.status = Some(head.status);
@@ -94,7 +104,7 @@ impl Entry {
 
     /// Ready when the next frame can be kept, or is known not to be.
     pub(crate) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => recording.poll_room(context),
             Kind::Counted(_) => Poll::Ready(()),
         }
@@ -102,7 +112,7 @@ impl Entry {
 
     /// Takes a reference to a frame on its way to the client.
     pub(crate) fn frame(&mut self, frame: &Bytes) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => recording.frame(frame.clone()),
             Kind::Counted(counted) => counted.first_frame(),
         }
@@ -110,9 +120,17 @@ impl Entry {
 
     /// Closes the entry, once; what comes later changes nothing.
     pub(crate) fn close(&mut self, ending: Ending, failure: Option<&Failure>) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Recorded(recording) => recording.close(ending, failure),
             Kind::Counted(counted) => counted.close(ending, failure.map(|failure| failure.kind)),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.cutting.load(Ordering::Relaxed) && !std::thread::panicking() {
+            self.close(Ending::Interrupted, None);
         }
     }
 }

@@ -15,6 +15,7 @@ use lunaroute_ingress::{Arrival, Handler, Reply};
 use lunaroute_observability::Metrics;
 use lunaroute_routing::{Head, Plan, RetryBudget, Table};
 use lunaroute_session::Recorder;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::desk::Desk;
@@ -44,6 +45,8 @@ pub(crate) struct House {
     pub(crate) models: Vec<models::Entry>,
     /// Set when the gateway is told to stop.
     pub(crate) stopping: AtomicBool,
+    /// Set when the time for open requests is over and what is left of them is cut.
+    pub(crate) cutting: Arc<AtomicBool>,
 }
 
 /// A configured provider.
@@ -60,7 +63,15 @@ pub(crate) struct StreamPolicy {
     /// Ask chat streams for their token figures.
     pub(crate) include_usage: bool,
     /// Where answers are read to their end when their client hangs up; `None` cuts them.
-    pub(crate) remainder: Option<TaskTracker>,
+    pub(crate) remainder: Option<Remainder>,
+}
+
+/// Answers that are read to their end without a client.
+#[derive(Clone)]
+pub(crate) struct Remainder {
+    pub(crate) tasks: TaskTracker,
+    /// Ends them.
+    pub(crate) cut: CancellationToken,
 }
 
 /// Limits that the listener does not know.

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use crate::guest_book::Entry;
+use crate::house::{Remainder, StreamPolicy};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -13,10 +15,6 @@ use lunaroute_dialect::{EndWatch, error};
 use lunaroute_egress::UpstreamBody;
 use lunaroute_ingress::Broken;
 use tokio::time::{Instant, Sleep};
-use tokio_util::task::TaskTracker;
-
-use crate::guest_book::Entry;
-use crate::house::StreamPolicy;
 
 /// A body on its way to the client.
 pub(crate) struct Tap {
@@ -26,7 +24,7 @@ pub(crate) struct Tap {
     /// Present for a stream of events that can be read as it passes.
     events: Option<Events>,
     /// Takes over what is left when the client hangs up and the record still wants the rest.
-    remainder: Option<TaskTracker>,
+    remainder: Option<Remainder>,
 }
 
 /// What has to be known of an event stream to end it truthfully and to keep it alive.
@@ -71,6 +69,8 @@ impl Tap {
             count: 0,
             keep_alive: policy
                 .keep_alive
+                // Nothing can be put into an answer whose length is declared.
+                .filter(|_| !stream.sized)
                 .map(|interval| KeepAlive { interval, timer: Box::pin(tokio::time::sleep(interval)) }),
         });
         Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
@@ -126,7 +126,7 @@ impl Tap {
     fn on_failure(&mut self, failure: Failure) -> Option<Result<Frame<Bytes>, Broken>> {
         let events = self.events.take();
         // What the dialect calls the end was there already: the client has all of its answer.
-        if events.as_ref().is_some_and(|events| events.watch.ended()) {
+        if events.as_ref().is_some_and(|events| events.watch.is_terminated()) {
             self.close(Ending::Completed, None);
             return None;
         }
@@ -220,25 +220,49 @@ impl Body for Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
+        // A client that has its whole answer need not wait until the provider closes.
+        if self.events.as_ref().is_some_and(|events| events.watch.ended()) {
+            return self.close(Ending::Completed, None);
+        }
         let (Some(upstream), Some(entry)) = (self.upstream.take(), self.entry.take()) else { return };
         // Dropping the provider's body cuts its connection; dropping the entry closes it as cancelled.
-        if let Some(tasks) = &self.remainder
+        if let Some(Remainder { tasks, cut }) = &self.remainder
             && !tasks.is_closed()
         {
-            tasks.spawn(drain(upstream, entry));
+            tasks.spawn(cut.clone().run_until_cancelled_owned(drain(upstream, entry)));
         }
     }
 }
 
-/// Reads an answer to its end for the record alone. The provider's own time-outs bound it.
+/// Reads an answer to its end for the record alone. The provider's own time-outs bound it. Dropped before, the entry
+/// closes itself.
 async fn drain(mut upstream: UpstreamBody, mut entry: Entry) {
-    while let Some(Ok(frame)) = upstream.frame().await {
-        if let Some(data) = frame.data_ref() {
-            std::future::poll_fn(|context| entry.poll_room(context)).await;
-            entry.frame(data);
+    let how = loop {
+        match upstream.frame().await {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    std::future::poll_fn(|context| entry.poll_room(context)).await;
+                    entry.frame(data);
+                }
+            }
+            Some(Err(failure)) => break format!("the answer was read on, until {failure}"),
+            None => break "the answer was read to its end".to_owned(),
         }
+    };
+    entry.close(
+        Ending::Cancelled,
+        Some(&Failure::client(FailureKind::Cancelled, format!("the client hung up; {how}"))),
+    );
+}
+
+/// An answer that has a head only, whatever length that head declares: the answer to `HEAD`, a 204 or a 304.
+pub(crate) struct Bodiless;
+
+impl Body for Bodiless {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Poll::Ready(None)
     }
-    let failure =
-        Failure::client(FailureKind::Cancelled, "the client hung up; the answer was read to its end");
-    entry.close(Ending::Cancelled, Some(&failure));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use lunaroute_core::{
     Dialect, Ending, Failure, FailureKind, Operation, RequestId, ResponseHead, Retry, Side, headers,
@@ -15,7 +16,7 @@ use lunaroute_ingress::{Reply, cors, request_id};
 use crate::gate::Passage;
 use crate::guest_book::Entry;
 use crate::house::House;
-use crate::tap::{EventStream, Tap};
+use crate::tap::{Bodiless, EventStream, Tap};
 use crate::visitor::Visitor;
 
 /// Largest list of models that is added to.
@@ -39,6 +40,12 @@ pub(crate) async fn answer(
     headers::strip_hop_by_hop(&mut inbound_headers);
     let head = ResponseHead { status: status.as_u16(), headers: Arc::new(inbound_headers) };
     entry.response_started(&head);
+    if body.is_end_stream() {
+        // Nobody asks a body that has nothing for its end.
+        entry.close(Ending::Completed, None);
+        let response = with_head(Reply::stream(Bodiless), status, head);
+        return finish(house, response, visitor.id, &visitor.headers);
+    }
     let readable =
         head.is_event_stream() && status.is_success() && !head.headers.contains_key(header::CONTENT_ENCODING);
     let stream = (readable && visitor.operation.is_generation()).then(|| EventStream {
@@ -48,10 +55,15 @@ pub(crate) async fn answer(
         provider,
         sized: head.headers.contains_key(header::CONTENT_LENGTH),
     });
-    let mut response = Response::new(Reply::stream(Tap::new(body, entry, stream, &house.streaming)));
+    let reply = Reply::stream(Tap::new(body, entry, stream, &house.streaming));
+    finish(house, with_head(reply, status, head), visitor.id, &visitor.headers)
+}
+
+fn with_head(reply: Reply, status: StatusCode, head: ResponseHead) -> Response<Reply> {
+    let mut response = Response::new(reply);
     *response.status_mut() = status;
     *response.headers_mut() = Arc::unwrap_or_clone(head.headers);
-    finish(house, response, visitor.id, &visitor.headers)
+    response
 }
 
 /// An answer of the gateway's own, because the request failed before there was another.
@@ -64,7 +76,12 @@ pub(crate) async fn refuse(
     if failure.side == Side::Upstream && visitor.operation == Operation::Models && house.offers_models() {
         return offered_models(house, visitor, None, entry).await;
     }
-    let ending = if failure.side == Side::Upstream { Ending::UpstreamError } else { Ending::GatewayError };
+    let ending = match failure.side {
+        Side::Upstream => Ending::UpstreamError,
+        Side::Gateway => Ending::GatewayError,
+        // The caller's own mistake, and it gets the whole answer to it.
+        Side::Client => Ending::Completed,
+    };
     let response = refusal(house, visitor.dialect, visitor.id, failure, &visitor.headers);
     entry.response_started(&ResponseHead {
         status: response.status().as_u16(),

@@ -16,7 +16,7 @@ use lunaroute_sim::Provider as Simulated;
 
 use crate::arguments::{DemoOptions, Settings};
 use crate::exit::Code;
-use crate::serve::{report_stop, runtime, start_log, stop_signal};
+use crate::serve::{Signals, report_stop, runtime, start_log};
 
 /// How long the record may take to show what has happened.
 const PROJECTION_TIME: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ async fn show(
     records: Records,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
     let provider = Simulated::start(lunaroute_sim::Config::default()).await?;
     send_to(&mut config, &provider.base_url());
     let gateway = Gateway::start(&config, &Environment::default()).await?;
@@ -49,7 +49,7 @@ async fn show(
     report::print(&query, &account, began.elapsed(), settings.json)?;
     if options.keep {
         report::next_steps_kept(gateway.address(), records.path());
-        stop.await;
+        signals.next().await;
     }
     let stopped = gateway.stop().await;
     report_stop(&stopped);

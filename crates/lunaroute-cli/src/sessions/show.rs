@@ -6,7 +6,9 @@ use anyhow::Context;
 use lunaroute_core::RequestId;
 use lunaroute_session::query::{RequestRecord, SessionDetail, SessionQuery};
 
-use crate::output::{self, TOKEN_HEADS, figure, milliseconds, print_json, print_table, text, tokens};
+use crate::output::{
+    self, TOKEN_HEADS, figure, milliseconds, print_json, print_table, text, tokens, visible,
+};
 
 pub(super) fn show(
     query: &dyn SessionQuery,
@@ -53,7 +55,7 @@ fn head(detail: &SessionDetail) {
     println!("session       {}", session.id);
     if let Some(external) = session.external_id.as_deref().filter(|external| *external != session.id.as_str())
     {
-        println!("client's id   {external}");
+        println!("client's id   {}", visible(external));
     }
     println!("client        {}", text(session.client.as_deref()));
     println!("provider      {}", text(session.provider.as_deref()));
@@ -62,7 +64,7 @@ fn head(detail: &SessionDetail) {
     println!("last activity {}", output::moment(session.last_activity_at));
     println!("status        {}", session.status);
     if let Some(error) = &session.error {
-        println!("error         {error}");
+        println!("error         {}", visible(error));
     }
     println!();
 }
@@ -102,7 +104,7 @@ fn tool_calls(detail: &SessionDetail) -> anyhow::Result<()> {
     for call in &detail.tool_call_list {
         table.add_row([
             text(call.name.as_deref()),
-            call.id.clone(),
+            visible(&call.id),
             call.status.clone(),
             milliseconds(call.duration_ms),
         ]);
@@ -110,11 +112,12 @@ fn tool_calls(detail: &SessionDetail) -> anyhow::Result<()> {
     Ok(print_table(&table)?)
 }
 
-/// The start of a text on one line. Recorded text is whatever somebody sent: control characters, which a terminal would
-/// obey, are shown as blanks.
+/// The start of a text on one line.
 pub(super) fn one_line(text: &str) -> String {
-    let shown: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if shown.len() < text.len() { format!("{shown}...") } else { shown }
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", visible(&text[..end])),
+        None => visible(text),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use lunaroute_session::query::{Page, RequestFilter, RequestRecord, SessionQuery}
 
 use super::show::one_line;
 use crate::output::{self, figure, milliseconds, print_json, text};
-use crate::serve::{runtime, stop_signal};
+use crate::serve::{Signals, runtime};
 
 /// How often the database is asked for what is new.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -23,11 +23,10 @@ pub(super) fn tail(query: &dyn SessionQuery, lines: u32, follow: bool, json: boo
         return Ok(());
     }
     runtime()?.block_on(async {
-        let stop = stop_signal()?;
-        tokio::pin!(stop);
+        let mut signals = Signals::listen()?;
         loop {
             tokio::select! {
-                _ = &mut stop => return Ok(()),
+                _ = signals.next() => return Ok(()),
                 () = tokio::time::sleep(INTERVAL) => print_new(query, &mut shown, usize::MAX, json)?,
             }
         }

@@ -1,8 +1,9 @@
 //! The configuration as the binary meets it: what it starts with, what it refuses, and what a refusal costs.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -17,7 +18,25 @@ use crate::support::{Gateway, GatewayOptions};
 /// Runs `serve` with this configuration, which has to be refused.
 fn serve(home: &Path, yaml: &str) -> Output {
     std::fs::write(home.join("c.yaml"), yaml).expect("the configuration");
-    run(home, &["serve", "--listen", "127.0.0.1:0", "--config", "c.yaml"])
+    refusal(home, &["serve", "--listen", "127.0.0.1:0", "--config", "c.yaml"])
+}
+
+/// Runs a gateway that has to refuse to start; one that starts is ended.
+fn refusal(home: &Path, arguments: &[&str]) -> Output {
+    let mut child = command(home)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("stdout is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
+    if !line.is_empty() {
+        child.kill().expect("SIGKILL can be sent");
+    }
+    let output = child.wait_with_output().expect("it ends");
+    Output { stdout: line.into_bytes(), ..output }
 }
 
 #[track_caller]
@@ -44,7 +63,7 @@ fn a_wrong_configuration_does_not_start() {
         let checked = run(home.path(), &["config", "check", "--config", "c.yaml"]);
         assert_refused(&checked, 78, reason);
     }
-    let missing = run(home.path(), &["serve", "--config", "nowhere.yaml"]);
+    let missing = refusal(home.path(), &["serve", "--config", "nowhere.yaml"]);
     assert_refused(&missing, 78, "nowhere.yaml");
     assert!(!home.path().join("journal").exists(), "a gateway that does not start records nothing");
     println!("wrong configurations {}, started 0", cases.len() + 1);
@@ -66,7 +85,7 @@ fn a_key_that_others_can_read_is_refused() {
         assert!(code == Some(0) || told.contains("chmod 600"), "{told}");
     }
     assert_refused(
-        &run(home.path(), &["serve", "--listen", "0.0.0.0:0", "--config", "c.yaml"]),
+        &refusal(home.path(), &["serve", "--listen", "0.0.0.0:0", "--config", "c.yaml"]),
         78,
         "everybody who reaches that address could use the key",
     );
@@ -77,7 +96,7 @@ fn what_is_taken_or_broken_is_unavailable() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let home = tempfile::tempdir().expect("a directory");
-    assert_refused(&run(home.path(), &["serve", "--listen", &address]), 69, &address);
+    assert_refused(&refusal(home.path(), &["serve", "--listen", &address]), 69, &address);
     std::fs::write(home.path().join("lunaroute.sqlite"), [7_u8; 4096]).expect("the file");
     assert_refused(&serve(home.path(), ""), 69, "recording.sqlite: false");
 }
@@ -177,7 +196,7 @@ async fn the_environment_reaches_the_running_gateway() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_recording_off_nothing_is_written() {
-    let Stage { gateway, home, .. } = Stage::open("recording:\n  enabled: false\n").await;
+    let Stage { provider: _provider, gateway, home } = Stage::open("recording:\n  enabled: false\n").await;
     let answer = exchange(gateway.address, &Call::post(CHAT, body(CHAT, "a-model", true))).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(block_in_place(|| gateway.stop()), Some(0));

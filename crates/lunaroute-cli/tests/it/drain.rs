@@ -103,12 +103,12 @@ async fn a_stream_beyond_the_deadline_is_cut_and_recorded() {
     assert_eq!(parity, Parity { accepted: 6, ..Parity::default() });
     for seen in &seen {
         assert!(!seen.is_whole(), "{}: a stream that was cut looks like one that ended", seen.mark);
-        assert_recorded(&recorded, seen, "cancelled");
+        assert_recorded(&recorded, seen, "interrupted");
     }
     assert_sound(home.path());
     let stopped = stop_report(&log(home.path()), "SIGTERM");
     assert_eq!((&stopped["connections_cut"], &stopped["events_lost"]), (&6.into(), &0.into()), "{stopped}");
-    println!("SIGTERM under 6 endless streams, deadline 1 s: {parity:?}, recorded as cancelled, exit 0");
+    println!("SIGTERM under 6 endless streams, deadline 1 s: {parity:?}, recorded as interrupted, exit 0");
 }
 
 /// The record has everything that the client got, and this ending.

@@ -1,10 +1,12 @@
 //! The real binary from outside: started as a user would, spoken to over sockets, killed, and read back.
 
+mod commands;
 mod configuration;
 mod cuts;
 mod demo;
 mod drain;
 mod edits;
+mod endings;
 mod front;
 mod hang_up;
 mod kill;

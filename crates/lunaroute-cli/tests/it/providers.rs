@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::client::{Answer, Call, Connection, exchange};
+use crate::support::gateway::log;
 use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, RESPONSES, Stage, body, provider, recorded};
 use crate::support::{Gateway, GatewayOptions};
 
@@ -82,6 +83,7 @@ async fn exactly_one_sides_credential_reaches_the_provider_and_none_is_written_d
         let Stage { gateway, home, provider } = stage;
         assert_eq!(gateway.stop(), Some(0));
         drop(provider);
+        assert!(log(home.path()).contains("TRACE"), "the log tells everything");
         search(home.path());
     }
     println!("credential pairs {checked}, both 0, neither 0");

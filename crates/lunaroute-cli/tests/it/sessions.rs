@@ -39,7 +39,9 @@ async fn three(stage: &Stage) -> [(RequestId, Answer); 3] {
     let named = Call::post(MESSAGES, body(MESSAGES, "claude-x", true))
         .header("user-agent", "claude-cli/2.1.329 (external, cli)")
         .header("x-claude-code-session-id", "6f0d6c1e-2b1f-4a53-9d2e-7a30f3f5c001");
-    let failing = Call::post(RESPONSES, body(RESPONSES, "gpt-x", false)).script(&Script::error(400));
+    let failing = Call::post(RESPONSES, body(RESPONSES, "gpt-x", false))
+        .header("user-agent", "OpenAI/Python 3.52.0")
+        .script(&Script::error(400));
     let silent = Call::post(CHAT, body(CHAT, "other", false));
     [send(stage, &named).await, send(stage, &failing).await, send(stage, &silent).await]
 }
@@ -110,7 +112,9 @@ async fn one_session_is_shown_by_any_of_its_names_and_bodies_are_exact() {
     }
     let text = String::from_utf8(sessions(&stage, &["show", &id])).expect("text");
     assert!(text.contains("claude-code") && text.contains("Where does the moon go?"), "{text}");
-    for (name, reason) in [("nobody's", "no session is called 'nobody's'"), ("", "no session")] {
+    for (name, reason) in
+        [("nobody's", "no session is called 'nobody's'"), ("", "begins the ids of several sessions")]
+    {
         let output = run(stage.home.path(), &["sessions", "show", name]);
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && told.contains(reason), "{name:?}: {told}");

@@ -13,6 +13,9 @@ use crate::support::gateway::run;
 use crate::support::ledger::{assert_sound, jsonl_files, verify};
 use crate::support::stage::{GENERATIONS, Stage, body};
 
+/// Damages the records in a directory where they speak of a request; tells what `verify` has to name.
+type Damage = fn(&Path, RequestId) -> String;
+
 /// Records of real traffic, the gateway stopped, and the id of one of the requests.
 async fn records() -> (TempDir, RequestId) {
     let stage = Stage::open("").await;
@@ -43,7 +46,7 @@ async fn whole_records_are_sound_and_damage_is_named() {
         "{text}"
     );
 
-    let damages: [(&str, fn(&Path, RequestId) -> String); 6] = [
+    let damages: [(&str, Damage); 6] = [
         ("a token figure", change_tokens),
         ("an ending", change_ending),
         ("a byte of a body", change_blob),

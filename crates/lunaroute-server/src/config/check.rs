@@ -1,6 +1,7 @@
 //! What a type cannot say about a configuration, and help with a misspelt key.
 
 use super::schema::{Config, Provider, ProviderFamily};
+use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.
 const BUILT_IN: [(&str, ProviderFamily, &str); 2] = [
@@ -66,10 +67,44 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
             "network.client_certificate_file and network.client_key_file go together; set both".to_owned()
         );
     }
+    check_bounds(config)?;
     if config.limits.connections == 0 || config.limits.streams_per_connection == 0 {
         return Err("limits.connections and limits.streams_per_connection are at least 1".to_owned());
     }
     check_listener(config)
+}
+
+/// Figures with which a room could not work, under the names that the file has for them.
+fn check_bounds(config: &Config) -> Result<(), String> {
+    let sizes = [
+        ("limits.body", config.limits.body, Size::kibibytes(1), Size::mebibytes(60)),
+        ("limits.decoded_body", config.limits.decoded_body, Size::kibibytes(1), Size::mebibytes(1024)),
+        ("limits.headers", config.limits.headers, Size::kibibytes(8), Size::mebibytes(1)),
+        ("recording.queue", config.recording.queue, Size::mebibytes(1), Size::mebibytes(16 * 1024)),
+    ];
+    for (key, size, least, most) in sizes {
+        if size < least || size > most {
+            return Err(format!("{key} is {size}; it is {least} to {most}"));
+        }
+    }
+    let times = &config.timeouts;
+    let periods = [
+        ("timeouts.header_read", times.header_read),
+        ("timeouts.body_read", times.body_read),
+        ("timeouts.write_stall", times.write_stall),
+        ("timeouts.connect", times.connect),
+        ("timeouts.first_byte", times.first_byte),
+        ("timeouts.idle", times.idle),
+        ("timeouts.total", times.total),
+        ("recording.sync_interval", config.recording.sync_interval),
+        ("recording.session_idle", config.recording.session_idle),
+        ("network.idle_timeout", config.network.idle_timeout),
+    ];
+    let keep_alive = config.streaming.keep_alive.map(|period| ("streaming.keep_alive", period));
+    match periods.into_iter().chain(keep_alive).find(|(_, period)| *period < Period::milliseconds(1)) {
+        Some((key, period)) => Err(format!("{key} is {period}; it is 1ms or more")),
+        None => Ok(()),
+    }
 }
 
 fn check_provider(name: &str, provider: &Provider) -> Result<(), String> {

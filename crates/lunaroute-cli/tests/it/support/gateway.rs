@@ -46,10 +46,6 @@ impl Gateway {
         Self { child, address }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
     /// `kill -9`, and waits until the process is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("SIGKILL can be sent");

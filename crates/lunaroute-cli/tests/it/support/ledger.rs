@@ -111,7 +111,7 @@ impl Seen {
     fn pieces(&self) -> Vec<Range<usize>> {
         let Some(mut at) = self.head_end() else { return Vec::new() };
         if !self.chunked() {
-            return vec![at..self.raw.len()];
+            return std::iter::once(at..self.raw.len()).collect();
         }
         let mut pieces = Vec::new();
         while let Some(line) = self.raw[at..].windows(2).position(|window| window == b"\r\n") {
