@@ -1,23 +1,23 @@
 //! Which session a request belongs to.
 //!
-//! A client that names its session decides. For the others a keyed fingerprint of the client's family, its instructions
-//! and its first question does: the turns of one agent run share all three, and nobody without the key can tell from a
-//! session id what was asked. Pure: the time is an argument.
+//! A client that names its session decides. For the others a keyed fingerprint of the client's family, its credential,
+//! its instructions and its first question does: the turns of one agent run share all of them, and nobody without the key
+//! can tell from a session id what was asked, or with which credential. A request that says nothing, such as one for the
+//! list of models, goes by its caller's address instead. Pure: the time is an argument.
+
+mod fingerprint;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use lunaroute_core::{RequestReading, SessionHint, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use uuid::{Builder, Uuid};
+
+pub use self::fingerprint::Caller;
+use self::fingerprint::Fingerprint;
 
 /// The source of a session whose client names none.
 pub const FINGERPRINT: &str = "fingerprint";
-
-/// The one tenant of this build; part of the fingerprint, so that tenants never share a session.
-const TENANT: &[u8] = b"local";
 
 /// A session that an earlier process has seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,54 +37,6 @@ pub struct KnownSession {
 enum Key {
     External { client: String, id: String },
     Fingerprint(Fingerprint),
-}
-
-/// The 74 bits of a fingerprint that a UUIDv7 has room for. A session found by fingerprint carries it in its own id, so
-/// it is found again after a restart without being stored anywhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Fingerprint([u8; 10]);
-
-impl Fingerprint {
-    fn of(key: &[u8; 32], client: &str, reading: &RequestReading) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-        for part in [
-            TENANT,
-            client.as_bytes(),
-            reading.system_text.as_deref().unwrap_or_default().as_bytes(),
-            reading.first_user_text.as_deref().unwrap_or_default().as_bytes(),
-        ] {
-            // The length in front keeps "ab" + "c" and "a" + "bc" apart.
-            mac.update(&(part.len() as u64).to_le_bytes());
-            mac.update(part);
-        }
-        let digest = mac.finalize().into_bytes();
-        let mut bits = [0; 10];
-        bits.copy_from_slice(&digest[..10]);
-        Self::masked(bits)
-    }
-
-    /// The fingerprint in an id that [`session`](Self::session) made; of any other UUIDv7 its random bits, which are
-    /// nobody's fingerprint.
-    fn in_session(session: &SessionId) -> Option<Self> {
-        let id = Uuid::parse_str(session.as_str()).ok().filter(|id| id.get_version_num() == 7)?;
-        let mut bits = [0; 10];
-        bits.copy_from_slice(&id.as_bytes()[6..]);
-        Some(Self::masked(bits))
-    }
-
-    fn masked(mut bits: [u8; 10]) -> Self {
-        // The places of the version and the variant.
-        bits[0] &= 0x0f;
-        bits[2] &= 0x3f;
-        Self(bits)
-    }
-
-    fn session(self, at: Timestamp) -> SessionId {
-        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-        let id = Builder::from_unix_timestamp_millis(millis, &self.0).into_uuid();
-        SessionId::parse(&id.as_hyphenated().to_string())
-            .expect("a UUID has only hexadecimal digits and hyphens")
-    }
 }
 
 struct Entry {
@@ -142,11 +94,18 @@ impl SessionTracker {
     }
 
     /// Finds or makes the session of a request that arrived at `at`; [`finish`](Self::finish) ends it.
-    pub fn place(&mut self, hint: &SessionHint, reading: &RequestReading, at: Timestamp) -> Placed {
+    pub fn place(
+        &mut self,
+        hint: &SessionHint,
+        reading: &RequestReading,
+        caller: Caller<'_>,
+        at: Timestamp,
+    ) -> Placed {
         let (key, source) = match &hint.external_id {
             Some(id) => (Key::External { client: hint.client.clone(), id: id.clone() }, hint.source.clone()),
             None => {
-                (Key::Fingerprint(Fingerprint::of(&self.key, &hint.client, reading)), FINGERPRINT.to_owned())
+                let fingerprint = Fingerprint::of(&self.key, &hint.client, reading, caller);
+                (Key::Fingerprint(fingerprint), FINGERPRINT.to_owned())
             }
         };
         if let Some(entry) = self.entries.get_mut(&key).filter(|entry| {
@@ -230,6 +189,13 @@ impl SessionTracker {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+    use std::sync::LazyLock;
+
+    use http::{HeaderMap, HeaderValue};
+    use uuid::Uuid;
+
+    use super::fingerprint::CREDENTIALS;
     use super::*;
 
     const IDLE: Duration = Duration::from_secs(1_800);
@@ -241,6 +207,17 @@ mod tests {
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(1_795_000_000_000_000 + seconds * 1_000_000)
     }
+
+    /// Headers and an address.
+    struct Someone(LazyLock<HeaderMap>, Option<IpAddr>);
+
+    impl Someone {
+        fn caller(&self) -> Caller<'_> {
+            Caller { headers: &self.0, address: self.1 }
+        }
+    }
+
+    static NOBODY: Someone = Someone(LazyLock::new(HeaderMap::new), None);
 
     fn named(client: &str, id: &str) -> SessionHint {
         SessionHint { client: client.into(), external_id: Some(id.into()), source: "header:x".into() }
@@ -254,29 +231,29 @@ mod tests {
     fn the_clients_own_id_is_used_until_it_idles_and_never_for_two_clients() {
         let mut tracker = tracker();
         let none = RequestReading::default();
-        let first = tracker.place(&named("codex", "run-1"), &none, at(0));
+        let first = tracker.place(&named("codex", "run-1"), &none, NOBODY.caller(), at(0));
         assert_eq!((first.session.as_str(), first.source.as_str()), ("run-1", "header:x"));
-        let other_client = tracker.place(&named("sdk", "run-1"), &none, at(1));
+        let other_client = tracker.place(&named("sdk", "run-1"), &none, NOBODY.caller(), at(1));
         assert_ne!(other_client.session, first.session);
         assert_eq!(
-            tracker.place(&named("codex", "run-1"), &none, at(5_000)).session,
+            tracker.place(&named("codex", "run-1"), &none, NOBODY.caller(), at(5_000)).session,
             first.session,
             "still open"
         );
         tracker.finish(&first.session, at(5_000));
         tracker.finish(&first.session, at(5_001));
         assert_eq!(
-            tracker.place(&named("codex", "run-1"), &none, at(6_801)).session,
+            tracker.place(&named("codex", "run-1"), &none, NOBODY.caller(), at(6_801)).session,
             first.session,
             "sliding"
         );
         tracker.finish(&first.session, at(6_801));
-        let later = tracker.place(&named("codex", "run-1"), &none, at(8_602)).session;
+        let later = tracker.place(&named("codex", "run-1"), &none, NOBODY.caller(), at(8_602)).session;
         assert_ne!(later, first.session, "idle for longer than 30 minutes");
         tracker.finish(&later, at(8_602));
-        let last = tracker.place(&named("codex", "run-1"), &none, at(20_000)).session;
+        let last = tracker.place(&named("codex", "run-1"), &none, NOBODY.caller(), at(20_000)).session;
         assert!(last != later && last != first.session);
-        let strange = tracker.place(&named("codex", "../etc/passwd"), &none, at(0)).session;
+        let strange = tracker.place(&named("codex", "../etc/passwd"), &none, NOBODY.caller(), at(0)).session;
         assert!(Uuid::parse_str(strange.as_str()).is_ok());
     }
 
@@ -284,32 +261,77 @@ mod tests {
     fn a_fingerprint_joins_turns_and_survives_a_restart_in_the_id_itself() {
         let mut tracker = tracker();
         let hint = SessionHint { client: "aider".into(), ..SessionHint::default() };
-        let first = tracker.place(&hint, &asked("hello"), at(0));
+        let first = tracker.place(&hint, &asked("hello"), NOBODY.caller(), at(0));
         assert_eq!(first.source, FINGERPRINT);
         tracker.finish(&first.session, at(1));
-        assert_eq!(tracker.place(&hint, &asked("hello"), at(60)).session, first.session);
-        assert_ne!(tracker.place(&hint, &asked("other"), at(60)).session, first.session);
+        assert_eq!(tracker.place(&hint, &asked("hello"), NOBODY.caller(), at(60)).session, first.session);
+        assert_ne!(tracker.place(&hint, &asked("other"), NOBODY.caller(), at(60)).session, first.session);
         let stranger = SessionHint { client: "cursor".into(), ..SessionHint::default() };
-        assert_ne!(tracker.place(&stranger, &asked("hello"), at(60)).session, first.session);
+        assert_ne!(tracker.place(&stranger, &asked("hello"), NOBODY.caller(), at(60)).session, first.session);
 
         let mut restarted = SessionTracker::new([7; 32], IDLE, 100);
         for known in tracker.active(at(61), 100) {
             restarted.restore(known);
         }
-        assert_eq!(restarted.place(&hint, &asked("hello"), at(62)).session, first.session);
+        assert_eq!(restarted.place(&hint, &asked("hello"), NOBODY.caller(), at(62)).session, first.session);
         let mut other_key = SessionTracker::new([8; 32], IDLE, 100);
         for known in tracker.active(at(61), 100) {
             other_key.restore(known);
         }
-        assert_ne!(other_key.place(&hint, &asked("hello"), at(62)).session, first.session);
+        assert_ne!(other_key.place(&hint, &asked("hello"), NOBODY.caller(), at(62)).session, first.session);
+    }
+
+    #[test]
+    fn callers_with_other_credentials_share_no_session_even_when_they_ask_the_same() {
+        let mut tracker = tracker();
+        let hint = SessionHint { client: "sdk".into(), ..SessionHint::default() };
+        let mut sessions = Vec::new();
+        for (name, value) in CREDENTIALS.into_iter().flat_map(|name| [(name, "key-1"), (name, "key-2")]) {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]);
+            let mut place = |address: [u8; 4]| {
+                let caller = Caller { headers: &headers, address: Some(address.into()) };
+                tracker.place(&hint, &asked("hello"), caller, at(0)).session
+            };
+            let first = place([10, 0, 0, 1]);
+            assert_eq!(place([10, 0, 0, 2]), first, "one run may come from several addresses");
+            sessions.push(first);
+        }
+        let all = sessions.len();
+        sessions.sort();
+        sessions.dedup();
+        assert_eq!((sessions.len(), all), (8, 8));
+    }
+
+    #[test]
+    fn requests_that_say_nothing_go_by_their_callers_address() {
+        let mut tracker = tracker();
+        let hint = SessionHint { client: "sdk".into(), ..SessionHint::default() };
+        let headers = HeaderMap::new();
+        let empty = RequestReading { first_user_text: Some(String::new()), ..RequestReading::default() };
+        let mut place = |reading: &RequestReading, address: [u8; 4]| {
+            let caller = Caller { headers: &headers, address: Some(address.into()) };
+            tracker.place(&hint, reading, caller, at(0)).session
+        };
+        let first = place(&RequestReading::default(), [10, 0, 0, 1]);
+        assert_eq!(place(&empty, [10, 0, 0, 1]), first);
+        assert_ne!(place(&empty, [10, 0, 0, 2]), first);
+        let system = RequestReading { system_text: Some("be kind".into()), ..RequestReading::default() };
+        assert_eq!(place(&system, [10, 0, 0, 1]), place(&system, [10, 0, 0, 2]));
     }
 
     #[test]
     fn memory_is_bounded_and_the_recent_stay() {
         let mut tracker = tracker();
         for number in 0..1_000_i64 {
-            let placed =
-                tracker.place(&named("c", &format!("s{number}")), &RequestReading::default(), at(number));
+            let placed = tracker.place(
+                &named("c", &format!("s{number}")),
+                &RequestReading::default(),
+                NOBODY.caller(),
+                at(number),
+            );
             tracker.finish(&placed.session, at(number));
             assert!(tracker.entries.len() <= 100 && tracker.used.len() <= 100);
         }

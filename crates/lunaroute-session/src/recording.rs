@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, RequestId, ResponseHead};
@@ -39,6 +39,8 @@ struct Ticket {
     opening: Arc<Opening>,
     /// The recorder never took the request: nothing about it is sent.
     refused: AtomicBool,
+    /// It was waited for the start to be written, in vain.
+    unwritten: AtomicBool,
 }
 
 struct Digest {
@@ -50,11 +52,12 @@ struct Digest {
 impl Recording {
     pub(crate) fn open(shared: Arc<Shared>, start: RequestStart) -> Self {
         let now = Instant::now();
-        let base = now.checked_sub(std::time::Duration::from_micros(start.overhead_pre_us)).unwrap_or(now);
+        let base = now.checked_sub(Duration::from_micros(start.overhead_pre_us)).unwrap_or(now);
         let opening = Arc::new(Opening::new());
         let request = start.id;
         let begin = Box::new(Begin { start, base, opening: Arc::clone(&opening), stripped: 0 });
-        let ticket = Arc::new(Ticket { shared, request, base, opening, refused: AtomicBool::new(false) });
+        let (refused, unwritten) = (AtomicBool::new(false), AtomicBool::new(false));
+        let ticket = Arc::new(Ticket { shared, request, base, opening, refused, unwritten });
         add(&ticket.shared.counters.received, 1);
         if ticket.shared.queue.has_room() {
             ticket.send_begin(begin);
@@ -90,12 +93,15 @@ impl Recording {
             })
             .await;
             ticket.send_held(false);
-            ticket.judge(reached.ok(), wait)
+            let written = ticket.judge(reached.ok(), wait);
+            ticket.unwritten.store(written.is_err(), Ordering::Relaxed);
+            written
         }
     }
 
     /// Resolves when the start survives a loss of power; at once when the policy is an interval. The walk awaits it
-    /// before the first byte goes to the client.
+    /// before the first byte goes to the client. It fails at once when [`written`](Self::written) has failed or the
+    /// journal is down: whoever goes on without a record is not to be held up for it a second time.
     ///
     /// # Errors
     /// [`NotRecorded`] says why it is not durable within [`durable_wait`](crate::RecorderConfig::durable_wait).
@@ -104,6 +110,9 @@ impl Recording {
         async move {
             if ticket.shared.sync != SyncPolicy::Group {
                 return Ok(());
+            }
+            if ticket.is_hopeless() {
+                return ticket.judge(None, Duration::ZERO);
             }
             let wait = ticket.shared.durable_wait;
             let reached = tokio::time::timeout(wait, ticket.opening.reached(Stage::Durable)).await;
@@ -260,7 +269,18 @@ impl Ticket {
         self.send_begin(begin);
     }
 
-    fn judge(&self, reached: Option<Stage>, waited: std::time::Duration) -> Result<(), NotRecorded> {
+    /// Whether waiting for the start to be durable most likely takes until the disk is mended.
+    fn is_hopeless(&self) -> bool {
+        match self.opening.stage() {
+            Stage::Waiting if self.unwritten.load(Ordering::Relaxed) => true,
+            Stage::Waiting | Stage::Written => {
+                !matches!(self.shared.journal_state(), JournalState::Healthy | JournalState::Full)
+            }
+            Stage::Durable | Stage::Bare | Stage::Failed => false,
+        }
+    }
+
+    fn judge(&self, reached: Option<Stage>, waited: Duration) -> Result<(), NotRecorded> {
         match reached {
             Some(Stage::Written | Stage::Durable) => Ok(()),
             Some(Stage::Bare) => {

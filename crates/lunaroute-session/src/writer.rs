@@ -90,6 +90,16 @@ pub trait SessionWriter: Send {
     /// [`WriteError`] when nothing of the batch was written; the same batch comes again.
     fn write(&mut self, batch: &[JournaledEvent]) -> Result<Vec<ItemOutcome>, WriteError>;
 
+    /// Called once after each start, when the writer was offered everything that earlier processes left to it: of what it
+    /// shows as under way and was not offered, nothing will ever come, because the journal that held it is gone. Such a
+    /// request is to be shown as interrupted. A writer that shows no states has nothing to do.
+    ///
+    /// # Errors
+    /// [`WriteError`] when that could not be written; it is called again.
+    fn reconcile(&mut self) -> Result<(), WriteError> {
+        Ok(())
+    }
+
     /// Makes everything written so far durable. May be called again and again.
     ///
     /// # Errors

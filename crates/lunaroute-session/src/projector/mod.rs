@@ -45,6 +45,8 @@ pub(crate) struct Projector {
     dirty: bool,
     last_flush: Instant,
     flushed: u64,
+    /// The writer knows that it was offered everything that earlier processes left.
+    reconciled: bool,
 }
 
 /// The time of a shutdown is over.
@@ -72,6 +74,7 @@ impl Projector {
             dirty: false,
             last_flush: Instant::now(),
             flushed: 0,
+            reconciled: false,
         }
     }
 
@@ -120,6 +123,12 @@ impl Projector {
                     self.flush()?;
                 }
                 continue;
+            }
+            // The first that is published has the ends of everything that was left open, so nothing is to come of what
+            // the writer has not met by then.
+            if !self.reconciled && self.pending.is_empty() && target.end > Position::default() {
+                self.insist(|projector| projector.writer.reconcile())?;
+                self.reconciled = true;
             }
             if self.pending.is_empty() && (self.dirty || hurried) && self.idle_or(hurried) {
                 self.flush()?;

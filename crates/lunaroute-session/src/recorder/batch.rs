@@ -1,6 +1,6 @@
 //! Events that go to the journal together, and what has to be told once they are there.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,8 +20,8 @@ pub(crate) struct Batch {
     pub(crate) charge: usize,
     pub(crate) openings: Vec<Arc<Opening>>,
     pub(crate) outcomes: Vec<Outcome>,
-    /// Requests whose body was left out on a full disk, with its bytes; a gap is still to say so.
-    pub(crate) bared: HashMap<RequestId, u64>,
+    /// Requests whose body was left out on a full disk; the gap that says so took a seq of theirs.
+    pub(crate) bared: HashSet<RequestId>,
 }
 
 impl Batch {
@@ -51,25 +51,45 @@ impl Batch {
     }
 
     /// Leaves only what a full disk has to take: ends, figures and gaps. Returns how many notes are lost by that.
+    ///
+    /// A start that loses its body is followed by the gap that says so, in the same append: there is no moment at which
+    /// the record lacks a body and does not tell. What comes after moves on by one.
     pub(crate) fn reduce(&mut self) -> u64 {
         let mut lost_notes = 0;
-        for event in &mut self.events {
-            match &event.kind {
-                EventKind::Started(_) if !event.body.is_empty() => {
-                    self.bared.insert(event.request, event.body.len() as u64);
+        let events = std::mem::take(&mut self.events);
+        for mut event in events {
+            let gap = matches!(event.kind, EventKind::Started(_)).then(|| gap_after(&event)).flatten();
+            if self.bared.contains(&event.request) {
+                event.seq += 1;
+                // Its spans would point nowhere.
+                if let EventKind::Request(read) = &mut event.kind {
+                    (read.messages, read.tool_results) = (Vec::new(), Vec::new());
                 }
-                // What a body says is worth nothing without it, so this place tells that it is missing.
-                EventKind::Request(_) => {
-                    if let Some(lost_bytes) = self.bared.remove(&event.request) {
-                        event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
-                    }
-                }
-                _ => {}
             }
-            lost_notes += reduce(event, GapCause::DiskFull);
+            lost_notes += reduce(&mut event, GapCause::DiskFull);
+            self.events.push(event);
+            if let Some(gap) = gap {
+                self.bared.insert(gap.request);
+                self.events.push(gap);
+            }
         }
         lost_notes
     }
+}
+
+/// The gap of a start's body that a full disk does not take; `None` when it has none.
+fn gap_after(start: &SessionEvent) -> Option<SessionEvent> {
+    let lost_bytes = start.body.len() as u64;
+    let kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
+    let (session, seq) = (start.session.clone(), start.seq + 1);
+    (lost_bytes > 0).then(|| SessionEvent {
+        session,
+        request: start.request,
+        seq,
+        at: start.at,
+        kind,
+        body: Bytes::new(),
+    })
 }
 
 /// Makes an event small without losing that it happened; its seq stays, so that the record has no hole. Returns how

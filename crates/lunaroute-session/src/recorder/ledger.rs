@@ -69,7 +69,7 @@ impl Ledger {
                     reduced = Some(batch.reduce());
                     encoded = batch.encode(MAX_PAYLOAD_BYTES);
                 }
-                Err(failure) => self.wait_after(&failure)?,
+                Err(failure) => self.wait_after(&failure, &batch.openings)?,
             }
         }
         if reduced.is_some() {
@@ -101,11 +101,12 @@ impl Ledger {
         if essential { self.journal.append_essential(&records) } else { self.journal.append(&records) }
     }
 
-    /// Remembers the failure and pauses; fails when the time of a shutdown is over.
-    fn wait_after(&self, failure: &JournalError) -> Result<(), Abandoned> {
+    /// Remembers the failure and pauses; fails when the time of a shutdown is over. `openings` are the starts that the
+    /// append was to write.
+    fn wait_after(&self, failure: &JournalError, openings: &[Arc<Opening>]) -> Result<(), Abandoned> {
         self.report(failure);
         // Whoever waits for a start in hand is told at once; the start itself stays in hand.
-        self.unsynced.iter().for_each(|opening| opening.advance(Stage::Failed));
+        self.unsynced.iter().chain(openings).for_each(|opening| opening.advance(Stage::Failed));
         self.shared.queue.pause(Instant::now() + RETRY);
         if self.shared.queue.stop_by().is_some_and(|stop_by| stop_by <= Instant::now()) {
             return Err(Abandoned);

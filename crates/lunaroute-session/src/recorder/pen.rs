@@ -15,7 +15,7 @@ use super::outlet::{Outlet, contain};
 use super::request::{OpenRequest, read};
 use super::roll_call::RollCall;
 use super::shared::Shared;
-use crate::identity::SessionTracker;
+use crate::identity::{Caller, SessionTracker};
 
 /// A batch is appended when its bodies reach this, so that a long queue is not copied whole.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -138,7 +138,9 @@ impl Pen {
         let reading = SessionTracker::needs_reading(&start.hint)
             .then(|| read(self.interpreter.as_ref(), &self.shared.counters, &start.exchange, &start.body));
         let nothing = RequestReading::default();
-        let placed = self.tracker.place(&start.hint, reading.as_ref().unwrap_or(&nothing), start.received_at);
+        let caller = Caller { headers: &start.exchange.headers, address: start.client_ip };
+        let reading_or_nothing = reading.as_ref().unwrap_or(&nothing);
+        let placed = self.tracker.place(&start.hint, reading_or_nothing, caller, start.received_at);
         let id = start.id;
         self.outlet.batch.openings.push(Arc::clone(&begin.opening));
         let request = OpenRequest::open(begin, placed, reading, self.limits.body, &mut self.outlet);
@@ -201,13 +203,13 @@ impl Pen {
                 self.ledger.give_up(&mut batch);
                 return Err(abandoned);
             }
+            for id in batch.bared.drain() {
+                if let Some(request) = self.open.get_mut(&id) {
+                    request.lose_body();
+                }
+            }
             if self.ledger.wants_roll_call() {
                 self.call_roll();
-            }
-        }
-        for (id, bytes) in batch.bared.drain() {
-            if let Some(request) = self.open.get_mut(&id) {
-                request.lose_body(&mut self.outlet, bytes);
             }
         }
         if let Some(observer) = &self.observer {

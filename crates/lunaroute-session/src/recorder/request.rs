@@ -177,11 +177,10 @@ impl OpenRequest {
         self.emit(outlet, self.overhead_pre_us, EventKind::Request(Box::new(read)));
     }
 
-    /// The body could not be kept although the request was taken.
-    pub(crate) fn lose_body(&mut self, outlet: &mut Outlet, lost_bytes: u64) {
+    /// The body could not be kept although the request was taken; the gap that says so is written and took a seq.
+    pub(crate) fn lose_body(&mut self) {
         self.body_lost = true;
-        let gap = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
-        self.emit(outlet, self.last_us, gap);
+        self.next_seq += 1;
     }
 
     pub(crate) fn attempt_started(

@@ -12,6 +12,7 @@ mod failure;
 mod messages;
 mod migrate;
 mod open;
+mod orphans;
 mod pending;
 mod quarantine;
 mod request;
@@ -31,9 +32,7 @@ pub(crate) use blobs::{BlobHash, read_blob};
 pub(crate) use digest::RowDigest;
 pub(crate) use messages::group_id;
 pub(crate) use open::open_read_only;
+pub(crate) use orphans::request_digest;
 pub(crate) use sessions::conversation_id;
 pub(crate) use state::State;
-pub(crate) use table::{
-    ATTEMPTS, Fields, MESSAGES, QUARANTINE, REQUESTS, RESPONSES, SESSION_ERRORS, SESSIONS, STATE,
-    STREAM_EVENTS, STREAM_METRICS, TOOL_CALLS, Table,
-};
+pub(crate) use table::{Fields, QUARANTINE, REQUESTS, SESSIONS, STATE, TOOL_CALLS, Table};

@@ -135,6 +135,28 @@ impl Sessions {
     }
 }
 
+/// Ends a session that is left as running although its last running request was interrupted, at its last activity. One
+/// that other requests have ended already stays as they left it.
+pub(crate) fn interrupt(connection: &Connection, session: &str, message: &str) -> Result<(), StepError> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
+    let over: bool = connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?;
+    let Some(mut row) = load(connection, session)?.filter(|_| over) else { return Ok(()) };
+    if !row.contains(&("status", text(Some("running")))) {
+        return Ok(());
+    }
+    let last_activity = row.iter().find(|(name, _)| *name == "last_activity_at").map(|(_, at)| at.clone());
+    for (name, value) in &mut row {
+        match *name {
+            "status" => *value = text(Some(session_status("interrupted"))),
+            "completed_at" => *value = last_activity.clone().unwrap_or(Value::Null),
+            "success" => *value = Value::from(false),
+            "error" => *value = text(Some(message)),
+            _ => {}
+        }
+    }
+    SESSIONS.upsert_sealed(connection, &row)
+}
+
 /// The session status that the last request's status gives.
 fn session_status(request_status: &str) -> &'static str {
     match request_status {

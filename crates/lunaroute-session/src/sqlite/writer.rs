@@ -14,7 +14,7 @@ use super::open::{Database, OpenError, SqliteConfig};
 use super::pending::{Pending, Step};
 use super::sessions::Sessions;
 use super::state::{State, WRITER};
-use super::{quarantine, request};
+use super::{orphans, quarantine, request};
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
 
 /// The writer of the SQLite projection.
@@ -165,6 +165,16 @@ impl SqliteWriter {
         self.held = self.pending.values().map(Pending::held).sum();
     }
 
+    /// Ends what an earlier process left as running and what did not come again; what is in memory is under way.
+    fn interrupt_orphans(&self) -> Result<u64, StepError> {
+        let transaction =
+            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)?;
+        let under_way: HashSet<String> = self.pending.keys().map(RequestId::to_string).collect();
+        let interrupted = orphans::interrupt(&transaction, |id| under_way.contains(id))?;
+        transaction.commit()?;
+        Ok(interrupted)
+    }
+
     fn failed(&self, error: &StepError) -> WriteError {
         let (transient, advice) = match error.reach() {
             Reach::Moment => (true, "the events wait in the journal and are offered again"),
@@ -218,6 +228,15 @@ impl SessionWriter for SqliteWriter {
             .collect();
         self.written += (outcomes.len() - refused.len().min(outcomes.len())) as u64;
         Ok(outcomes)
+    }
+
+    fn reconcile(&mut self) -> Result<(), WriteError> {
+        self.flush()?;
+        let interrupted = self.interrupt_orphans().map_err(|error| self.failed(&error))?;
+        if interrupted > 0 {
+            tracing::warn!(interrupted, "requests whose journal is gone were ended as interrupted");
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<Ack, WriteError> {

@@ -7,13 +7,7 @@ use rusqlite::types::Value;
 
 use super::database::each_row;
 use super::report::{Check, Report};
-use crate::sqlite::{
-    ATTEMPTS, Fields, MESSAGES, REQUESTS, RESPONSES, RowDigest, SESSION_ERRORS, STREAM_EVENTS,
-    STREAM_METRICS, Table,
-};
-
-/// What hangs on a request, in the order in which its digest takes it.
-const CHILDREN: [&Table; 5] = [&ATTEMPTS, &RESPONSES, &STREAM_EVENTS, &STREAM_METRICS, &SESSION_ERRORS];
+use crate::sqlite::{Fields, REQUESTS, request_digest};
 
 pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let check = report.check("requests");
@@ -27,7 +21,7 @@ pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::R
             }
             return Ok(());
         }
-        if digest.as_deref() != Some(&digest_of(connection, fields)?[..]) {
+        if digest.as_deref() != Some(&request_digest(connection, fields)?[..]) {
             let what = "the request or what hangs on it was changed by other hands";
             check.problem(place, what, "its digest", "another content");
         }
@@ -35,35 +29,6 @@ pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::R
         answer(place, fields, check);
         Ok(())
     })
-}
-
-/// The digest of a request as its rows are now.
-fn digest_of(connection: &Connection, fields: &Fields) -> rusqlite::Result<[u8; 32]> {
-    let id = word(fields, "id");
-    let mut digest = RowDigest::default();
-    digest.row(REQUESTS.name, fields);
-    for table in CHILDREN {
-        take(connection, table, id, &mut digest)?;
-    }
-    let mut messages = RowDigest::default();
-    take(connection, &MESSAGES, id, &mut messages)?;
-    digest.item(b'M', &messages.finish());
-    Ok(digest.finish())
-}
-
-fn take(connection: &Connection, table: &Table, id: &str, digest: &mut RowDigest) -> rusqlite::Result<()> {
-    let sql = format!(
-        "SELECT {} FROM {} WHERE request_id = ? ORDER BY {}",
-        table.select_list(),
-        table.name,
-        table.key
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([id])?;
-    while let Some(row) = rows.next()? {
-        digest.row(table.name, &table.fields(row)?);
-    }
-    Ok(())
 }
 
 /// Exactly one terminal state, and the ending that goes with it.

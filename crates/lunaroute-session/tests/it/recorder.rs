@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, Operation, Retry};
 use lunaroute_session::event::{EventKind, GapCause, SessionEvent};
 use lunaroute_session::filter::{Filter, FilterError};
-use lunaroute_session::{NotRecorded, SyncPolicy};
+use lunaroute_session::{NotRecorded, RecorderConfig, SyncPolicy};
 
 use crate::rig::{
     Desk, FakeWriter, Outcomes, PATIENCE, answer_bytes, builder, by_request, config, ending, exchange, head,
@@ -219,7 +219,9 @@ impl Filter for Censor {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_fails_fails_closed_and_parts_that_panic_stop_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
-    let recorder = builder(config(directory.path())).filter(Box::new(Censor)).start().expect("starts");
+    // Telling of a panic takes its time.
+    let config = RecorderConfig { begin_wait: PATIENCE, ..config(directory.path()) };
+    let recorder = builder(config).filter(Box::new(Censor)).start().expect("starts");
     let secret =
         exchange(&recorder, b"secret-word", &[b"T:secret-word\n", b"T:panic-word\n", b"END\n"]).await;
     let panicking = exchange(&recorder, b"PANIC", &[b"T:a\n", b"PANIC\n", b"T:b\n"]).await;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lunaroute_core::Ending;
 use lunaroute_session::event::{EventKind, GapCause, SessionEvent};
-use lunaroute_session::{JournalState, NotRecorded, SyncPolicy};
+use lunaroute_session::filter::{Filter, FilterError};
+use lunaroute_session::{JournalState, NotRecorded, RecorderConfig, Recording, SyncPolicy};
 
 use crate::disks::{Faults, FaultyDisk};
 use crate::rig::{
@@ -156,4 +157,73 @@ async fn a_shutdown_over_a_hanging_disk_ends_in_time_and_tells_the_loss() {
     assert!(started.elapsed() < Duration::from_secs(5), "the shutdown hangs with the disk");
     assert_eq!(report.lost, 1, "the start that is still on its way");
     faults.hang_writes(false);
+}
+
+/// Lets nothing of what a body says into the record.
+struct NoReadings;
+
+impl Filter for NoReadings {
+    fn filter(&self, event: SessionEvent) -> Result<SessionEvent, FilterError> {
+        match event.kind {
+            EventKind::Request(_) => Err(FilterError { reason: "asked to".to_owned() }),
+            _ => Ok(event),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_a_full_disk_did_not_take_is_told_together_with_its_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let config = RecorderConfig { begin_wait: PATIENCE, ..config(directory.path()) };
+    let recorder = builder(config).disk(disk).filter(Box::new(NoReadings)).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.room.store(8 * 1024, Ordering::SeqCst);
+    faults.hang_writes(true);
+    let mut first = recorder.begin(start(b"holds the disk up"));
+    // Begun and over while the disk hangs, so that its start and its end are in one append.
+    let mut short = recorder.begin(start(&[b's'; 20_000]));
+    short.close(Ending::Completed, None);
+    let mut alive = recorder.begin(start(&[b'a'; 30_000]));
+    faults.hang_writes(false);
+    assert!(matches!(alive.written().await, Err(NotRecorded::DiskFull { .. })));
+    let before: Vec<SessionEvent> = journal(directory.path());
+    let told: u64 = before.iter().filter(|event| event.request == alive.request()).map(lost_bytes).sum();
+    assert_eq!(told, 30_000, "the loss of a request that goes on is told with its start");
+    first.close(Ending::Completed, None);
+    alive.response_started(&head(200));
+    alive.close(Ending::Completed, None);
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    let lost = |recording: &Recording| requests[&recording.request()].iter().map(lost_bytes).sum::<u64>();
+    assert_eq!((lost(&short), lost(&alive)), (20_000, 30_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_always_fails_holds_no_answer_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.broken.store(true, Ordering::SeqCst);
+    // The first is in the batch that fails; the others wait in the queue while the pen pauses.
+    for number in 0..4 {
+        let recording = recorder.begin(start(b"x"));
+        let begun = Instant::now();
+        let (written, durable) = (recording.written().await, recording.durable().await);
+        let took = begun.elapsed();
+        assert!(written.is_err() && durable.is_err(), "{number}: {written:?} {durable:?}");
+        assert!(took < Duration::from_millis(500), "{number}: held up for {took:?}");
+    }
+    let begun = Instant::now();
+    let unasked = recorder.begin(start(b"x"));
+    assert!(matches!(unasked.durable().await, Err(NotRecorded::JournalDown { .. })));
+    assert!(begun.elapsed() < Duration::from_millis(500), "held up for {:?}", begun.elapsed());
+    faults.broken.store(false, Ordering::SeqCst);
+    drop(unasked);
+    recorder.flush(PATIENCE).await.expect("mended");
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), 5, "kept all the same");
 }

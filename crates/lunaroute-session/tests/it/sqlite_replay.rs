@@ -2,11 +2,13 @@
 
 use lunaroute_core::{Ending, FailureKind, Role};
 use lunaroute_session::event::{GapCause, SessionEvent};
+use lunaroute_session::verify::{VerifyInput, verify};
 use lunaroute_session::writer::{JournaledEvent, SessionWriter};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::story::{Place, Story, dump, journal, write};
+use crate::rig::{PATIENCE, builder, config, start};
+use crate::story::{Place, Story, dump, journal, one, write};
 
 /// Requests of two sessions with shared histories, tools, failures and gaps.
 fn stories() -> Vec<Story> {
@@ -103,4 +105,75 @@ proptest! {
         place.write(&events);
         same(&place, &straight)?;
     }
+}
+
+/// Each request's status and its session's.
+fn states(place: &Place) -> String {
+    one(
+        place,
+        "SELECT group_concat(state, ', ') FROM (SELECT r.status || ' ' || s.status AS state FROM requests r \
+         JOIN sessions s ON s.id = r.session_id ORDER BY r.id)",
+    )
+}
+
+fn assert_sound(place: &Place) {
+    let report = verify(&VerifyInput { database: Some(place.path()), ..VerifyInput::default() });
+    assert!(report.is_sound(), "{report:?}");
+}
+
+#[test]
+fn requests_whose_journal_is_gone_are_interrupted_and_those_under_way_are_not_touched() {
+    let place = Place::new();
+    let message = |text: &str| [(Role::User, text.to_owned())];
+    let stories = [
+        Story::new(1, "lost"),
+        Story::new(2, "read").with_messages(&message("{\"u\":\"go\"}")),
+        Story::new(3, "goes-on"),
+        Story::new(4, "lost"),
+    ];
+    let [first, second, third, fourth] = stories.map(|story| story.events());
+    let begun = [&first[..1], &second[..2], &third[..1], &fourth[..]].concat();
+    let mut killed = place.writer();
+    write(&mut killed, &journal(begun));
+    drop(killed);
+    assert_eq!(states(&place), "running running, running running, running running, success running");
+
+    // The third comes again; the others are gone with the journal. A fifth begins meanwhile.
+    let fifth = Story::new(5, "read").events();
+    let mut writer = place.writer();
+    let again: Vec<SessionEvent> = third.iter().take(1).chain(&fifth[..1]).cloned().collect();
+    let whole = journal([&again[..], &third[1..], &fifth[1..]].concat());
+    write(&mut writer, &whole[..2]);
+    writer.reconcile().expect("reconciles");
+    assert_eq!(
+        states(&place),
+        "interrupted error, interrupted running, running running, success error, running running"
+    );
+    let told: String =
+        one(&place, "SELECT ending || ' ' || gap_cause FROM requests WHERE session_id = 'lost' LIMIT 1");
+    assert_eq!(told, "interrupted journal_failed");
+    assert_sound(&place);
+    writer.reconcile().expect("changes nothing");
+    write(&mut writer, &whole[2..]);
+    assert_eq!(
+        states(&place),
+        "interrupted error, interrupted completed, success completed, success error, success completed"
+    );
+    assert_sound(&place);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorder_whose_journal_was_removed_leaves_nothing_running() {
+    let place = Place::new();
+    place.write(&journal(Story::new(1, "lost").events().into_iter().take(1)));
+    let recorder =
+        builder(config(place.directory.path())).writer(Box::new(place.writer())).start().expect("starts");
+    let mut live = recorder.begin(start(b"under way"));
+    live.written().await.expect("written");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    assert_eq!(states(&place), "interrupted error, running running");
+    live.close(Ending::Completed, None);
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(one::<i64>(&place, "SELECT count(*) FROM requests WHERE status = 'running'"), 0);
+    assert_sound(&place);
 }
