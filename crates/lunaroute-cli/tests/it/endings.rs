@@ -6,24 +6,29 @@ use std::process::Stdio;
 
 use bytes::Bytes;
 use lunaroute_sim::{Fault, Point, RawResponse, Script};
+use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::support::client::{Call, End, Piece, exchange};
+use crate::support::client::{Call, Connection, End, Piece, exchange};
 use crate::support::events::{events, is_error};
-use crate::support::gateway::{command, signal};
+use crate::support::gateway::{command, log, signal};
 use crate::support::raw_upstream::RawUpstream;
-use crate::support::stage::{CHAT, Stage, body, record};
+use crate::support::stage::{CHAT, Stage, body, record, until};
 use crate::support::{Gateway, GatewayOptions};
+
+/// A gateway before a provider that answers byte for byte.
+async fn before_raw_upstream() -> (RawUpstream, Gateway, TempDir) {
+    let upstream = RawUpstream::start().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let address = format!("http://{}", upstream.address);
+    let options = GatewayOptions { upstream: Some(address), ..GatewayOptions::default() };
+    let gateway = Gateway::start(home.path(), &options);
+    (upstream, gateway, home)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_without_a_body_is_whole() {
-    let upstream = RawUpstream::start().await;
-    let home = tempfile::tempdir().expect("a directory");
-    let options = GatewayOptions {
-        upstream: Some(format!("http://{}", upstream.address)),
-        ..GatewayOptions::default()
-    };
-    let gateway = Gateway::start(home.path(), &options);
+    let (upstream, gateway, home) = before_raw_upstream().await;
     for (method, head, length) in [
         ("GET", "204 No Content\r\n", None),
         ("GET", "200 OK\r\ncontent-length: 0\r\n", Some("0")),
@@ -41,20 +46,14 @@ async fn an_answer_without_a_body_is_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_after_the_end_has_not_hung_up() {
-    let upstream = RawUpstream::start().await;
-    let home = tempfile::tempdir().expect("a directory");
-    let options = GatewayOptions {
-        upstream: Some(format!("http://{}", upstream.address)),
-        ..GatewayOptions::default()
-    };
-    let gateway = Gateway::start(home.path(), &options);
+    let (upstream, gateway, home) = before_raw_upstream().await;
     // The provider says its last word and never closes.
     let said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     upstream.answer_with(format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{said}\r\n",
         said.len()
     ));
-    let mut connection = crate::support::client::Connection::open(gateway.address).await;
+    let mut connection = Connection::open(gateway.address).await;
     connection.send(&Call::post(CHAT, body(CHAT, "m", true))).await;
     let head = connection.head().await;
     let mut seen = Vec::new();
@@ -114,10 +113,8 @@ async fn a_second_signal_stops_at_once_and_nothing_is_open_after_the_next_start(
     let id = connection.head().await.request_id();
     let Stage { provider, gateway, home } = stage;
     gateway.terminate();
-    crate::support::stage::until("the drain to begin", async || {
-        crate::support::gateway::log(home.path()).contains("once more stops at once").then_some(())
-    })
-    .await;
+    until("the drain to begin", async || log(home.path()).contains("once more stops at once").then_some(()))
+        .await;
     gateway.terminate();
     assert_eq!(block_in_place(|| gateway.wait()), Some(130));
     let options = GatewayOptions { upstream: Some(provider.base_url()), ..GatewayOptions::default() };
