@@ -3,6 +3,7 @@
 //! They check, install and list; they never change a source file and never touch what a user runs. Nothing here is part
 //! of the product, and no crate of the product depends on it.
 
+mod bench;
 mod ci;
 mod layers;
 mod process;
@@ -33,6 +34,8 @@ enum Task {
     Setup,
     /// Compare the crates' dependencies and sources with the law of the house.
     Layers,
+    /// Measure what the gateway costs beside a bare proxy and nginx; fails when a limit does not hold.
+    Bench(bench::Options),
     /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
     Tidy,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Setup => setup::run(&workspace.root),
         Task::Layers => layers::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
     });
     match done {

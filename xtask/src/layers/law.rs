@@ -27,6 +27,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "admin", floor: 3, may_name: &["core", "routing", "access", "session", "hooks"] },
     Row { name: "server", floor: 3, may_name: BELOW_SERVER },
     Row { name: "cli", floor: 4, may_name: BELOW_CLI },
+    // It measures the binary from outside; its own tests load the simulated provider.
+    Row { name: "bench", floor: 4, may_name: &[] },
     Row { name: "xtask", floor: 0, may_name: &[] },
 ];
 
@@ -89,8 +91,9 @@ pub(crate) struct External {
 /// Decide from arguments alone: no runtime, no network, no disk, no clock.
 const PURE: &[&str] = &["core", "dialect", "routing", "catalog"];
 
-/// The command line is an ordinary client of its own gateway, on the loopback (`demo`, `run`).
-const SENDERS: &[&str] = &["egress", "cli"];
+/// The command line is an ordinary client of its own gateway, on the loopback (`demo`, `run`); the bench makes load and
+/// is the bare proxy that the gateway is compared with.
+const SENDERS: &[&str] = &["egress", "cli", "bench"];
 
 pub(crate) const EXTERNALS: &[External] = &[
     External {

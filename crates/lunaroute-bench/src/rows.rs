@@ -1,0 +1,112 @@
+//! The rows of the table: what each measures, and what it may be.
+
+mod lasting;
+mod saturation;
+mod time;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::figures::Figures;
+use crate::measure::{Bench, DRAIN, Settings};
+use crate::report::{Line, Recording, Report, processors};
+use crate::stand::{Place, Programs, Stand};
+
+/// A part of the table that can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Row {
+    /// CPU of a 1 KB chat request with a plain answer.
+    Small,
+    /// CPU of a 157 KB agent's chat turn with a plain answer.
+    Agent,
+    /// CPU of a chat stream of 50 events at once, and streams per second.
+    Stream50,
+    /// CPU of each event of a chat stream of 500 events at once.
+    Stream500,
+    /// CPU of a 157 KB Messages turn, answered by 50 events at once.
+    Msgs50,
+    /// Added latency at 1,000 small requests per second.
+    Latency,
+    /// Added time to the first event at 100 streams per second.
+    FirstEvent,
+    /// Added gap and CPU of each event with 5 ms between events.
+    Paced,
+    /// Whether every answered request is on the disk after the drain.
+    Disk,
+    /// Bytes written to the disk for each small request.
+    Written,
+    /// Memory when idle, and the most in all rows that were measured.
+    Memory,
+    /// Time from the start of the process until it can serve.
+    ColdStart,
+    /// Size of the program.
+    Size,
+    /// Rows that have no instrument yet.
+    Others,
+}
+
+/// Measures these rows, or all when none is named, in the table's order.
+///
+/// # Errors
+/// When a program cannot be started or measured. Requests that fail are a finding, not an error.
+pub fn run(rows: &[Row], programs: &Programs, settings: Settings) -> Result<Report> {
+    let wanted = |row: &Row| rows.is_empty() || rows.contains(row);
+    let mut bench = Bench::new(Stand::start(programs)?, settings);
+    let mut lines = Vec::new();
+    for row in Row::value_variants().iter().filter(|row| wanted(row)) {
+        let measured = row.measure(&mut bench, programs)?;
+        for line in &measured {
+            eprintln!("{}", line.brief());
+        }
+        lines.extend(measured);
+    }
+    Ok(Report {
+        rounds: settings.rounds,
+        seconds: settings.length.as_secs_f64(),
+        processors: processors(),
+        foreign_processors: bench.foreign_processors(),
+        nginx: bench.stand.has(Place::Nginx),
+        failure: bench.failure.take(),
+        lines,
+    })
+}
+
+impl Row {
+    fn measure(self, bench: &mut Bench, programs: &Programs) -> Result<Vec<Line>> {
+        match self {
+            Self::Small => saturation::small(bench),
+            Self::Agent => saturation::agent(bench),
+            Self::Stream50 => saturation::stream50(bench),
+            Self::Stream500 => saturation::stream500(bench),
+            Self::Msgs50 => saturation::messages50(bench),
+            Self::Latency => time::latency(bench),
+            Self::FirstEvent => time::first_event(bench),
+            Self::Paced => time::paced(bench),
+            Self::Disk => lasting::disk(bench),
+            Self::Written => lasting::written(bench),
+            Self::Memory => lasting::memory(bench),
+            Self::ColdStart => lasting::cold_start(bench),
+            Self::Size => lasting::size(programs),
+            Self::Others => Ok(lasting::others()),
+        }
+    }
+}
+
+const fn recording(place: Place) -> Recording {
+    if place.records() { Recording::On } else { Recording::Off }
+}
+
+/// Spoils a line whose requests failed, or whose recorder was not done in time: then its cost is not known.
+fn honest(line: Line, figures: &[Figures]) -> Line {
+    let failed: u64 = figures.iter().map(|figures| figures.failed).sum();
+    if failed > 0 {
+        return line.spoil(format!("{failed} requests failed"));
+    }
+    if figures.iter().any(|figures| !figures.drained) {
+        return line.spoil(format!(
+            "the recorder was not done after {} s: the figure lacks the rest",
+            DRAIN.as_secs()
+        ));
+    }
+    line
+}

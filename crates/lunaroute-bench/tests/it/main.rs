@@ -1,0 +1,7 @@
+//! The load and the bare proxy, against the simulated provider in this process.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an unexpected value has to panic")]
+
+mod load;
+mod proxy;
+mod stand;
