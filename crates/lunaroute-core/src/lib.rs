@@ -22,7 +22,7 @@ pub use delta::{Delta, StopReason};
 pub use dialect::{Dialect, Operation, UnknownDialect};
 pub use failure::{Failure, FailureKind, Retry, Side};
 pub use id::{InvalidSessionId, RequestId, SessionId};
-pub use observe::{Interpreter, Observer, ResponseReader};
+pub use observe::{Earlier, Interpreter, Observer, ResponseReader};
 pub use outcome::{AttemptOutcome, AttemptReason, Ending, Outcome};
 pub use reading::{Exchange, MessageSpan, RequestReading, ResponseHead, Role, SessionHint, ToolResultSpan};
 pub use secret::Secret;

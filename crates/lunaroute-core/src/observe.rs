@@ -2,11 +2,31 @@
 
 use crate::{Delta, Exchange, Outcome, RequestReading, ResponseHead};
 
+/// An earlier body, what it says, and how much of it comes again.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// The earlier body.
+    pub body: &'a [u8],
+    /// What it says.
+    pub reading: &'a RequestReading,
+    /// Bytes at the start that both bodies share.
+    pub prefix: usize,
+    /// Bytes at the end that both bodies share; they overlap those at the start in neither body.
+    pub suffix: usize,
+}
+
 /// Reads bodies for the record. Implemented over the dialect crate and handed to the recorder by the server, because
 /// the two never name each other. Runs off the client's path and may fail without any effect on what travels.
 pub trait Interpreter: Send + Sync {
     /// Reads a request body as it arrived (with its content coding).
     fn request(&self, exchange: &Exchange, body: &[u8]) -> RequestReading;
+
+    /// Reads a body that repeats most of an earlier one of the same dialect and operation, as the next turn of a
+    /// conversation does. The answer is that of [`request`](Self::request); only the way there may be shorter.
+    fn request_after(&self, exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> RequestReading {
+        let _ = earlier;
+        self.request(exchange, body)
+    }
 
     /// A reader for the body of an answer to `exchange`.
     fn response(&self, exchange: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader>;

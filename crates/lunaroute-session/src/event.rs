@@ -134,6 +134,21 @@ pub struct Started {
     pub user_agent: Option<String>,
     /// Microseconds that the gateway worked on the request before this event.
     pub overhead_pre_us: u64,
+    /// An earlier body of the session that most of this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+}
+
+/// How much of a body stands in an earlier one: its first `prefix` and its last `suffix` bytes are those of that body,
+/// and what is between them is new. The two overlap in neither body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// The request that brought the earlier body.
+    pub of: RequestId,
+    /// Bytes at the start.
+    pub prefix: u64,
+    /// Bytes at the end.
+    pub suffix: u64,
 }
 
 /// What a request body says.

@@ -36,6 +36,8 @@ pub struct WriteError {
     pub message: String,
     /// Whether trying again can help. When it cannot, the writer is marked as down and its backlog stays in the journal.
     pub transient: bool,
+    /// Whether the writer lost its place: it wants to be asked for its checkpoint again and fed from there.
+    pub rewind: bool,
 }
 
 /// Everything up to `position` is durable in the writer.

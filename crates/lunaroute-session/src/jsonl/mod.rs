@@ -212,7 +212,7 @@ impl SessionWriter for JsonlWriter {
 }
 
 fn refused(failure: &JsonlError) -> WriteError {
-    WriteError { writer: NAME.to_owned(), message: failure.to_string(), transient: true }
+    WriteError { writer: NAME.to_owned(), message: failure.to_string(), transient: true, rewind: false }
 }
 
 fn read_checkpoint(directory: &Path) -> Result<Option<Checkpoint>, JsonlError> {

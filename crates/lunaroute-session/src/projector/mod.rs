@@ -214,6 +214,7 @@ impl Projector {
                     writer: self.writer.name().to_owned(),
                     message: "it panicked; see the log, and report this".to_owned(),
                     transient: false,
+                    rewind: false,
                 },
             };
             let until = Instant::now() + if failure.transient { pause } else { DOWN_PAUSE };
@@ -239,6 +240,7 @@ impl Projector {
             writer: self.writer.name().to_owned(),
             message: format!("it cannot read the journal: {failure}"),
             transient: matches!(failure, JournalError::File(_)),
+            rewind: false,
         }
     }
 }

@@ -145,6 +145,7 @@ pub(crate) fn without_content(event: &SessionEvent) -> SessionEvent {
             client_ip: None,
             user_agent: None,
             overhead_pre_us: started.overhead_pre_us,
+            repeats: None,
         })),
         EventKind::Completed { ending, status, error, .. } => {
             EventKind::Completed { ending: *ending, status: *status, error: *error, message: None }

@@ -76,6 +76,7 @@ impl OpenRequest {
             client_ip: start.client_ip.map(|address| address.to_string()),
             user_agent: text_header(&exchange, http::header::USER_AGENT),
             overhead_pre_us,
+            repeats: None,
         };
         let unread = match (reading, gap) {
             (Some(reading), None) => Unread::Reading(Box::new(reading)),

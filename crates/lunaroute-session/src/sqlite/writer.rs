@@ -182,7 +182,7 @@ impl SqliteWriter {
             Reach::Database { advice } => (false, advice),
         };
         let message = format!("{}: {error}; {advice}", self.database.path().display());
-        WriteError { writer: WRITER.to_owned(), message, transient }
+        WriteError { writer: WRITER.to_owned(), message, transient, rewind: false }
     }
 
     fn in_place(&self) -> Result<(), WriteError> {
@@ -194,7 +194,7 @@ impl SqliteWriter {
              the journal still holds",
             self.database.path().display()
         );
-        Err(WriteError { writer: WRITER.to_owned(), message, transient: false })
+        Err(WriteError { writer: WRITER.to_owned(), message, transient: false, rewind: false })
     }
 }
 

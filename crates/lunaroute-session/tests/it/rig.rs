@@ -142,6 +142,7 @@ impl SessionWriter for FakeWriter {
                 writer: self.name.to_owned(),
                 message: "refused".to_owned(),
                 transient,
+                rewind: false,
             });
         }
         let poison = self.desk.poison.load(Ordering::SeqCst);

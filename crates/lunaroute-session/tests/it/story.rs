@@ -115,6 +115,7 @@ impl Story {
             client_ip: Some("127.0.0.1".to_owned()),
             user_agent: Some(self.text.clone()),
             overhead_pre_us: 17,
+            repeats: None,
         }))
     }
 
