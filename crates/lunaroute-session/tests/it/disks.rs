@@ -75,7 +75,7 @@ struct FaultyFile {
 }
 
 impl DiskFile for FaultyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.faults.wait(|hanging| hanging.writes);
         self.faults.check()?;
         let room = self.faults.room.load(Ordering::SeqCst);
@@ -85,7 +85,7 @@ impl DiskFile for FaultyFile {
         self.file.write(bytes)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.faults.wait(|hanging| hanging.syncs);
         let left = self.faults.failing_syncs.load(Ordering::SeqCst);
         if left > 0 {
@@ -97,7 +97,7 @@ impl DiskFile for FaultyFile {
         Ok(())
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.truncate(length)
     }
 }

@@ -84,12 +84,12 @@ impl Ballast {
     /// Writes real zeros: a file that is only long has no blocks to give back.
     fn fill(&self, disk: &dyn Disk) -> Result<(), FileError> {
         let fail = |operation| move |source| FileError::new(operation, &self.path, source);
-        let mut file = disk.create(&self.path).map_err(fail(FileOperation::Create))?;
+        let file = disk.create(&self.path).map_err(fail(FileOperation::Create))?;
         let zeros = vec![0; CHUNK_BYTES];
         let mut left = self.bytes;
         while left > 0 {
             let part = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-            disk::write_all(file.as_mut(), &zeros[..part]).map_err(fail(FileOperation::Write))?;
+            disk::write_all(file.as_ref(), &zeros[..part]).map_err(fail(FileOperation::Write))?;
             left -= part as u64;
         }
         file.sync().map_err(fail(FileOperation::Sync))

@@ -33,29 +33,29 @@ pub trait Disk: Send {
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// One open file of a [`Disk`].
-pub trait DiskFile: Send {
+/// One open file of a [`Disk`]. One thread writes to it; another may make it durable meanwhile.
+pub trait DiskFile: Send + Sync {
     /// Writes a first part of `bytes` at the end of the file and says how long that part was.
     ///
     /// # Errors
     /// What the operating system answers.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Makes everything written so far durable.
+    /// Makes everything written before the call durable.
     ///
     /// # Errors
     /// What the operating system answers; what was written since the last sync is then in doubt.
-    fn sync(&mut self) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
 
     /// Cuts the file to `length` bytes; what is written next follows there.
     ///
     /// # Errors
     /// What the operating system answers.
-    fn truncate(&mut self, length: u64) -> io::Result<()>;
+    fn truncate(&self, length: u64) -> io::Result<()>;
 }
 
 /// Writes all of `bytes`, in as many parts as the file needs.
-pub(crate) fn write_all(file: &mut dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -93,15 +93,15 @@ impl Disk for LocalDisk {
 struct LocalFile(File);
 
 impl DiskFile for LocalFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
     }
 }

@@ -24,7 +24,9 @@ use super::position::Position;
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes of a frame before its payload.
-pub(crate) const HEADER_BYTES: usize = 28;
+pub const FRAME_HEADER_BYTES: usize = 28;
+
+pub(crate) const HEADER_BYTES: usize = FRAME_HEADER_BYTES;
 
 /// What every frame starts with. The first byte is no ASCII and no lead byte of UTF-8, so that text rarely holds it.
 pub(crate) const MAGIC: [u8; 4] = [0x9D, b'L', b'R', b'J'];

@@ -7,7 +7,8 @@
 //! a frame but lie inside a payload, or come from a deleted segment, are never taken for one.
 //!
 //! # What holds
-//! - A frame is durable once [`Journal::sync`] has returned after its [`Journal::append`].
+//! - A frame is durable once [`Journal::sync`] has returned after its [`Journal::append`], or a [`PendingSync`] that was
+//!   begun after it has succeeded; while that one waits for the disk, appends go on.
 //! - A file whose write or sync failed is never written or synced again: the frames since its last good sync are
 //!   appended once more to a new segment, from memory, marked as repeated. A reader passes each of them on once.
 //! - A write that finds the disk full is undone, not sealed: the state of the file is known.
@@ -24,14 +25,16 @@ mod reader;
 mod scan;
 mod seen;
 mod segment;
+mod sync;
 mod tail;
 mod writer;
 
 pub use ballast::BallastState;
 pub use error::JournalError;
-pub use frame::{Frame, MAX_PAYLOAD_BYTES, Record};
+pub use frame::{FRAME_HEADER_BYTES, Frame, MAX_PAYLOAD_BYTES, Record};
 pub use position::Position;
-pub use reader::{Damage, JournalReader, WholeJournal, read_all};
+pub use reader::{Damage, JournalReader, WholeJournal, read_all, read_at};
 pub use segment::SegmentInfo;
+pub use sync::{FinishedSync, PendingSync};
 pub use tail::JournalFailures;
 pub use writer::{Journal, JournalConfig, JournalHealth, Pruned, Recovery};

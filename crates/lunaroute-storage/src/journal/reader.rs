@@ -32,11 +32,14 @@ pub struct JournalReader {
     final_bytes: Option<u64>,
     seen: Seen,
     damage: Damage,
+    /// Where the last bytes began that were no whole frame below the limit.
+    cut_at: Option<Position>,
 }
 
 impl JournalReader {
-    /// Opens the journal in `directory` to be read from `from` on: the default position, or a frame's
-    /// [`next`](Frame::next). A place in a segment that has been pruned reads on with the oldest that is left.
+    /// Opens the journal in `directory` to be read from `from` on: the default position, a frame's
+    /// [`next`](Frame::next), or a place inside a frame, which is then the first that comes. A place in a segment that
+    /// has been pruned reads on with the oldest that is left.
     ///
     /// The part of the segment before `from` is read through once, so that frames which the writer repeated after a
     /// failed sync are still passed on only once.
@@ -53,13 +56,30 @@ impl JournalReader {
             final_bytes: None,
             seen: Seen::default(),
             damage: Damage::default(),
+            cut_at: None,
         };
         while reader.next(from)?.is_some() {}
-        if reader.position != from {
-            reader.move_to(from);
+        match reader.frame_around(from)? {
+            Some(start) => reader.move_to(start),
+            None if reader.position != from => reader.move_to(from),
+            None => {}
         }
         reader.damage = Damage::default();
         Ok(reader)
+    }
+
+    /// Goes on at `position`. Everything before it was durable when it was got in another way than from this reader.
+    pub fn skip_to(&mut self, position: Position) {
+        if position > self.position {
+            self.move_to(position);
+        }
+    }
+
+    /// The start of the whole frame that `place` lies inside of, when what was read last up to there was cut off by it.
+    fn frame_around(&self, place: Position) -> Result<Option<Position>, JournalError> {
+        let Some(start) = self.cut_at.filter(|start| start.segment == place.segment) else { return Ok(None) };
+        let frame = read_at(&self.directory, start)?;
+        Ok(frame.filter(|frame| frame.position < place && place < frame.next).map(|frame| frame.position))
     }
 
     /// The next whole frame before `up_to`, or `None` when there is none. `up_to` is what the writer published as its
@@ -89,7 +109,10 @@ impl JournalReader {
                         return Ok(Some(Frame { position: start, next, sequence, kind, payload }));
                     }
                 }
-                Step::Damage { bytes, to_end: true } => self.damage.torn_bytes += bytes,
+                Step::Damage { bytes, to_end: true } => {
+                    self.damage.torn_bytes += bytes;
+                    self.cut_at = Some(start);
+                }
                 Step::Damage { bytes, to_end: false } => {
                     self.damage.damaged_bytes += bytes;
                     self.damage.damaged_frames += 1;
@@ -147,7 +170,7 @@ impl JournalReader {
 
 /// Where to start so that every frame which may be repeated after `from` has been seen: the start of the segment
 /// `from` lies in, and further back as long as a segment itself begins with repeated frames.
-fn start_of_repetition(directory: &Path, from: Position) -> Result<Position, JournalError> {
+pub(crate) fn start_of_repetition(directory: &Path, from: Position) -> Result<Position, JournalError> {
     let mut start = from;
     for info in segment::list(directory)?.iter().rev().filter(|info| info.number <= from.segment) {
         start = Position { segment: info.number, offset: 0 };
@@ -164,6 +187,22 @@ fn start_of_repetition(directory: &Path, from: Position) -> Result<Position, Jou
         }
     }
     Ok(start)
+}
+
+/// The frame that starts at `position`; `None` when no whole one does.
+///
+/// # Errors
+/// [`JournalError::File`] when the segment cannot be read, [`JournalError::UnknownVersion`] when a newer program wrote
+/// the frame.
+pub fn read_at(directory: &Path, position: Position) -> Result<Option<Frame>, JournalError> {
+    let Some(mut scan) = SegmentScan::open(directory, position)? else { return Ok(None) };
+    match scan.next(scan.file_bytes()?)? {
+        Step::Frame { header, payload } => {
+            let (sequence, kind, next) = (header.sequence, header.kind, scan.position());
+            Ok(Some(Frame { position, next, sequence, kind, payload }))
+        }
+        Step::Damage { .. } | Step::End => Ok(None),
+    }
 }
 
 /// Reads everything the journal in `directory` holds at this moment, from its oldest segment to its real end. Works

@@ -3,12 +3,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::disk::{self, Disk, DiskFile};
+use super::disk::Disk;
 use super::error::JournalError;
 use super::frame::{self, Record};
 use super::position::Position;
 use super::segment;
+use super::sync::{Covered, FinishedSync, PendingSync, SegmentFile};
 use crate::failure::{FileError, FileOperation};
 
 /// New segments tried for one call before the failure is handed to the caller.
@@ -31,8 +33,7 @@ pub struct JournalFailures {
 
 struct Active {
     number: u64,
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
+    file: Arc<SegmentFile>,
     bytes: u64,
 }
 
@@ -41,10 +42,14 @@ pub(crate) struct Tail {
     disk: Box<dyn Disk>,
     /// `None` after a failure, until a new segment could be opened.
     active: Option<Active>,
+    /// The segment before the active one, while frames of it are in `pending`.
+    filled: Option<Arc<SegmentFile>>,
     next_segment: u64,
     next_sequence: u64,
     /// The frames since the last successful sync, as they stand on disk.
     pending: Vec<u8>,
+    /// Grows whenever `pending` no longer begins as it did: a sync begun before has nothing to say then.
+    epoch: u64,
     end: Position,
     synced: Position,
     failures: JournalFailures,
@@ -59,14 +64,16 @@ impl Tail {
             directory: directory.to_owned(),
             disk,
             active: None,
+            filled: None,
             next_segment: number,
             next_sequence: number << 32,
             pending: Vec::new(),
+            epoch: 0,
             end: start,
             synced: start,
             failures: JournalFailures::default(),
         };
-        tail.open_segment()?;
+        tail.open_segment(false)?;
         tail.synced = tail.end;
         Ok(tail)
     }
@@ -102,6 +109,7 @@ impl Tail {
 
     /// Appends all of `records` in one write, or none of them.
     pub(crate) fn append(&mut self, records: &[Record<'_>]) -> Result<Position, JournalError> {
+        self.leave_doubtful();
         let mark = self.pending.len();
         let mut at = self.active.as_ref().map_or_else(Position::default, |active| Position {
             segment: active.number,
@@ -123,16 +131,13 @@ impl Tail {
 
     fn write_pending(&mut self, mark: usize) -> Result<(), JournalError> {
         let Some(active) = self.active.as_mut() else { return self.reopen() };
-        match disk::write_all(active.file.as_mut(), &self.pending[mark..]) {
+        match active.file.write(&self.pending[mark..]) {
             Ok(()) => {
                 active.bytes += (self.pending.len() - mark) as u64;
                 self.end = Position { segment: active.number, offset: active.bytes };
                 Ok(())
             }
-            Err(source) => {
-                let failure = FileError::new(FileOperation::Write, &active.path, source);
-                self.after_failed_write(failure)
-            }
+            Err(failure) => self.after_failed_write(failure),
         }
     }
 
@@ -145,8 +150,7 @@ impl Tail {
         } else {
             self.failures.writes += 1;
         }
-        let undone =
-            full && self.active.as_mut().is_some_and(|active| active.file.truncate(active.bytes).is_ok());
+        let undone = full && self.active.as_ref().is_some_and(|active| active.file.truncate(active.bytes));
         if !undone {
             self.seal();
         }
@@ -155,20 +159,29 @@ impl Tail {
 
     /// Makes everything appended so far durable.
     pub(crate) fn sync(&mut self) -> Result<Position, JournalError> {
-        let mut attempt = 0;
+        self.sync_after(0)
+    }
+
+    /// As [`sync`](Self::sync), when `failures` attempts have failed already.
+    fn sync_after(&mut self, failures: usize) -> Result<Position, JournalError> {
+        self.leave_doubtful();
+        let mut attempt = failures;
         while !self.pending.is_empty() {
             if self.active.is_none() {
                 self.reopen()?;
             }
-            let Some(active) = self.active.as_mut() else { break };
-            match active.file.sync() {
-                Ok(()) => self.pending.clear(),
-                Err(source) => {
-                    let failure = FileError::new(FileOperation::Sync, &active.path, source);
+            let synced = self.unsynced_files().try_for_each(|file| file.sync());
+            match synced {
+                Ok(()) => {
+                    self.pending.clear();
+                    self.filled = None;
+                    self.epoch += 1;
+                }
+                Err(failure) => {
                     self.failures.syncs += 1;
                     self.seal();
                     attempt += 1;
-                    if attempt == ATTEMPTS {
+                    if attempt >= ATTEMPTS {
                         return Err(failure.into());
                     }
                 }
@@ -178,11 +191,54 @@ impl Tail {
         Ok(self.synced)
     }
 
-    /// Makes the active segment durable and goes on in a new one. The old one stays active when no new one can be had.
+    fn unsynced_files(&self) -> impl Iterator<Item = &Arc<SegmentFile>> {
+        self.filled.iter().chain(self.active.as_ref().map(|active| &active.file))
+    }
+
+    /// What makes everything appended so far durable, to be run elsewhere; `None` when there is nothing, or no segment.
+    pub(crate) fn begin_sync(&self) -> Option<PendingSync> {
+        if self.pending.is_empty() || self.active.is_none() {
+            return None;
+        }
+        let covers = Covered { bytes: self.pending.len(), end: self.end, epoch: self.epoch };
+        Some(PendingSync { files: self.unsynced_files().map(Arc::clone).collect(), covers })
+    }
+
+    /// Takes note of what a sync that ran elsewhere made durable. When it failed, its file is given up and everything
+    /// is made durable in another.
+    pub(crate) fn finish_sync(&mut self, finished: FinishedSync) -> Result<Position, JournalError> {
+        let FinishedSync { covers, result } = finished;
+        if covers.epoch != self.epoch {
+            return Ok(self.synced);
+        }
+        if result.is_err() {
+            self.failures.syncs += 1;
+            return self.sync_after(1);
+        }
+        self.pending.drain(..covers.bytes);
+        // Frames may have followed in the segment that was active then, before the present one was begun.
+        let same_segment = self.active.as_ref().is_some_and(|active| active.number == covers.end.segment);
+        if same_segment || self.pending.is_empty() {
+            self.filled = None;
+        }
+        self.epoch += 1;
+        self.synced = covers.end;
+        Ok(self.synced)
+    }
+
+    /// Goes on in a new segment; the old one stays active when no new one can be had. What is not durable in the old
+    /// one becomes so with the next sync; of such segments there is one at most.
     pub(crate) fn rotate(&mut self) -> Result<(), JournalError> {
-        self.sync()?;
-        self.open_segment()?;
-        self.synced = self.end;
+        if self.filled.is_some() {
+            self.sync()?;
+        }
+        let old =
+            self.active.as_ref().filter(|_| !self.pending.is_empty()).map(|active| Arc::clone(&active.file));
+        self.open_segment(false)?;
+        self.filled = old;
+        if self.pending.is_empty() {
+            self.synced = self.end;
+        }
         Ok(())
     }
 
@@ -190,35 +246,51 @@ impl Tail {
         self.pending.shrink_to(capacity);
     }
 
+    /// A sync that runs elsewhere may have failed a moment ago.
+    fn leave_doubtful(&mut self) {
+        let doubtful = self.unsynced_files().any(|file| file.is_given_up());
+        if doubtful {
+            self.seal();
+        }
+    }
+
     fn seal(&mut self) {
+        self.unsynced_files().for_each(|file| file.give_up());
         self.active = None;
+        self.filled = None;
+        self.epoch += 1;
         self.failures.sealed_segments += 1;
     }
 
     /// Opens a new segment after a failure, trying again with another when the disk fails there too.
     fn reopen(&mut self) -> Result<(), JournalError> {
         for _ in 1..ATTEMPTS {
-            match self.open_segment() {
+            match self.open_segment(true) {
                 Err(JournalError::File(_)) => {}
                 settled => return settled,
             }
         }
-        self.open_segment()
+        self.open_segment(true)
     }
 
-    /// Creates the next segment, with every frame that is not durable yet at its start, and makes it the active one.
-    fn open_segment(&mut self) -> Result<(), JournalError> {
+    /// Creates the next segment and makes it the active one; with `repeat` every frame that is not durable yet stands
+    /// at its start.
+    fn open_segment(&mut self, repeat: bool) -> Result<(), JournalError> {
         let number = self.next_segment;
         if number > segment::MAX_SEGMENT {
             return Err(JournalError::SegmentNumberOutOfRange { number });
         }
         self.next_segment += 1;
         let path = segment::path(&self.directory, number);
-        let repeated = frame::relocate(&mut self.pending, Position { segment: number, offset: 0 });
-        match self.create(&path) {
+        let repeated = if repeat {
+            frame::relocate(&mut self.pending, Position { segment: number, offset: 0 })
+        } else {
+            0
+        };
+        match self.create(path, if repeat { &self.pending } else { &[] }) {
             Ok(file) => {
-                let bytes = self.pending.len() as u64;
-                self.active = Some(Active { number, path, file, bytes });
+                let bytes = if repeat { self.pending.len() as u64 } else { 0 };
+                self.active = Some(Active { number, file, bytes });
                 self.end = Position { segment: number, offset: bytes };
                 self.failures.repeated_frames += repeated;
                 Ok(())
@@ -228,16 +300,19 @@ impl Tail {
         }
     }
 
-    fn create(&self, path: &Path) -> Result<Box<dyn DiskFile>, FileError> {
-        let fail = |operation, path| move |source: io::Error| FileError::new(operation, path, source);
-        let mut file = self.disk.create(path).map_err(fail(FileOperation::Create, path))?;
-        let written = disk::write_all(file.as_mut(), &self.pending).map_err(fail(FileOperation::Write, path));
-        let settled = written.and_then(|()| {
+    fn create(&self, path: PathBuf, content: &[u8]) -> Result<Arc<SegmentFile>, FileError> {
+        let fail = |operation, path: &Path| {
+            let path = path.to_owned();
+            move |source: io::Error| FileError::new(operation, &path, source)
+        };
+        let file = self.disk.create(&path).map_err(fail(FileOperation::Create, &path))?;
+        let file = SegmentFile::new(path, file);
+        let settled = file.write(content).and_then(|()| {
             self.disk.sync_directory(&self.directory).map_err(fail(FileOperation::Sync, &self.directory))
         });
         if settled.is_err() {
             // Nothing is promised in this file yet. If it cannot be removed, a reader finds only repetitions in it.
-            let _ = self.disk.remove(path);
+            let _ = self.disk.remove(file.path());
         }
         settled.map(|()| file)
     }

@@ -8,8 +8,10 @@ use super::disk::{Disk, LocalDisk};
 use super::error::JournalError;
 use super::frame::{HEADER_BYTES, MAX_PAYLOAD_BYTES, Record};
 use super::position::Position;
+use super::reader;
 use super::scan::{SegmentScan, Step};
 use super::segment::{self, SegmentInfo};
+use super::sync::{FinishedSync, PendingSync};
 use super::tail::{JournalFailures, Tail};
 use crate::failure::{FileError, FileOperation};
 use crate::files;
@@ -53,10 +55,10 @@ pub struct Recovery {
     pub segments: u64,
     /// Their bytes together.
     pub bytes: u64,
-    /// Whole frames in the newest segment that holds anything; the older ones were made durable before it was begun and
-    /// are not read.
+    /// Whole frames in the two newest segments that hold anything; the older ones were durable before the last was begun
+    /// and are not read.
     pub frames: u64,
-    /// Bytes after the last whole frame of that segment. They stay where they are; writing goes on in a new segment.
+    /// Bytes after the last whole frame of those segments. They stay where they are; writing goes on in a new segment.
     pub torn_bytes: u64,
     /// Damaged places before that.
     pub damaged_frames: u64,
@@ -169,6 +171,45 @@ impl Journal {
         synced
     }
 
+    /// What makes everything appended so far durable, to be run on another thread while this one goes on appending;
+    /// `None` when nothing is new, or when only [`sync`](Self::sync) can help because there is no segment. Its outcome
+    /// belongs into [`finish_sync`](Self::finish_sync) before another is begun.
+    #[must_use]
+    pub fn begin_sync(&self) -> Option<PendingSync> {
+        self.tail.begin_sync()
+    }
+
+    /// Takes note of a sync that has run, and returns the new [`synced`](Self::synced). When it failed, what it should
+    /// have made durable is made so here, in a new segment.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn finish_sync(&mut self, finished: FinishedSync) -> Result<Position, JournalError> {
+        let synced = match self.tail.finish_sync(finished) {
+            Err(JournalError::StorageFull { .. }) if self.release_ballast()? => self.tail.sync(),
+            settled => settled,
+        };
+        self.tail.shrink(self.config.unsynced_bytes);
+        synced
+    }
+
+    /// Where the next append of at most `bytes` bytes (payloads and [`FRAME_HEADER_BYTES`](super::FRAME_HEADER_BYTES)
+    /// for each record) will stand if the disk takes it. Begins a new segment when the present one has no room for it.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync), when a new segment is due and cannot be had.
+    pub fn make_room(&mut self, bytes: usize) -> Result<Position, JournalError> {
+        let unsynced = self.tail.pending_bytes();
+        if unsynced > 0 && unsynced + bytes > self.config.unsynced_bytes {
+            self.tail.sync()?;
+        }
+        let filled = self.tail.segment_bytes();
+        if filled > 0 && filled + bytes as u64 > self.config.segment_bytes {
+            self.tail.rotate()?;
+        }
+        Ok(self.tail.end())
+    }
+
     /// The place after the last appended frame: what a reader may read up to.
     pub fn end(&self) -> Position {
         self.tail.end()
@@ -204,12 +245,17 @@ impl Journal {
     }
 
     /// Deletes, oldest first, the segments that lie entirely before `before`: the least of what all readers have
-    /// stored. The segment being written stays, whatever `before` says.
+    /// stored. The segment being written stays, whatever `before` says, and so does what stands before frames that were
+    /// repeated after a failure: such a frame may refer to an earlier one by the place at which it first stood.
     ///
     /// # Errors
     /// [`JournalError::File`] when a segment cannot be deleted; the ones after it are then still there.
     pub fn prune(&mut self, before: Position) -> Result<Pruned, JournalError> {
         let below = before.segment.min(self.end().segment);
+        let begins =
+            reader::start_of_repetition(&self.config.directory, Position { segment: below, offset: 0 })?;
+        // Frames can have been repeated from two segments: one that was full, and the one after it.
+        let below = if begins.segment < below { begins.segment.saturating_sub(1) } else { below };
         let mut pruned = Pruned::default();
         for info in self.segments()?.into_iter().take_while(|info| info.number < below) {
             let path = segment::path(&self.config.directory, info.number);
@@ -260,21 +306,9 @@ impl Journal {
         if records.is_empty() {
             return Ok(self.end());
         }
-        let written = self.write_batch(records, bytes);
+        let written = self.make_room(bytes).and_then(|_| self.tail.append(records));
         self.storage_full = matches!(written, Err(JournalError::StorageFull { .. }));
         written
-    }
-
-    fn write_batch(&mut self, records: &[Record<'_>], bytes: usize) -> Result<Position, JournalError> {
-        let unsynced = self.tail.pending_bytes();
-        if unsynced > 0 && unsynced + bytes > self.config.unsynced_bytes {
-            self.tail.sync()?;
-        }
-        let filled = self.tail.segment_bytes();
-        if filled > 0 && filled + bytes as u64 > self.config.segment_bytes {
-            self.tail.rotate()?;
-        }
-        self.tail.append(records)
     }
 }
 
@@ -293,26 +327,27 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Looks at the newest segment that holds anything, the only one a crash can have torn, and makes it durable: what is
-/// read back from now on must not vanish with the power.
+/// Looks at the two newest segments that hold anything, the only ones a crash can have torn, and makes them durable:
+/// what is read back from now on must not vanish with the power.
 fn recover(disk: &dyn Disk, directory: &Path, segments: &[SegmentInfo]) -> Result<Recovery, JournalError> {
     let mut recovery = Recovery {
         segments: segments.len() as u64,
         bytes: segments.iter().map(|segment| segment.bytes).sum(),
         ..Recovery::default()
     };
-    let Some(newest) = segments.iter().rfind(|segment| segment.bytes > 0) else { return Ok(recovery) };
-    let start = Position { segment: newest.number, offset: 0 };
-    let Some(mut scan) = SegmentScan::open(directory, start)? else { return Ok(recovery) };
-    loop {
-        match scan.next(newest.bytes)? {
-            Step::Frame { .. } => recovery.frames += 1,
-            Step::Damage { bytes, to_end: true } => recovery.torn_bytes += bytes,
-            Step::Damage { .. } => recovery.damaged_frames += 1,
-            Step::End => break,
+    for newest in segments.iter().rev().filter(|segment| segment.bytes > 0).take(2) {
+        let start = Position { segment: newest.number, offset: 0 };
+        let Some(mut scan) = SegmentScan::open(directory, start)? else { continue };
+        loop {
+            match scan.next(newest.bytes)? {
+                Step::Frame { .. } => recovery.frames += 1,
+                Step::Damage { bytes, to_end: true } => recovery.torn_bytes += bytes,
+                Step::Damage { .. } => recovery.damaged_frames += 1,
+                Step::End => break,
+            }
         }
+        let path = segment::path(directory, newest.number);
+        disk.sync_existing(&path).map_err(|source| FileError::new(FileOperation::Sync, &path, source))?;
     }
-    let path = segment::path(directory, newest.number);
-    disk.sync_existing(&path).map_err(|source| FileError::new(FileOperation::Sync, &path, source))?;
     Ok(recovery)
 }

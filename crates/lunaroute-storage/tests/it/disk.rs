@@ -152,7 +152,7 @@ impl FaultyFile {
 }
 
 impl DiskFile for FaultyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.note_touch();
         let (fails, room, longest) = {
             let mut script = self.script.lock().expect("as above");
@@ -174,7 +174,7 @@ impl DiskFile for FaultyFile {
         Ok(written)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.note_touch();
         let (fails, wipes) = {
             let mut script = self.script.lock().expect("as above");
@@ -195,7 +195,7 @@ impl DiskFile for FaultyFile {
         if fails { Err(broken()) } else { Ok(()) }
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         self.note_touch();
         self.with(|state| state.bytes = length);
         self.file.truncate(length)

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lunaroute_storage::journal::{Journal, JournalConfig, JournalError, JournalReader, Position, Record};
+use lunaroute_storage::journal::{
+    FinishedSync, Journal, JournalConfig, JournalError, JournalReader, PendingSync, Position, Record,
+};
 use proptest::prelude::*;
 
 use crate::disk::FaultyDisk;
@@ -177,6 +179,9 @@ fn a_reader_that_starts_between_a_frame_and_its_repetition_passes_it_on_once() {
 enum Step {
     Append(u8),
     Sync,
+    BeginSync,
+    RunSync,
+    FinishSync,
     FailWrite { soon: usize, times: usize },
     FailSync { soon: usize, times: usize, wipe: bool },
     FailCreate,
@@ -188,7 +193,10 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (1_u8..6).prop_map(Step::Append),
-        6 => Just(Step::Sync),
+        4 => Just(Step::Sync),
+        4 => Just(Step::BeginSync),
+        4 => Just(Step::RunSync),
+        4 => Just(Step::FinishSync),
         2 => (0_usize..4, 1_usize..6).prop_map(|(soon, times)| Step::FailWrite { soon, times }),
         2 => (0_usize..3, 1_usize..5, any::<bool>()).prop_map(|(soon, times, wipe)| Step::FailSync { soon, times, wipe }),
         1 => Just(Step::FailCreate),
@@ -211,6 +219,8 @@ proptest! {
         let config = JournalConfig { unsynced_bytes: 600, ..config(directory.path(), segment_bytes) };
         let mut journal = Some(open_on(&disk, config.clone()));
         let (mut number, mut accepted, mut durable) = (0, Vec::new(), BTreeSet::new());
+        // A sync on its way elsewhere, how it went there, and how many of the accepted it speaks of.
+        let (mut begun, mut ran, mut spoken_of) = (None, None, Vec::new());
         for step in steps {
             let open = journal.as_mut().expect("opened again after every end");
             match step {
@@ -225,7 +235,30 @@ proptest! {
                 }
                 Step::Sync => {
                     if open.sync().is_ok() {
-                        durable.extend(accepted.drain(..));
+                        durable.extend(accepted.iter().copied());
+                    }
+                }
+                Step::BeginSync => {
+                    if begun.is_none() && ran.is_none() {
+                        begun = open.begin_sync();
+
+                        spoken_of = accepted.clone();
+                    }
+                }
+                Step::RunSync => {
+                    if let Some(pending) = begun.take() {
+                        let finished: FinishedSync = PendingSync::run(pending);
+                        if finished.succeeded() {
+                            durable.extend(spoken_of.iter().copied());
+                        }
+                        ran = Some(finished);
+                    }
+                }
+                Step::FinishSync => {
+                    if let Some(finished) = ran.take()
+                        && open.finish_sync(finished).is_ok()
+                    {
+                        durable.extend(spoken_of.drain(..));
                     }
                 }
                 Step::FailWrite { soon, times } => {
@@ -243,7 +276,9 @@ proptest! {
                 }
                 Step::Kill | Step::CutPower { .. } => {
                     drop(journal.take());
+                    (begun, ran) = (None, None);
                     accepted.clear();
+                    spoken_of.clear();
                     let mut script = disk.script();
                     (script.fail_write_in, script.fail_sync_in, script.fail_create_in) = (None, None, None);
                     if let Step::CutPower { keep, zero_middle } = step {
@@ -260,5 +295,53 @@ proptest! {
         prop_assert!(durable.is_subset(&distinct), "lost {:?}", durable.difference(&distinct));
         prop_assert!(found.iter().all(|&found| found < number));
         prop_assert_eq!(disk.script().touched_after_failure, 0);
+    }
+}
+
+#[test]
+fn appends_go_on_while_a_sync_runs_elsewhere_over_the_end_of_a_segment_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let mut journal = open_on(&disk, config(directory.path(), 400));
+    append_one(&mut journal, &payload(0)).unwrap();
+    let pending = journal.begin_sync().expect("something to sync");
+    for number in 1..12 {
+        append_one(&mut journal, &payload(number)).unwrap();
+    }
+    assert!(journal.segments().unwrap().len() >= 2, "a new segment was begun meanwhile");
+    let end = pending.end();
+    let finished = pending.run();
+    assert!(finished.succeeded() && journal.end() > end);
+    let synced = journal.finish_sync(finished).unwrap();
+    assert!(synced >= end && journal.end() > synced, "what came after is not covered");
+    journal.sync().unwrap();
+    drop(journal);
+    disk.script().cut_power(0, true);
+    assert_eq!(numbers(directory.path()), (0..12).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_sync_that_fails_elsewhere_is_made_good_in_another_segment_and_never_tried_again() {
+    for wipe in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        let mut journal = open_on(&disk, config(directory.path(), 1 << 20));
+        (0..5).for_each(|number| {
+            append_one(&mut journal, &payload(number)).unwrap();
+        });
+        let pending = journal.begin_sync().expect("something to sync");
+        append_one(&mut journal, &payload(5)).unwrap();
+        {
+            let mut script = disk.script();
+            (script.fail_sync_in, script.wipe_on_failed_sync) = (Some(0), wipe);
+        }
+        let finished = pending.run();
+        assert!(!finished.succeeded());
+        let synced = journal.finish_sync(finished).unwrap();
+        assert_eq!(synced, journal.end(), "all of it is durable in the new segment");
+        drop(journal);
+        disk.script().cut_power(0, true);
+        assert_eq!(numbers(directory.path()), (0..6).collect::<Vec<u32>>());
+        assert_eq!(disk.script().touched_after_failure, 0);
     }
 }

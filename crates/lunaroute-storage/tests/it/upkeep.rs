@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use lunaroute_storage::journal::{Journal, JournalConfig, JournalError, JournalReader, Position};
+use lunaroute_storage::journal::{
+    FRAME_HEADER_BYTES, Journal, JournalConfig, JournalError, JournalReader, Position, read_at,
+};
 
 use crate::support::{append_one, config, open, payloads, read, samples};
 
@@ -132,4 +134,46 @@ fn only_the_owner_may_read_what_is_recorded() {
     let modes: Vec<u32> =
         fs::read_dir(&directory).unwrap().map(|entry| mode(&entry.unwrap().path())).collect();
     assert!(modes.len() > 4 && modes.iter().all(|&mode| mode == 0o600), "{modes:?}");
+}
+
+#[test]
+fn a_place_inside_a_frame_is_opened_at_that_frame() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(config(directory.path(), 1 << 20));
+    for sample in samples(12, 100) {
+        append_one(&mut journal, &sample).unwrap();
+    }
+    journal.sync().unwrap();
+    let frames = read(directory.path()).0;
+    for frame in &frames {
+        let whole = read_at(directory.path(), frame.position).unwrap().expect("a frame starts there");
+        assert_eq!(&whole, frame);
+        for within in [1, 5, 27, frame.next.offset - frame.position.offset - 1] {
+            let place = Position { offset: frame.position.offset + within, ..frame.position };
+            let mut reader = JournalReader::open(directory.path(), place).unwrap();
+            assert_eq!(reader.next(journal.end()).unwrap().as_ref(), Some(frame), "from {place}");
+        }
+    }
+    let mut reader = JournalReader::open(directory.path(), Position::default()).unwrap();
+    reader.next(journal.end()).unwrap();
+    reader.skip_to(frames[7].position);
+    assert_eq!(reader.next(journal.end()).unwrap().as_ref(), Some(&frames[7]));
+    reader.skip_to(frames[2].position);
+    assert_eq!(reader.next(journal.end()).unwrap().as_ref(), Some(&frames[8]), "never back");
+}
+
+#[test]
+fn room_is_made_before_an_append_and_tells_where_it_will_stand() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(config(directory.path(), 500));
+    let mut segments = std::collections::BTreeSet::new();
+    for sample in samples(40, 100) {
+        let place = journal.make_room(sample.len() + FRAME_HEADER_BYTES).unwrap();
+        let end = append_one(&mut journal, &sample).unwrap();
+        let expected =
+            Position { offset: place.offset + (sample.len() + FRAME_HEADER_BYTES) as u64, ..place };
+        assert_eq!(end, expected);
+        segments.insert(end.segment);
+    }
+    assert!(segments.len() > 4, "{segments:?}");
 }
