@@ -3,6 +3,8 @@
 //! Only [`Recording`](crate::Recording) makes events; their order is `seq`, their identity is (request, seq), so a
 //! writer that sees one twice can tell.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, RequestId,
@@ -149,6 +151,16 @@ pub struct Repeats {
     pub prefix: u64,
     /// Bytes at the end.
     pub suffix: u64,
+}
+
+impl Repeats {
+    /// The bytes of a body of this length that are new; `None` when it is shorter than what it repeats.
+    #[must_use]
+    pub fn middle(&self, length: usize) -> Option<Range<usize>> {
+        let prefix = usize::try_from(self.prefix).ok()?;
+        let end = length.checked_sub(usize::try_from(self.suffix).ok()?)?;
+        (prefix <= end).then_some(prefix..end)
+    }
 }
 
 /// What a request body says.

@@ -18,13 +18,3 @@ pub trait Filter: Send + Sync {
     /// [`FilterError`] when it cannot be made safe to keep.
     fn filter(&self, event: SessionEvent) -> Result<SessionEvent, FilterError>;
 }
-
-/// Keeps events as they are.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Identity;
-
-impl Filter for Identity {
-    fn filter(&self, event: SessionEvent) -> Result<SessionEvent, FilterError> {
-        Ok(event)
-    }
-}

@@ -1,20 +1,22 @@
 //! The trait of everything that keeps events: databases, files, whatever a service of your own wants.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lunaroute_storage::journal::Position;
 
 use crate::event::SessionEvent;
 
-/// An event together with its place in the journal.
+/// An event together with its place in the journal. Events that follow each other may share a frame there; their places
+/// differ all the same, and a later event has a greater one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournaledEvent {
-    /// Where the event begins in the journal.
+    /// The event's place.
     pub position: Position,
-    /// Where the next one begins.
+    /// A place after it and not after the next one: a checkpoint that stores this wants the next one first.
     pub next: Position,
-    /// The event.
-    pub event: SessionEvent,
+    /// The event, which all writers share.
+    pub event: Arc<SessionEvent>,
 }
 
 /// What became of one event of a batch.
@@ -59,15 +61,17 @@ pub struct DrainReport {
 /// How a writer wants its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
-    /// At most this many events in a batch.
+    /// At most this many events in a batch: what a writer that is behind gets at once.
     pub events: usize,
+    /// At most this many bytes of bodies and the like in a batch, unless a single event has more.
+    pub bytes: usize,
     /// A smaller batch is offered after this time.
     pub wait: Duration,
 }
 
 impl Default for Batching {
     fn default() -> Self {
-        Self { events: 256, wait: Duration::from_millis(100) }
+        Self { events: 4_096, bytes: 8 * 1024 * 1024, wait: Duration::from_millis(100) }
     }
 }
 

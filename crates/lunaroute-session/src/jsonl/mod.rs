@@ -207,7 +207,7 @@ impl SessionWriter for JsonlWriter {
     }
 
     fn batching(&self) -> Option<Batching> {
-        Some(Batching { events: 512, wait: Duration::from_millis(200) })
+        Some(Batching { wait: Duration::from_millis(200), ..Batching::default() })
     }
 }
 

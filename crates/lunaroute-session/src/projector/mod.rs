@@ -2,6 +2,8 @@
 
 mod published;
 mod repeats;
+mod ring;
+mod source;
 mod state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,17 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lunaroute_storage::journal::{JournalError, JournalReader, Position};
+use lunaroute_storage::journal::{JournalError, Position};
 
 pub(crate) use self::published::Published;
 use self::repeats::Repeats;
+pub(crate) use self::ring::{Chunk, RING_BYTES, bytes_of};
+use self::source::Source;
 pub(crate) use self::state::ProjectorState;
-use crate::codec;
 use crate::recorder::figures::WriterState;
 use crate::writer::{Batching, DrainReport, JournaledEvent, SessionWriter, WriteError};
-
-/// A batch never holds more than this, so that large bodies do not add up.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Under steady load a writer is flushed this often, so that its checkpoint moves and segments can go.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ pub(crate) struct Projector {
     repeats: Repeats,
     pending: Vec<JournaledEvent>,
     pending_bytes: usize,
-    /// When the first event of `pending` was read.
+    /// When the first event of `pending` was got.
     pending_since: Option<Instant>,
     /// Something was written since the last flush.
     dirty: bool,
@@ -49,8 +49,13 @@ pub(crate) struct Projector {
     reconciled: bool,
 }
 
-/// The time of a shutdown is over.
-struct TimeIsUp;
+/// Why a projector does not go on as it did.
+enum Halt {
+    /// The time of a shutdown is over.
+    TimeIsUp,
+    /// The writer lost its place.
+    Rewind,
+}
 
 impl Projector {
     pub(crate) fn new(
@@ -60,7 +65,8 @@ impl Projector {
         directory: PathBuf,
     ) -> Self {
         // Without batching every event is a batch.
-        let batching = writer.batching().unwrap_or(Batching { events: 1, wait: Duration::ZERO });
+        let alone = Batching { events: 1, bytes: 0, wait: Duration::ZERO };
+        let batching = writer.batching().unwrap_or(alone);
         Self {
             writer,
             state,
@@ -100,21 +106,42 @@ impl Projector {
         self.state.stop(report);
     }
 
-    fn follow(&mut self) -> Result<(), TimeIsUp> {
+    fn follow(&mut self) -> Result<(), Halt> {
+        loop {
+            match self.follow_from_checkpoint() {
+                Err(Halt::Rewind) => {
+                    tracing::warn!(writer = self.writer.name(), "writer goes back to its checkpoint");
+                    self.take_back();
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    /// Forgets what the writer has not stored and will be offered again.
+    fn take_back(&mut self) {
+        self.repeats = Repeats::default();
+        self.pending = Vec::new();
+        (self.pending_bytes, self.pending_since) = (0, None);
+        (self.dirty, self.reconciled) = (false, false);
+    }
+
+    fn follow_from_checkpoint(&mut self) -> Result<(), Halt> {
         let from = self.insist(|projector| projector.writer.checkpoint())?;
         self.state.start(from);
-        let directory = self.directory.clone();
-        let mut reader = self.insist(|projector| {
-            JournalReader::open(&directory, from).map_err(|failure| projector.journal_failure(&failure))
+        let mut source = self.insist(|projector| {
+            Source::open(projector.directory.clone(), from)
+                .map_err(|failure| projector.journal_failure(&failure))
         })?;
         loop {
             let target = self.published.target();
             let full = self.insist(|projector| {
                 projector
-                    .collect(&mut reader, target.end)
+                    .collect(&mut source, target.end)
                     .map_err(|failure| projector.journal_failure(&failure))
             })?;
-            self.state.reach(reader.position(), reader.damage().damaged_frames);
+            self.state.reach(source.position(), source.damaged());
+            self.state.waiting(&self.pending);
             let hurried = target.stop_by.is_some() || target.flush > self.flushed;
             let due = self.pending_since.is_some_and(|since| since.elapsed() >= self.batching.wait);
             if !self.pending.is_empty() && (full || due || hurried) {
@@ -138,7 +165,7 @@ impl Projector {
             if target.stop_by.is_some() {
                 return Ok(());
             }
-            self.published.wait(target, self.next_look());
+            self.published.wait(target, self.next_look(), !self.pending.is_empty());
         }
     }
 
@@ -155,39 +182,41 @@ impl Projector {
         }
     }
 
-    /// Reads events up to `end` into `pending`; says whether the batch is full.
-    fn collect(&mut self, reader: &mut JournalReader, end: Position) -> Result<bool, JournalError> {
-        while self.pending.len() < self.batching.events.max(1) && self.pending_bytes < BATCH_BYTES {
-            let Some(frame) = reader.next(end)? else { return Ok(false) };
-            if frame.kind != codec::EVENT {
-                continue;
-            }
-            match codec::decode(&frame.payload) {
-                Ok(event) if self.repeats.is_new(&event) => {
-                    self.pending_bytes += frame.payload.len();
-                    self.pending_since.get_or_insert_with(Instant::now);
-                    self.pending.push(JournaledEvent { position: frame.position, next: frame.next, event });
+    /// Gets events up to `end` into `pending`; says whether the batch is full.
+    fn collect(&mut self, source: &mut Source, end: Position) -> Result<bool, JournalError> {
+        let Self { published, batching, repeats, pending, pending_bytes, pending_since, .. } = self;
+        let is_full = |events: usize, bytes: usize| {
+            events >= batching.events.max(1) || (events > 0 && bytes >= batching.bytes)
+        };
+        while !is_full(pending.len(), *pending_bytes) {
+            let got = source.next(published, end, |item| {
+                if repeats.is_new(&item.event) {
+                    *pending_bytes += bytes_of(&item);
+                    pending_since.get_or_insert_with(Instant::now);
+                    pending.push(item);
                 }
-                Ok(_) => {}
-                Err(failure) => {
-                    tracing::error!(position = %frame.position, %failure, "an entry of the journal cannot be read");
-                    self.state.unreadable();
-                }
+                !is_full(pending.len(), *pending_bytes)
+            })?;
+            if !got {
+                return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn write(&mut self) -> Result<(), TimeIsUp> {
+    fn write(&mut self) -> Result<(), Halt> {
         let batch = std::mem::take(&mut self.pending);
         let started = Instant::now();
         let outcomes = self.insist(|projector| projector.writer.write(&batch))?;
         self.state.wrote(&outcomes, batch.len(), started.elapsed());
+        self.pending = batch;
+        self.pending.clear();
         (self.pending_bytes, self.pending_since, self.dirty) = (0, None, true);
+        self.state.waiting(&self.pending);
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), TimeIsUp> {
+    fn flush(&mut self) -> Result<(), Halt> {
         let ack = self.insist(|projector| projector.writer.flush())?;
         self.state.durable(ack.position);
         self.dirty = false;
@@ -196,10 +225,7 @@ impl Projector {
     }
 
     /// Tries until it succeeds, with pauses that grow, or until the time of a shutdown is over.
-    fn insist<T>(
-        &mut self,
-        mut action: impl FnMut(&mut Self) -> Result<T, WriteError>,
-    ) -> Result<T, TimeIsUp> {
+    fn insist<T>(&mut self, mut action: impl FnMut(&mut Self) -> Result<T, WriteError>) -> Result<T, Halt> {
         let mut pause = BACKOFF.0;
         loop {
             let failure = match catch_unwind(AssertUnwindSafe(|| action(self))) {
@@ -217,6 +243,7 @@ impl Projector {
                     rewind: false,
                 },
             };
+            let rewinds = failure.rewind;
             let until = Instant::now() + if failure.transient { pause } else { DOWN_PAUSE };
             let reason = failure.message.clone();
             let state = if failure.transient {
@@ -228,7 +255,10 @@ impl Projector {
                 tracing::warn!(writer = self.writer.name(), transient = failure.transient, %failure, "writer failed");
             }
             if !self.published.pause(until) {
-                return Err(TimeIsUp);
+                return Err(Halt::TimeIsUp);
+            }
+            if rewinds {
+                return Err(Halt::Rewind);
             }
             self.state.retrying();
             pause = (pause * 2).min(BACKOFF.1);

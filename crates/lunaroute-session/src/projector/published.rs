@@ -1,91 +1,138 @@
-//! How far the journal may be read, and what the recorder wants of its projectors.
+//! How far the journal may be read, what it holds last, and what the recorder wants of its projectors.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use lunaroute_storage::journal::Position;
+
+use super::ring::{Chunk, RING_BYTES, Ring};
+
+/// So many events, or half of the ring, end a projector's patience before its batch is due.
+const HURRY_EVENTS: usize = 2_048;
+const HURRY_BYTES: usize = RING_BYTES / 2;
 
 /// What the projectors are to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Target {
     /// The journal is durable up to here.
     pub(crate) end: Position,
+    /// Grows when much has come, so that the ring is emptied before it runs over.
+    hurry: u64,
     /// Number of the last flush that was asked for.
     pub(crate) flush: u64,
     /// Everything is to be written by this time, then the projectors end.
     pub(crate) stop_by: Option<Instant>,
 }
 
+#[derive(Default)]
+struct Inner {
+    target: Target,
+    ring: Ring,
+    /// What has come since the projectors were last hurried.
+    events: usize,
+    bytes: usize,
+    /// Projectors that wait for anything to come.
+    idle: usize,
+}
+
 /// Set by the recorder, watched by the projectors.
 #[derive(Default)]
 pub(crate) struct Published {
-    target: Mutex<Target>,
+    inner: Mutex<Inner>,
     wake: Condvar,
 }
 
 impl Published {
-    fn lock(&self) -> MutexGuard<'_, Target> {
-        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn target(&self) -> Target {
-        *self.lock()
+        self.lock().target
     }
 
-    pub(crate) fn publish(&self, end: Position) {
-        let mut target = self.lock();
-        if target.end < end {
-            target.end = end;
+    /// The journal is durable up to `end`. `chunk` holds what has come since the last call; without it the projectors
+    /// read the journal.
+    pub(crate) fn publish(&self, end: Position, chunk: Option<Chunk>) {
+        let mut inner = self.lock();
+        if inner.target.end >= end {
+            return;
+        }
+        if let Some(chunk) = chunk {
+            inner.events += chunk.events.len();
+            inner.bytes += chunk.bytes;
+            inner.ring.push(chunk);
+        }
+        inner.target.end = end;
+        let hurried = inner.events >= HURRY_EVENTS || inner.bytes >= HURRY_BYTES;
+        if hurried {
+            (inner.events, inner.bytes) = (0, 0);
+            inner.target.hurry += 1;
+        }
+        let wakes = hurried || inner.idle > 0;
+        drop(inner);
+        if wakes {
             self.wake.notify_all();
         }
     }
 
+    /// What stands in the journal from `position` on, when it is still at hand; else where the next begins that is.
+    pub(crate) fn at(&self, position: Position) -> Result<Arc<Chunk>, Option<Position>> {
+        let inner = self.lock();
+        inner.ring.at(position).ok_or_else(|| inner.ring.next_start(position))
+    }
+
     /// Asks for a flush of everything that is published by now; gives its number.
     pub(crate) fn flush(&self) -> u64 {
-        let mut target = self.lock();
-        target.flush += 1;
+        let mut inner = self.lock();
+        inner.target.flush += 1;
         self.wake.notify_all();
-        target.flush
+        inner.target.flush
     }
 
     pub(crate) fn stop(&self, by: Instant) {
-        let mut target = self.lock();
-        target.stop_by = Some(target.stop_by.map_or(by, |earlier| earlier.min(by)));
+        let mut inner = self.lock();
+        let stop_by = &mut inner.target.stop_by;
+        *stop_by = Some(stop_by.map_or(by, |earlier| earlier.min(by)));
         self.wake.notify_all();
     }
 
-    /// Waits until the target is another than `seen`, or until `until`.
-    pub(crate) fn wait(&self, seen: Target, until: Option<Instant>) {
-        let mut target = self.lock();
-        while *target == seen {
-            target = match until {
-                None => self.wake.wait(target).unwrap_or_else(PoisonError::into_inner),
+    /// Waits until the target is another than `seen`, or until `until`. With `patient`, more events alone end the wait
+    /// only when they are many.
+    pub(crate) fn wait(&self, seen: Target, until: Option<Instant>, patient: bool) {
+        let mut inner = self.lock();
+        inner.idle += usize::from(!patient);
+        loop {
+            let compared = if patient { Target { end: seen.end, ..inner.target } } else { inner.target };
+            let now = Instant::now();
+            if compared != seen || until.is_some_and(|until| until <= now) {
+                break;
+            }
+            inner = match until {
+                None => self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
-                    let now = Instant::now();
-                    if now >= until {
-                        return;
-                    }
-                    self.wake.wait_timeout(target, until - now).unwrap_or_else(PoisonError::into_inner).0
+                    self.wake.wait_timeout(inner, until - now).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
+        inner.idle -= usize::from(!patient);
     }
 
     /// Waits until `until` before something is tried again; a shutdown that is asked for meanwhile ends the wait, and
     /// `false` says that its time is over.
     pub(crate) fn pause(&self, until: Instant) -> bool {
-        let mut target = self.lock();
-        let stopping = target.stop_by.is_some();
+        let mut inner = self.lock();
+        let stopping = inner.target.stop_by.is_some();
         loop {
             let now = Instant::now();
-            match target.stop_by {
+            match inner.target.stop_by {
                 Some(stop_by) if stop_by <= now => return false,
                 Some(_) if !stopping => return true,
                 _ if now >= until => return true,
                 _ => {}
             }
-            let end = target.stop_by.map_or(until, |stop_by| stop_by.min(until));
-            target = self.wake.wait_timeout(target, end - now).unwrap_or_else(PoisonError::into_inner).0;
+            let end = inner.target.stop_by.map_or(until, |stop_by| stop_by.min(until));
+            inner = self.wake.wait_timeout(inner, end - now).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

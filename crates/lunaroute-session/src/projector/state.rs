@@ -3,17 +3,19 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lunaroute_core::Timestamp;
 use lunaroute_storage::journal::Position;
 use tokio::sync::Notify;
 
 use crate::recorder::figures::{WriterFigures, WriterState};
-use crate::writer::{DrainReport, ItemOutcome};
+use crate::writer::{DrainReport, ItemOutcome, JournaledEvent};
 
 #[derive(Default)]
 struct Inner {
     figures: WriterFigures,
-    unreadable: u64,
     reached: Position,
+    /// When the oldest event happened that the writer was to write and has not.
+    oldest_waiting: Option<Timestamp>,
     /// Known once the writer's own checkpoint was read.
     durable: Option<Position>,
     flushed: u64,
@@ -48,11 +50,14 @@ impl ProjectorState {
     pub(crate) fn reach(&self, position: Position, damaged: u64) {
         let mut inner = self.lock();
         inner.reached = position;
-        inner.figures.damaged = damaged + inner.unreadable;
+        inner.figures.damaged = damaged;
     }
 
-    pub(crate) fn unreadable(&self) {
-        self.lock().unreadable += 1;
+    /// Takes note of what the writer is to write next.
+    pub(crate) fn waiting(&self, pending: &[JournaledEvent]) {
+        let mut inner = self.lock();
+        inner.figures.waiting = pending.len() as u64;
+        inner.oldest_waiting = pending.first().map(|item| item.event.at);
     }
 
     pub(crate) fn wrote(&self, outcomes: &[ItemOutcome], events: usize, took: Duration) {
@@ -115,6 +120,9 @@ impl ProjectorState {
         let inner = self.lock();
         WriterFigures {
             behind_bytes: bytes_after(inner.reached),
+            oldest_unwritten: inner
+                .oldest_waiting
+                .map_or(Duration::ZERO, |at| Duration::from_micros(Timestamp::now().micros_since(at))),
             durable: inner.durable.unwrap_or_default().to_string(),
             ..inner.figures.clone()
         }

@@ -1,19 +1,36 @@
 //! Events that go to the journal together, and what has to be told once they are there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lunaroute_core::{Outcome, RequestId};
+use lunaroute_core::{Outcome, RequestId, SessionId};
+use lunaroute_storage::journal::{MAX_PAYLOAD_BYTES, Position};
 
+use super::bodies::Bodies;
 use super::opening::Opening;
-use crate::codec::{self, EncodedEvent};
+use crate::codec::{self, EncodedRun, event_position};
 use crate::event::{EventKind, GapCause, SessionEvent, Started};
+use crate::writer::JournaledEvent;
+
+/// Bodies of this length together end a run: entries of the journal are read into memory whole.
+const RUN_BYTES: usize = 1024 * 1024;
+
+/// Neighbouring events of one request, which become one entry of the journal.
+#[derive(Default)]
+pub(crate) struct Run {
+    pub(crate) events: Vec<SessionEvent>,
+    body_bytes: usize,
+}
 
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) events: Vec<SessionEvent>,
-    /// Bytes of bodies in `events`.
+    pub(crate) runs: Vec<Run>,
+    /// The run that an event of this request may join, and the latest run of each session: an event joins an earlier run
+    /// only when nothing of its session has come in between, so that what a session does stays in order.
+    of_request: HashMap<RequestId, usize>,
+    of_session: HashMap<SessionId, usize>,
+    /// Bytes of bodies in `runs`.
     pub(crate) body_bytes: usize,
     /// Notes that are settled with it, and their charge.
     pub(crate) notes: u64,
@@ -26,8 +43,22 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn push(&mut self, event: SessionEvent) {
-        self.body_bytes += event.body.len();
-        self.events.push(event);
+        let bytes = event.body.len();
+        self.body_bytes += bytes;
+        let joined = self.of_request.get(&event.request).copied();
+        let latest = self.of_session.get(&event.session).copied();
+        if let Some(index) = joined.filter(|_| joined == latest)
+            && let Some(run) = self.runs.get_mut(index)
+            && run.body_bytes + bytes <= RUN_BYTES
+        {
+            run.body_bytes += bytes;
+            run.events.push(event);
+            return;
+        }
+        let index = self.runs.len();
+        self.of_request.insert(event.request, index);
+        self.of_session.insert(event.session.clone(), index);
+        self.runs.push(Run { events: vec![event], body_bytes: bytes });
     }
 
     pub(crate) fn settle_notes(&mut self, notes: u64, charge: usize) {
@@ -35,19 +66,46 @@ impl Batch {
         self.charge += charge;
     }
 
-    /// The events in the form of the journal. One that is longer than the journal takes becomes a gap.
-    pub(crate) fn encode(&mut self, limit: usize) -> Vec<EncodedEvent> {
-        self.events
-            .iter_mut()
-            .map(|event| {
-                let encoded = codec::encode(event);
-                if encoded.bytes() <= limit {
-                    return encoded;
-                }
-                reduce(event, GapCause::TooLarge);
-                codec::encode(event)
-            })
-            .collect()
+    /// The runs in the form of the journal, the first to stand at `start`. An event that is longer than an entry may be
+    /// becomes a gap.
+    pub(crate) fn encode(&mut self, start: Position, bodies: &mut Bodies) -> Vec<EncodedRun> {
+        let mut place = start;
+        let mut entries = Vec::with_capacity(self.runs.len());
+        for run in &mut self.runs {
+            let first = run.events.first();
+            let mut lean = first.and_then(|first| bodies.lean(first, start.segment));
+            let mut encoded = codec::encode_leaning(&run.events, lean);
+            if encoded.bytes() > MAX_PAYLOAD_BYTES {
+                run.events.iter_mut().for_each(|event| {
+                    reduce(event, GapCause::TooLarge);
+                });
+                (encoded, lean) = (codec::encode(&run.events), None);
+            }
+            if let Some(first) = run.events.first() {
+                bodies.stands(first, place, lean);
+            }
+            place.offset += encoded.frame_bytes() as u64;
+            entries.push(encoded);
+        }
+        entries
+    }
+
+    /// Takes the events out as they stand in the journal, the last of `entries` ending at `end`.
+    pub(crate) fn take_journaled(&mut self, entries: &[EncodedRun], end: Position) -> Vec<JournaledEvent> {
+        let bytes: usize = entries.iter().map(EncodedRun::frame_bytes).sum();
+        let mut frame = Position { offset: end.offset.saturating_sub(bytes as u64), ..end };
+        let mut journaled = Vec::new();
+        for (run, entry) in std::mem::take(&mut self.runs).into_iter().zip(entries) {
+            let next_frame = Position { offset: frame.offset + entry.frame_bytes() as u64, ..frame };
+            let last = run.events.len().saturating_sub(1);
+            journaled.extend(run.events.into_iter().enumerate().map(|(number, event)| JournaledEvent {
+                position: event_position(frame, number),
+                next: if number == last { next_frame } else { event_position(frame, number + 1) },
+                event: Arc::new(event),
+            }));
+            frame = next_frame;
+        }
+        journaled
     }
 
     /// Leaves only what a full disk has to take: ends, figures and gaps. Returns how many notes are lost by that.
@@ -56,21 +114,23 @@ impl Batch {
     /// the record lacks a body and does not tell. What comes after moves on by one.
     pub(crate) fn reduce(&mut self) -> u64 {
         let mut lost_notes = 0;
-        let events = std::mem::take(&mut self.events);
-        for mut event in events {
-            let gap = matches!(event.kind, EventKind::Started(_)).then(|| gap_after(&event)).flatten();
-            if self.bared.contains(&event.request) {
-                event.seq += 1;
-                // Its spans would point nowhere.
-                if let EventKind::Request(read) = &mut event.kind {
-                    (read.messages, read.tool_results) = (Vec::new(), Vec::new());
+        for run in &mut self.runs {
+            let events = std::mem::take(&mut run.events);
+            for mut event in events {
+                let gap = matches!(event.kind, EventKind::Started(_)).then(|| gap_after(&event)).flatten();
+                if self.bared.contains(&event.request) {
+                    event.seq += 1;
+                    // Its spans would point nowhere.
+                    if let EventKind::Request(read) = &mut event.kind {
+                        (read.messages, read.tool_results) = (Vec::new(), Vec::new());
+                    }
                 }
-            }
-            lost_notes += reduce(&mut event, GapCause::DiskFull);
-            self.events.push(event);
-            if let Some(gap) = gap {
-                self.bared.insert(gap.request);
-                self.events.push(gap);
+                lost_notes += reduce(&mut event, GapCause::DiskFull);
+                run.events.push(event);
+                if let Some(gap) = gap {
+                    self.bared.insert(gap.request);
+                    run.events.push(gap);
+                }
             }
         }
         lost_notes
@@ -104,7 +164,11 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             event.body = Bytes::copy_from_slice(hash.as_bytes());
             lost_frames
         }
-        EventKind::Started(_) | EventKind::AttemptFinished { .. } => {
+        EventKind::Started(started) => {
+            (started.repeats, event.body) = (None, Bytes::new());
+            0
+        }
+        EventKind::AttemptFinished { .. } => {
             event.body = Bytes::new();
             0
         }

@@ -11,6 +11,7 @@ use lunaroute_storage::journal::disk::{Disk, LocalDisk};
 use lunaroute_storage::journal::{Journal, JournalConfig, Position};
 
 use super::Recorder;
+use super::bodies::Bodies;
 use super::config::RecorderConfig;
 use super::error::RecorderError;
 use super::figures::{JournalState, add};
@@ -20,7 +21,8 @@ use super::outlet::Outlet;
 use super::pen::{Limits, Pen};
 use super::recover::Recovered;
 use super::shared::Shared;
-use crate::filter::{Filter, Identity};
+use super::syncer::Syncer;
+use crate::filter::Filter;
 use crate::identity::{KnownSession, SessionTracker};
 use crate::projector::{Projector, ProjectorState, Published};
 use crate::writer::SessionWriter;
@@ -30,7 +32,7 @@ use crate::writer::SessionWriter;
 pub struct RecorderBuilder {
     config: RecorderConfig,
     interpreter: Option<Arc<dyn Interpreter>>,
-    filter: Box<dyn Filter>,
+    filter: Option<Box<dyn Filter>>,
     observer: Option<Arc<dyn Observer>>,
     writers: Vec<Box<dyn SessionWriter>>,
     known_sessions: Vec<KnownSession>,
@@ -42,7 +44,7 @@ impl RecorderBuilder {
         Self {
             config,
             interpreter: None,
-            filter: Box::new(Identity),
+            filter: None,
             observer: None,
             writers: Vec::new(),
             known_sessions: Vec::new(),
@@ -58,7 +60,7 @@ impl RecorderBuilder {
 
     /// What changes events before they are kept; without it they are kept as they are.
     pub fn filter(mut self, filter: Box<dyn Filter>) -> Self {
-        self.filter = filter;
+        self.filter = Some(filter);
         self
     }
 
@@ -105,8 +107,10 @@ impl RecorderBuilder {
         let mut tracker =
             SessionTracker::new(config.fingerprint_key, config.session_idle, config.session_capacity);
         self.known_sessions.into_iter().for_each(|known| tracker.restore(known));
+        let syncer = Arc::new(Syncer::default());
         let mut pen = Pen {
-            ledger: Ledger::new(journal, Arc::clone(&shared)),
+            ledger: Ledger::new(journal, Arc::clone(&shared), Arc::clone(&syncer)),
+            bodies: Bodies::default(),
             outlet: Outlet::new(self.filter, Arc::clone(&shared)),
             shared: Arc::clone(&shared),
             interpreter,
@@ -119,6 +123,7 @@ impl RecorderBuilder {
                 coalesce_bytes: config.coalesce_bytes,
             },
             open: HashMap::new(),
+            unwritten_since: None,
             unread: Vec::new(),
             stretches: VecDeque::new(),
             barriers: Vec::new(),
@@ -132,6 +137,8 @@ impl RecorderBuilder {
             let projector = Projector::new(writer, state, Arc::clone(&published), directory);
             spawn(name, move || projector.run())?;
         }
+        let told = Arc::clone(&shared);
+        spawn("lunaroute-sync".to_owned(), move || syncer.run(&told))?;
         spawn("lunaroute-pen".to_owned(), move || run(pen))?;
         Ok(Recorder::over(shared))
     }
@@ -223,7 +230,9 @@ impl Pen {
         let mut interrupted = 0;
         for events in recovered.endings() {
             interrupted += 1;
-            events.into_iter().for_each(|event| self.outlet.push(event));
+            events.into_iter().for_each(|event| {
+                self.outlet.push(event);
+            });
         }
         interrupted
     }

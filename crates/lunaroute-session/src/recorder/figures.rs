@@ -55,7 +55,11 @@ pub struct WriterFigures {
     pub retried: u64,
     /// Events that it put aside.
     pub quarantined: u64,
-    /// Entries of the journal that could not be read for it.
+    /// Events that it is to take next and has not taken. Of what it is further behind, only the bytes are known.
+    pub waiting: u64,
+    /// How long ago the oldest of them happened.
+    pub oldest_unwritten: Duration,
+    /// Entries of the journal, or bodies in them, that could not be read for it.
     pub damaged: u64,
     /// Batches that it took.
     pub batches: u64,

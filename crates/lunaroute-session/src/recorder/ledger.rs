@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use lunaroute_storage::journal::{Journal, JournalError, MAX_PAYLOAD_BYTES, Position, Record};
+use lunaroute_storage::journal::{Journal, JournalError, Position, Record};
 
 use super::batch::Batch;
+use super::bodies::Bodies;
 use super::config::SyncPolicy;
 use super::figures::{JournalState, add};
 use super::opening::{Opening, Stage};
 use super::shared::{Shared, micros};
-use crate::codec::{self, EncodedEvent};
+use super::syncer::{Done, Job, Syncer};
+use super::unpublished::Unpublished;
+use crate::codec::{self, EncodedRun};
 
 /// What no request waits for is made durable this often under the policy of groups.
 const GROUP_REST: Duration = Duration::from_millis(200);
@@ -25,9 +28,11 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3);
 pub(crate) struct Ledger {
     journal: Journal,
     shared: Arc<Shared>,
+    syncer: Arc<Syncer>,
     /// Starts that are appended and not durable yet.
     unsynced: Vec<Arc<Opening>>,
-    /// Since when something is appended and not durable.
+    unpublished: Unpublished,
+    /// Since when something is appended that no sync speaks of.
     dirty_since: Option<Instant>,
     retry_at: Option<Instant>,
     /// When the disk was found full. A small entry may fit although it is, so that state lasts for a while.
@@ -41,12 +46,15 @@ pub(crate) struct Ledger {
 pub(crate) struct Abandoned;
 
 impl Ledger {
-    pub(crate) fn new(journal: Journal, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(journal: Journal, shared: Arc<Shared>, syncer: Arc<Syncer>) -> Self {
         let kept_house = Instant::now();
+        let unpublished = Unpublished::from(journal.end());
         Self {
             journal,
             shared,
+            syncer,
             unsynced: Vec::new(),
+            unpublished,
             dirty_since: None,
             retry_at: None,
             full_at: None,
@@ -57,21 +65,18 @@ impl Ledger {
 
     /// Appends the batch and tells its openings; the batch is left with what is still to be told. Tries for as long as
     /// it takes: nothing that was accepted is given up before the time of a shutdown is over.
-    pub(crate) fn append(&mut self, batch: &mut Batch) -> Result<(), Abandoned> {
-        let encoded = batch.encode(MAX_PAYLOAD_BYTES);
+    pub(crate) fn append(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> Result<(), Abandoned> {
         let mut reduced = None;
-        let mut encoded = encoded;
-        loop {
-            match self.try_append(&encoded, reduced.is_some()) {
-                Ok(_) => break,
+        let (entries, end) = loop {
+            match self.try_append(batch, bodies, reduced.is_some()) {
+                Ok(appended) => break appended,
                 Err(JournalError::StorageFull { .. }) if reduced.is_none() => {
                     self.change_state(JournalState::Full);
                     reduced = Some(batch.reduce());
-                    encoded = batch.encode(MAX_PAYLOAD_BYTES);
                 }
                 Err(failure) => self.wait_after(&failure, &batch.openings)?,
             }
-        }
+        };
         if reduced.is_some() {
             self.full_at = Some(Instant::now());
         } else if self.full_at.is_none() {
@@ -83,7 +88,10 @@ impl Ledger {
         add(&counters.gaps, lost);
         add(&counters.written, batch.notes.saturating_sub(lost));
         self.shared.queue.release(batch.notes, batch.charge);
-        self.shared.grow_segment(self.journal.end());
+        self.shared.grow_segment(end);
+        if !self.shared.projectors.is_empty() {
+            self.unpublished.add(batch.take_journaled(&entries, end));
+        }
         for opening in batch.openings.drain(..) {
             opening.advance(if reduced.is_some() { Stage::Bare } else { Stage::Written });
             self.unsynced.push(opening);
@@ -94,11 +102,34 @@ impl Ledger {
         Ok(())
     }
 
-    fn try_append(&mut self, encoded: &[EncodedEvent], essential: bool) -> Result<Position, JournalError> {
-        let parts: Vec<[&[u8]; 2]> = encoded.iter().map(EncodedEvent::parts).collect();
+    /// Gives the entries of the batch and where the last of them ends.
+    fn try_append(
+        &mut self,
+        batch: &mut Batch,
+        bodies: &mut Bodies,
+        essential: bool,
+    ) -> Result<(Vec<EncodedRun>, Position), JournalError> {
+        let mut start = self.journal.end();
+        let mut entries = batch.encode(start, bodies);
+        // What leans must stand in the segment of what it leans on. Where a new segment cannot be had, that shows below.
+        if let Ok(place) = self.journal.make_room(bytes_of(&entries))
+            && place != start
+        {
+            start = place;
+            entries = batch.encode(start, bodies);
+        }
+        let parts: Vec<Vec<&[u8]>> = entries.iter().map(EncodedRun::parts).collect();
         let records: Vec<Record<'_>> =
-            parts.iter().map(|parts| Record { kind: codec::EVENT, parts: parts.as_slice() }).collect();
-        if essential { self.journal.append_essential(&records) } else { self.journal.append(&records) }
+            parts.iter().map(|parts| Record { kind: codec::EVENT, parts }).collect();
+        let appended =
+            if essential { self.journal.append_essential(&records) } else { self.journal.append(&records) };
+        let expected = Position { offset: start.offset + bytes_of(&entries) as u64, ..start };
+        if appended.as_ref().ok() != Some(&expected) {
+            // A failure has moved what was not durable: nothing stands where it was said to.
+            bodies.forget_places();
+            self.unpublished.give_up();
+        }
+        appended.map(|end| (entries, end))
     }
 
     /// Remembers the failure and pauses; fails when the time of a shutdown is over. `openings` are the starts that the
@@ -137,9 +168,13 @@ impl Ledger {
         }
     }
 
-    /// When something is to be made durable; `None` while there is nothing.
+    /// When something is to be made durable; `None` while there is nothing, or while the disk is at it.
     pub(crate) fn sync_due(&self) -> Option<Instant> {
         let since = self.dirty_since?;
+        if self.syncer.is_busy() {
+            // What came meanwhile has a sync of its own: the pen has itself called when the present one is over.
+            return if self.syncer.call_back() { None } else { Some(since) };
+        }
         let due = match self.shared.sync {
             SyncPolicy::Group if !self.unsynced.is_empty() => since,
             SyncPolicy::Group => since + GROUP_REST,
@@ -148,19 +183,58 @@ impl Ledger {
         Some(self.retry_at.map_or(due, |retry_at| due.max(retry_at)))
     }
 
+    /// Has everything appended made durable on the other thread, when that is due.
     pub(crate) fn sync_if_due(&mut self) {
-        if self.sync_due().is_some_and(|due| due <= Instant::now()) {
+        if let Some(done) = self.syncer.take_done() {
+            self.finish(done);
+        }
+        if self.syncer.is_busy() || self.sync_due().is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        let Some(sync) = self.journal.begin_sync().filter(|_| self.retry_at.is_none()) else {
             self.sync();
+            return;
+        };
+        let chunk = self.unpublished.take(sync.end());
+        let job = Job { sync, openings: std::mem::take(&mut self.unsynced), chunk };
+        match self.syncer.submit(job) {
+            Ok(()) => self.dirty_since = None,
+            // Without that thread, this one waits for the disk itself.
+            Err(job) => {
+                self.unsynced = job.openings;
+                self.unpublished.give_up();
+                self.sync();
+            }
+        }
+    }
+
+    /// Takes note of a sync that is over. One that failed is made good here.
+    fn finish(&mut self, done: Done) {
+        self.unsynced.splice(0..0, done.openings);
+        let failed = !done.finished.succeeded();
+        let synced = self.journal.finish_sync(done.finished);
+        if failed {
+            self.unpublished.give_up();
+            let synced = synced.and_then(|_| self.journal.sync());
+            self.settle(synced);
         }
     }
 
     /// Makes everything appended durable and lets the projectors have it; says whether that is done.
     pub(crate) fn sync(&mut self) -> bool {
+        if let Some(done) = self.syncer.wait() {
+            self.finish(done);
+        }
         let started = Instant::now();
         let synced = self.journal.sync();
         let counters = &self.shared.counters;
         add(&counters.syncs, 1);
         add(&counters.sync_micros, micros(started.elapsed()));
+        self.settle(synced)
+    }
+
+    /// Tells what came of a sync of everything.
+    fn settle(&mut self, synced: Result<Position, JournalError>) -> bool {
         match synced {
             Ok(end) => {
                 if self.retry_at.take().is_some() {
@@ -169,13 +243,15 @@ impl Ledger {
                 self.dirty_since = None;
                 self.unsynced.drain(..).for_each(|opening| opening.advance(Stage::Durable));
                 self.shared.grow_segment(end);
-                self.shared.published.publish(end);
+                self.shared.published.publish(end, self.unpublished.take(end));
                 true
             }
             Err(failure) => {
                 self.report(&failure);
-                add(&counters.retried, 1);
+                add(&self.shared.counters.retried, 1);
+                self.unpublished.give_up();
                 self.unsynced.drain(..).for_each(|opening| opening.advance(Stage::Failed));
+                self.dirty_since.get_or_insert_with(Instant::now);
                 self.retry_at = Some(Instant::now() + RETRY);
                 false
             }
@@ -266,4 +342,14 @@ impl Ledger {
     pub(crate) fn count_open(&self, open: usize) {
         self.shared.counters.open_requests.store(open as u64, Ordering::Relaxed);
     }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.syncer.close();
+    }
+}
+
+fn bytes_of(entries: &[EncodedRun]) -> usize {
+    entries.iter().map(EncodedRun::frame_bytes).sum()
 }

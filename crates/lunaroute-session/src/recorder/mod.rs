@@ -2,6 +2,7 @@
 
 pub(crate) mod barrier;
 mod batch;
+mod bodies;
 mod builder;
 mod coalesce;
 mod config;
@@ -20,6 +21,8 @@ mod request;
 mod roll_call;
 mod settle;
 pub(crate) mod shared;
+mod syncer;
+mod unpublished;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

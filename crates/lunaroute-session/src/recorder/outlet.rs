@@ -6,28 +6,35 @@ use std::sync::Arc;
 use super::batch::{Batch, without_content};
 use super::figures::{Counters, add};
 use super::shared::Shared;
-use crate::event::SessionEvent;
+use crate::event::{EventKind, SessionEvent};
 use crate::filter::Filter;
 
 pub(crate) struct Outlet {
-    filter: Box<dyn Filter>,
+    /// Without one, events are kept as they are.
+    filter: Option<Box<dyn Filter>>,
     shared: Arc<Shared>,
     pub(crate) batch: Batch,
 }
 
 impl Outlet {
-    pub(crate) fn new(filter: Box<dyn Filter>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(filter: Option<Box<dyn Filter>>, shared: Arc<Shared>) -> Self {
         Self { filter, shared, batch: Batch::default() }
     }
 
-    /// Takes an event for the next batch. When the filter fails, what is kept holds no content.
-    pub(crate) fn push(&mut self, event: SessionEvent) {
-        let bare = without_content(&event);
-        let filtered = contain(&self.shared.counters, || self.filter.filter(event));
-        let kept = match filtered {
+    /// Takes an event for the next batch; says whether its body is kept as it is. When the filter fails, what is kept
+    /// holds no content.
+    pub(crate) fn push(&mut self, event: SessionEvent) -> bool {
+        let Some(filter) = &self.filter else {
+            self.batch.push(event);
+            return true;
+        };
+        let (bare, body) = (without_content(&event), event.body.clone());
+        let filtered = contain(&self.shared.counters, || filter.filter(event));
+        let mut kept = match filtered {
             Some(Ok(mut filtered)) => {
                 // A filter changes what is said, never what the event is.
                 (filtered.request, filtered.seq) = (bare.request, bare.seq);
+                filtered.session = bare.session;
                 filtered
             }
             refused => {
@@ -38,7 +45,14 @@ impl Outlet {
                 bare
             }
         };
+        let same = kept.body == body;
+        if let EventKind::Started(started) = &mut kept.kind
+            && !same
+        {
+            started.repeats = None;
+        }
         self.batch.push(kept);
+        same
     }
 }
 

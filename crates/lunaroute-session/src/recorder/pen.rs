@@ -5,16 +5,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lunaroute_core::{Ending, Interpreter, Observer, Outcome, RequestId, RequestReading, Timestamp};
+use lunaroute_core::{
+    Ending, Exchange, Interpreter, Observer, Outcome, RequestId, RequestReading, Timestamp,
+};
 
 use super::barrier::Barrier;
+use super::bodies::Bodies;
 use super::figures::add;
 use super::ledger::{Abandoned, Ledger};
 use super::note::{Begin, Close, Entry, Note, NoteKind};
 use super::outlet::{Outlet, contain};
-use super::request::{OpenRequest, read};
+use super::request::{OpenRequest, Unread};
 use super::roll_call::RollCall;
 use super::shared::Shared;
+use crate::event::Repeats;
 use crate::identity::{Caller, SessionTracker};
 
 /// A batch is appended when its bodies reach this, so that a long queue is not copied whole.
@@ -36,6 +40,9 @@ pub(crate) struct Pen {
     pub(crate) tracker: SessionTracker,
     pub(crate) limits: Limits,
     pub(crate) open: HashMap<RequestId, OpenRequest>,
+    pub(crate) bodies: Bodies,
+    /// Since when there are events that nobody waits for and that are not appended: they go with what comes next.
+    pub(crate) unwritten_since: Option<Instant>,
     /// Requests whose body is to be read once their start is written.
     pub(crate) unread: Vec<RequestId>,
     /// When which answer's joined frames are to be written, earliest first.
@@ -52,8 +59,9 @@ impl Pen {
         self.call_roll();
         self.ledger.sync();
         loop {
-            let lazy = !self.stretches.is_empty();
-            let oldest = self.shared.queue.take(&mut entries, self.next_look(), lazy);
+            // Of an open request something always comes, so it is looked for anyhow.
+            let lazy = !self.open.is_empty();
+            let oldest = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
             let held = self.stretches.front().map(|(due, _)| *due - self.limits.coalesce);
             self.shared.hold_since([oldest, held].into_iter().flatten().min());
             let stopping = self.shared.queue.stop_by().is_some();
@@ -62,8 +70,8 @@ impl Pen {
             }
             self.write_due_stretches(Instant::now());
             self.commit()?;
-            self.read_bodies()?;
             self.ledger.sync_if_due();
+            self.read_bodies();
             self.shared.hold_since(self.stretches.front().map(|(due, _)| *due - self.limits.coalesce));
             self.pass_barriers()?;
             self.ledger.keep_house();
@@ -73,9 +81,14 @@ impl Pen {
         }
     }
 
-    fn next_look(&self) -> Option<Instant> {
+    fn next_look(&self, lazy: bool) -> Option<Instant> {
         let stretch = self.stretches.front().map(|(due, _)| *due);
-        [stretch, self.ledger.sync_due(), self.ledger.house_due()].into_iter().flatten().min()
+        let unwritten = self.unwritten_since.map(|since| since + self.limits.coalesce);
+        let lazy = lazy.then(|| Instant::now() + self.limits.coalesce);
+        [stretch, unwritten, lazy, self.ledger.sync_due(), self.ledger.house_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn take_in(&mut self, entry: Entry) -> Result<(), Abandoned> {
@@ -88,18 +101,18 @@ impl Pen {
 
     fn take_note(&mut self, note: Note) {
         let Note { request: id, offset_us, charge, kind } = note;
-        let (interpreter, counters) = (Arc::clone(&self.interpreter), &self.shared.counters);
         if let NoteKind::Begin(begin) = kind {
             self.outlet.batch.settle_notes(1, charge);
             return self.begin(*begin);
         }
+        self.read_body(id);
+        let counters = &self.shared.counters;
         let Some(request) = self.open.get_mut(&id) else {
             // Its end was written already, as interrupted.
             add(&counters.gaps, 1);
             self.shared.queue.release(1, charge);
             return;
         };
-        request.read_body(interpreter.as_ref(), counters, &mut self.outlet);
         match kind {
             NoteKind::Frame(bytes) => {
                 let Some(reply) = &mut request.reply else {
@@ -124,7 +137,7 @@ impl Pen {
                 request.attempt_finished(&mut self.outlet, offset_us, *outcome, discarded);
             }
             NoteKind::ResponseStarted(head) => {
-                let readers = (interpreter.as_ref(), counters);
+                let readers = (self.interpreter.as_ref(), counters);
                 request.response_started(&mut self.outlet, offset_us, &head, readers);
             }
             NoteKind::Close(close) => self.close(id, offset_us, &close),
@@ -135,15 +148,22 @@ impl Pen {
 
     fn begin(&mut self, begin: Begin) {
         let start = &begin.start;
+        let (id, body) = (start.id, start.body.clone());
+        let conversation = Bodies::conversation(start).filter(|_| body.len() <= self.limits.body);
+        let repeats = conversation.as_ref().and_then(|conversation| self.bodies.find(conversation, &body));
         let reading = SessionTracker::needs_reading(&start.hint)
-            .then(|| read(self.interpreter.as_ref(), &self.shared.counters, &start.exchange, &start.body));
+            .then(|| self.read(&start.exchange, &body, repeats.as_ref()));
         let nothing = RequestReading::default();
         let caller = Caller { headers: &start.exchange.headers, address: start.client_ip };
         let reading_or_nothing = reading.as_ref().unwrap_or(&nothing);
         let placed = self.tracker.place(&start.hint, reading_or_nothing, caller, start.received_at);
-        let id = start.id;
+        let repeats = repeats.filter(|repeats| self.bodies.is_of(repeats, &placed.session));
         self.outlet.batch.openings.push(Arc::clone(&begin.opening));
-        let request = OpenRequest::open(begin, placed, reading, self.limits.body, &mut self.outlet);
+        let opened = (placed, reading, repeats);
+        let (request, kept) = OpenRequest::open(begin, opened, self.limits.body, &mut self.outlet);
+        if let Some(conversation) = conversation.filter(|_| kept) {
+            self.bodies.keep(conversation, id, request.session.clone(), body);
+        }
         self.unread.push(id);
         self.open.insert(id, request);
         self.ledger.count_open(self.open.len());
@@ -152,9 +172,37 @@ impl Pen {
         }
     }
 
+    /// Reads a request body, by way of the earlier one that it repeats when that was read; a panic gives the empty
+    /// reading with the problem named.
+    fn read(&self, exchange: &Exchange, body: &[u8], repeats: Option<&Repeats>) -> RequestReading {
+        let earlier = repeats.and_then(|repeats| self.bodies.earlier(repeats));
+        let read = || match &earlier {
+            Some(earlier) => self.interpreter.request_after(exchange, body, earlier),
+            None => self.interpreter.request(exchange, body),
+        };
+        contain(&self.shared.counters, read).unwrap_or_else(|| RequestReading {
+            problem: Some("the reader of request bodies panicked".to_owned()),
+            ..RequestReading::default()
+        })
+    }
+
+    /// Reads the body of a request, if that is still to be done, and writes what it says.
+    fn read_body(&mut self, id: RequestId) {
+        let Some(unread) = self.open.get_mut(&id).and_then(OpenRequest::take_unread) else { return };
+        let Some(request) = self.open.get(&id) else { return };
+        let reading = match unread {
+            Unread::Reading(reading) => *reading,
+            Unread::Body(body) => self.read(&request.exchange, &body, request.repeats.as_ref()),
+        };
+        self.bodies.keep_reading(id, &reading);
+        if let Some(request) = self.open.get_mut(&id) {
+            request.tell_reading(reading, &mut self.outlet);
+        }
+    }
+
     fn close(&mut self, id: RequestId, offset_us: u64, close: &Close) {
-        let Some(mut request) = self.open.remove(&id) else { return };
-        request.read_body(self.interpreter.as_ref(), &self.shared.counters, &mut self.outlet);
+        self.read_body(id);
+        let Some(request) = self.open.remove(&id) else { return };
         let session = request.session.clone();
         let counters = (&self.shared.counters, self.limits.text);
         let outcome: Outcome = request.close(&mut self.outlet, offset_us, close, counters);
@@ -164,13 +212,13 @@ impl Pen {
     }
 
     /// Reads the bodies of the requests whose start is written by now: a long one delays nobody's start.
-    fn read_bodies(&mut self) -> Result<(), Abandoned> {
+    fn read_bodies(&mut self) {
         for id in std::mem::take(&mut self.unread) {
-            if let Some(request) = self.open.get_mut(&id) {
-                request.read_body(self.interpreter.as_ref(), &self.shared.counters, &mut self.outlet);
-            }
+            self.read_body(id);
         }
-        self.commit()
+        if !self.outlet.batch.runs.is_empty() {
+            self.unwritten_since.get_or_insert_with(Instant::now);
+        }
     }
 
     fn write_due_stretches(&mut self, now: Instant) {
@@ -198,12 +246,14 @@ impl Pen {
     /// Appends what there is and tells the observer who has ended.
     fn commit(&mut self) -> Result<(), Abandoned> {
         let mut batch = std::mem::take(&mut self.outlet.batch);
-        if !batch.events.is_empty() {
-            if let Err(abandoned) = self.ledger.append(&mut batch) {
+        self.unwritten_since = None;
+        if !batch.runs.is_empty() {
+            if let Err(abandoned) = self.ledger.append(&mut batch, &mut self.bodies) {
                 self.ledger.give_up(&mut batch);
                 return Err(abandoned);
             }
             for id in batch.bared.drain() {
+                self.bodies.forget(id);
                 if let Some(request) = self.open.get_mut(&id) {
                     request.lose_body();
                 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use lunaroute_core::RequestId;
 
-use super::note::{Entry, NoteKind};
+use super::note::{Entry, Note, NoteKind};
 
 /// What a note costs beside its bytes, so that tiny frames are bounded too.
 pub(crate) const NOTE_BYTES: usize = 128;
@@ -29,9 +29,11 @@ struct Inner {
     /// When the first of `entries` was queued.
     oldest: Option<Instant>,
     bytes: usize,
-    /// Whether `entries` holds anything but frames.
-    control: bool,
+    /// Whether `entries` holds anything that somebody waits for.
+    urgent: bool,
     pen: Pen,
+    /// The pen is to look although nothing came.
+    called: bool,
     /// Set once: everything is to be written by this time, then the pen ends.
     stop_by: Option<Instant>,
 }
@@ -43,8 +45,8 @@ enum Pen {
     Busy,
     /// It waits for anything.
     Waiting,
-    /// It waits, and looks for frames by itself within the coalescing time: waking it for each would cost the client's
-    /// path a system call per frame.
+    /// It waits, and looks for what nobody waits for by itself within the coalescing time: waking it for each would cost
+    /// the client's path a system call per frame.
     Lazy,
     /// It has ended; nobody will ever read the queue.
     Gone,
@@ -87,13 +89,12 @@ impl Queue {
 
     /// Queues an entry. Its charge is given back by [`release`](Self::release).
     pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<(), Refused> {
-        let (charge, is_frame, is_begin) = match &entry {
-            Entry::Note(note) => (
-                note.charge,
-                matches!(note.kind, NoteKind::Frame(_)),
-                matches!(note.kind, NoteKind::Begin(_)),
-            ),
-            Entry::Flush(_) => (0, false, false),
+        let (charge, is_urgent, is_begin) = match &entry {
+            Entry::Note(Note { charge, kind, .. }) => {
+                let is_begin = matches!(kind, NoteKind::Begin(_));
+                (*charge, is_begin || matches!(kind, NoteKind::Close(_)), is_begin)
+            }
+            Entry::Flush(_) => (0, true, false),
         };
         let mut inner = self.lock();
         if inner.pen == Pen::Gone {
@@ -107,12 +108,12 @@ impl Queue {
             self.waiting_notes.fetch_add(1, Ordering::Relaxed);
         }
         inner.entries.push(entry);
-        inner.control |= !is_frame;
+        inner.urgent |= is_urgent;
         inner.oldest.get_or_insert(now);
         inner.bytes += charge;
         let wakes = match inner.pen {
             Pen::Waiting => true,
-            Pen::Lazy => !is_frame || inner.bytes >= WAKE_BYTES,
+            Pen::Lazy => is_urgent || inner.bytes >= WAKE_BYTES,
             Pen::Busy | Pen::Gone => false,
         };
         if wakes {
@@ -123,8 +124,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, frames
-    /// alone end the wait only when they are many. Returns when the first entry was queued.
+    /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, what nobody
+    /// waits for ends the wait only when it is much. Returns when the first entry was queued.
     pub(crate) fn take(
         &self,
         entries: &mut Vec<Entry>,
@@ -136,11 +137,11 @@ impl Queue {
             let now = Instant::now();
             let due = until.is_some_and(|until| until <= now);
             let enough =
-                if lazy { inner.control || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
-            if due || enough || inner.stop_by.is_some() {
+                if lazy { inner.urgent || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
+            if due || enough || std::mem::take(&mut inner.called) || inner.stop_by.is_some() {
                 inner.pen = Pen::Busy;
                 inner.bytes = 0;
-                inner.control = false;
+                inner.urgent = false;
                 std::mem::swap(&mut inner.entries, entries);
                 return inner.oldest.take();
             }
@@ -152,6 +153,12 @@ impl Queue {
                 }
             };
         }
+    }
+
+    /// Wakes the pen.
+    pub(crate) fn call(&self) {
+        self.lock().called = true;
+        self.wake.notify_all();
     }
 
     /// Lets the pen wait before it tries the disk again: until `until`, or until it is to stop.

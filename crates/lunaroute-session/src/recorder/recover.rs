@@ -45,8 +45,9 @@ impl Recovered {
                 if let Some(roll_call) = RollCall::decode(&frame.payload) {
                     recovered.take_over(roll_call);
                 }
-            } else if let Ok(event) = codec::decode(&frame.payload) {
-                recovered.take_in(event, text_limit);
+            } else if let Ok(stored) = codec::decode(&frame.payload) {
+                // Bodies are of no interest here, so what they lean on is not looked up.
+                stored.into_iter().for_each(|stored| recovered.take_in(stored.event, text_limit));
             }
         }
         Ok(recovered)

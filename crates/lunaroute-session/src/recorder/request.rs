@@ -13,12 +13,11 @@ use super::note::{Begin, RequestStart};
 use super::outlet::{Outlet, contain};
 use super::reply::Reply;
 use super::shared::micros;
-use crate::event::{AttemptStarted, EventKind, GapCause, RequestRead, SessionEvent, Started};
+use crate::event::{AttemptStarted, EventKind, GapCause, Repeats, RequestRead, SessionEvent, Started};
 use crate::identity::Placed;
 
 /// What is still to be read of a request body.
-enum Unread {
-    Nothing,
+pub(crate) enum Unread {
     Body(Bytes),
     /// It was read already, because the session hung on it.
     Reading(Box<RequestReading>),
@@ -33,7 +32,9 @@ pub(crate) struct OpenRequest {
     next_seq: u32,
     /// Microseconds from the arrival to the last event.
     last_us: u64,
-    unread: Unread,
+    unread: Option<Unread>,
+    /// The earlier body that most of this one repeats.
+    pub(crate) repeats: Option<Repeats>,
     /// The body is not in the record, so its spans would point nowhere.
     body_lost: bool,
     pub(crate) model: Option<String>,
@@ -47,14 +48,13 @@ pub(crate) struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// Opens the request and writes its first event.
+    /// Opens the request and writes its first event; says as well whether the body is in it as it came.
     pub(crate) fn open(
         begin: Begin,
-        placed: Placed,
-        reading: Option<RequestReading>,
+        (placed, reading, repeats): (Placed, Option<RequestReading>, Option<Repeats>),
         body_limit: usize,
         outlet: &mut Outlet,
-    ) -> Self {
+    ) -> (Self, bool) {
         let Begin { start, base, stripped, .. } = begin;
         let RequestStart { id, received_at, exchange, hint, body, overhead_pre_us, .. } = start;
         let source_bytes = body.len() as u64 + stripped;
@@ -76,12 +76,12 @@ impl OpenRequest {
             client_ip: start.client_ip.map(|address| address.to_string()),
             user_agent: text_header(&exchange, http::header::USER_AGENT),
             overhead_pre_us,
-            repeats: None,
+            repeats: repeats.filter(|_| gap.is_none()),
         };
         let unread = match (reading, gap) {
-            (Some(reading), None) => Unread::Reading(Box::new(reading)),
-            (None, None) => Unread::Body(body.clone()),
-            (_, Some(_)) => Unread::Nothing,
+            (Some(reading), None) => Some(Unread::Reading(Box::new(reading))),
+            (None, None) => Some(Unread::Body(body.clone())),
+            (_, Some(_)) => None,
         };
         let mut request = Self {
             id,
@@ -92,6 +92,7 @@ impl OpenRequest {
             next_seq: 0,
             last_us: 0,
             unread,
+            repeats,
             body_lost: false,
             model: None,
             asked_for_stream: false,
@@ -102,12 +103,12 @@ impl OpenRequest {
             status: None,
             reply: None,
         };
-        request.emit_with(outlet, 0, EventKind::Started(Box::new(started)), body);
+        let kept = request.emit_with(outlet, 0, EventKind::Started(Box::new(started)), body);
         if let Some(cause) = gap {
             let gap = EventKind::Gap { lost_frames: 0, lost_bytes: source_bytes, cause };
             request.emit(outlet, overhead_pre_us, gap);
         }
-        request
+        (request, kept && gap.is_none())
     }
 
     pub(crate) fn next_seq(&self) -> u32 {
@@ -138,7 +139,14 @@ impl OpenRequest {
         self.emit_with(outlet, offset_us, kind, Bytes::new());
     }
 
-    pub(crate) fn emit_with(&mut self, outlet: &mut Outlet, offset_us: u64, kind: EventKind, body: Bytes) {
+    /// Says whether the body is kept as it is.
+    pub(crate) fn emit_with(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        kind: EventKind,
+        body: Bytes,
+    ) -> bool {
         self.last_us = self.last_us.max(offset_us);
         let event = SessionEvent {
             session: self.session.clone(),
@@ -149,21 +157,16 @@ impl OpenRequest {
             body,
         };
         self.next_seq += 1;
-        outlet.push(event);
+        outlet.push(event)
     }
 
-    /// Reads the body, if that is still to be done, and writes what it says.
-    pub(crate) fn read_body(
-        &mut self,
-        interpreter: &dyn Interpreter,
-        counters: &Counters,
-        outlet: &mut Outlet,
-    ) {
-        let reading = match std::mem::replace(&mut self.unread, Unread::Nothing) {
-            Unread::Nothing => return,
-            Unread::Reading(reading) => *reading,
-            Unread::Body(body) => read(interpreter, counters, &self.exchange, &body),
-        };
+    /// What is still to be read of the body.
+    pub(crate) fn take_unread(&mut self) -> Option<Unread> {
+        self.unread.take()
+    }
+
+    /// Writes what the body says.
+    pub(crate) fn tell_reading(&mut self, reading: RequestReading, outlet: &mut Outlet) {
         self.model.clone_from(&reading.model);
         self.asked_for_stream = reading.stream;
         let read = RequestRead {
@@ -230,19 +233,6 @@ impl OpenRequest {
         self.emit_with(outlet, stretch.last_us, stretch.kind, stretch.body);
         outlet.batch.settle_notes(u64::from(stretch.frames), stretch.charge);
     }
-}
-
-/// Reads a request body; a panic gives the empty reading with the problem named.
-pub(crate) fn read(
-    interpreter: &dyn Interpreter,
-    counters: &Counters,
-    exchange: &Exchange,
-    body: &[u8],
-) -> RequestReading {
-    contain(counters, || interpreter.request(exchange, body)).unwrap_or_else(|| RequestReading {
-        problem: Some("the reader of request bodies panicked".to_owned()),
-        ..RequestReading::default()
-    })
 }
 
 fn text_header(exchange: &Exchange, name: http::HeaderName) -> Option<String> {

@@ -6,7 +6,7 @@ use lunaroute_storage::journal::{Position, read_all};
 
 use super::parity::Parity;
 use super::report::Report;
-use crate::codec;
+use crate::codec::{self, EventReader};
 
 /// Reads every event; tells where the journal ends.
 pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Report) -> Option<Position> {
@@ -18,6 +18,7 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
             return None;
         }
     };
+    let mut reader = EventReader::new(directory);
     for frame in frames.by_ref() {
         let frame = match frame {
             Ok(frame) => frame,
@@ -30,15 +31,24 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
             continue;
         }
         let place = format!("journal {}", frame.position);
-        match codec::decode(&frame.payload) {
-            Ok(event) => parity.event(&place, frame.position, &event, report),
-            Err(error) => parity.damage(place, "an event cannot be read", error),
+        match reader.events(&frame) {
+            Ok(events) => {
+                for item in events {
+                    let place = format!("journal {}", item.position);
+                    parity.event(&place, item.position, &item.event, report);
+                }
+            }
+            Err(error) => parity.damage(place, "an entry cannot be read", error),
         }
     }
     let damage = frames.damage();
     if damage.damaged_frames > 0 {
         let found = format!("{} places with {} bytes", damage.damaged_frames, damage.damaged_bytes);
-        parity.damage(place, "bytes that are no whole frame were stepped over", found);
+        parity.damage(place.clone(), "bytes that are no whole frame were stepped over", found);
+    }
+    if reader.lost_bodies() > 0 {
+        let found = format!("{} bodies", reader.lost_bodies());
+        parity.damage(place, "bodies that lean on what is damaged or gone are lost", found);
     }
     // Torn bytes at the end of a segment are what a crash leaves behind; no promise was given for them.
     parity.torn(damage.torn_bytes);

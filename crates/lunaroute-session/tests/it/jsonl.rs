@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ fn event(number: u64, session: &str, at: i64, body: &[u8]) -> JournaledEvent {
     JournaledEvent {
         position: place(number),
         next: place(number + 1),
-        event: SessionEvent {
+        event: Arc::new(SessionEvent {
             session: SessionId::parse(session).expect("valid"),
             request: RequestId::from_bytes([7; 16]),
             seq: u32::try_from(number).expect("small"),
@@ -33,7 +34,7 @@ fn event(number: u64, session: &str, at: i64, body: &[u8]) -> JournaledEvent {
                 parts: vec![Delta::Text { index: 0, text }],
             },
             body: Bytes::copy_from_slice(body),
-        },
+        }),
     }
 }
 

@@ -12,11 +12,12 @@ use lunaroute_core::{
     AttemptReason, Delta, Dialect, Ending, Exchange, Interpreter, Observer, Operation, Outcome, RequestId,
     RequestReading, ResponseHead, ResponseReader, SessionHint, Timestamp, Usage,
 };
+use lunaroute_session::codec::{self, EventReader};
 use lunaroute_session::event::{EventKind, SessionEvent};
 use lunaroute_session::writer::{
     Ack, Batching, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError,
 };
-use lunaroute_session::{Figures, Recorder, RecorderBuilder, RecorderConfig, RequestStart, codec};
+use lunaroute_session::{Figures, Recorder, RecorderBuilder, RecorderConfig, RequestStart};
 use lunaroute_storage::journal::{Position, read_all};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +113,7 @@ impl Desk {
     }
 
     pub(crate) fn events(&self) -> Vec<SessionEvent> {
-        self.events.lock().expect("unpoisoned").iter().map(|item| item.event.clone()).collect()
+        self.events.lock().expect("unpoisoned").iter().map(|item| SessionEvent::clone(&item.event)).collect()
     }
 }
 
@@ -166,7 +167,7 @@ impl SessionWriter for FakeWriter {
     }
 
     fn batching(&self) -> Option<Batching> {
-        Some(Batching { events: 64, wait: Duration::from_millis(5) })
+        Some(Batching { events: 64, wait: Duration::from_millis(5), ..Batching::default() })
     }
 }
 
@@ -233,11 +234,15 @@ pub(crate) async fn exchange(recorder: &Recorder, body: &[u8], frames: &[&[u8]])
 /// Every event in the journal of a state directory.
 pub(crate) fn journal(directory: &Path) -> Vec<SessionEvent> {
     let frames = read_all(directory.join("journal")).expect("readable");
-    frames
+    let mut reader = EventReader::new(directory.join("journal"));
+    let events = frames
         .map(|frame| frame.expect("whole"))
         .filter(|frame| frame.kind == codec::EVENT)
-        .map(|frame| codec::decode(&frame.payload).expect("an event"))
-        .collect()
+        .flat_map(|frame| reader.events(&frame).expect("events"))
+        .map(|item| SessionEvent::clone(&item.event))
+        .collect();
+    assert_eq!(reader.lost_bodies(), 0, "a body could not be put together");
+    events
 }
 
 /// Checks the promises that hold for every record and gives the events by request.

@@ -1,5 +1,6 @@
 //! The SQLite projection at its wall: events in, rows out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lunaroute_core::{Delta, Ending, FailureKind, Role, Usage};
@@ -102,7 +103,7 @@ fn a_running_request_is_seen_and_its_session_runs_until_the_last_one_ends() {
     let mut all = events[..2].to_vec();
     all.extend(other);
     all.extend_from_slice(&events[2..]);
-    let all = journal(all.into_iter().map(|item| item.event));
+    let all = journal(all.into_iter().map(|item| item.event.as_ref().clone()));
     let end = all.len() - 1;
     write(&mut writer, &all[..1]);
     let states = || {
@@ -363,7 +364,7 @@ fn a_long_stream_costs_no_transaction_until_something_ends() {
         write(&mut writer, std::slice::from_ref(&delta));
         delta.position = delta.next;
         delta.next = Position { offset: delta.next.offset + 100, ..delta.next };
-        delta.event.seq += 1;
+        Arc::make_mut(&mut delta.event).seq += 1;
     }
     assert_eq!(changes(), before);
     writer.flush().expect("flushes");

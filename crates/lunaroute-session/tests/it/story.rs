@@ -257,7 +257,11 @@ pub(crate) fn journal(events: impl IntoIterator<Item = SessionEvent>) -> Vec<Jou
     let at = |index: u64| Position { segment: 1, offset: index * 100 };
     (0_u64..)
         .zip(events)
-        .map(|(index, event)| JournaledEvent { position: at(index), next: at(index + 1), event })
+        .map(|(index, event)| JournaledEvent {
+            position: at(index),
+            next: at(index + 1),
+            event: event.into(),
+        })
         .collect()
 }
 

@@ -187,7 +187,7 @@ impl Keepers {
             Journal::open(JournalConfig::new(place.directory.path().join("journal"))).expect("opens");
         let mut events = told(stories);
         for item in &mut events {
-            let encoded = codec::encode(&item.event);
+            let encoded = codec::encode(std::slice::from_ref(item.event.as_ref()));
             let parts = encoded.parts();
             item.position = journal.end();
             for _ in 0..times {

@@ -1,0 +1,171 @@
+//! Events with their whole bodies, read from the frames of a journal.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use bytes::{Bytes, BytesMut};
+use lunaroute_core::RequestId;
+use lunaroute_storage::journal::{Frame, JournalError, JournalReader, Position, read_at};
+
+use super::{DecodeError, EVENT, Lean, StoredEvent, decode};
+use crate::event::{EventKind, Repeats, SessionEvent};
+use crate::writer::JournaledEvent;
+
+/// Bytes of bodies that are remembered because others may lean on them.
+const RECENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Shorter bodies are not worth leaning on.
+pub(crate) const LEAST_BYTES: usize = 4 * 1024;
+
+/// So many bodies lean on each other at most.
+pub(crate) const LONGEST_CHAIN: u32 = 32;
+
+/// Turns frames of one journal into events, and puts bodies that lean on earlier ones together again.
+pub struct EventReader {
+    directory: PathBuf,
+    /// Bodies of starts by the place of their frame, the latest last.
+    recent: VecDeque<(Position, RequestId, Bytes)>,
+    recent_bytes: usize,
+    lost_bodies: u64,
+}
+
+/// Why a frame could not be turned into events.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It holds none.
+    #[error(transparent)]
+    Payload(#[from] DecodeError),
+    /// What one of its bodies leans on could not be read just now; it may be read later.
+    #[error("what a body in the journal leans on cannot be read: {0}")]
+    Journal(#[from] JournalError),
+}
+
+impl EventReader {
+    /// Reads frames of the journal in `directory`.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), recent: VecDeque::new(), recent_bytes: 0, lost_bodies: 0 }
+    }
+
+    /// The events of a frame, whole. A body whose earlier part is damaged or gone is left empty and counted in
+    /// [`lost_bodies`](Self::lost_bodies): it is never a wrong one.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says why there are none.
+    pub fn events(&mut self, frame: &Frame) -> Result<Vec<JournaledEvent>, Unreadable> {
+        let stored = decode(&frame.payload)?;
+        let last = stored.len().saturating_sub(1);
+        let mut events = Vec::with_capacity(stored.len());
+        for (number, StoredEvent { mut event, lean }) in stored.into_iter().enumerate() {
+            if let Some(lean) = lean {
+                event.body = self.restore(frame.position, &event, lean)?;
+            }
+            if number == 0 {
+                self.remember(frame.position, &event);
+            }
+            let position = event_position(frame.position, number);
+            let next = if number == last { frame.next } else { event_position(frame.position, number + 1) };
+            events.push(JournaledEvent { position, next, event: event.into() });
+        }
+        Ok(events)
+    }
+
+    /// Bodies that could not be put together.
+    #[must_use]
+    pub fn lost_bodies(&self) -> u64 {
+        self.lost_bodies
+    }
+
+    fn restore(&mut self, at: Position, event: &SessionEvent, lean: Lean) -> Result<Bytes, JournalError> {
+        let body = self.whole(at, event, lean, LONGEST_CHAIN)?;
+        if body.is_none() {
+            self.lost_bodies += 1;
+            tracing::error!(position = %at, base = %lean.base, "a body in the journal leans on one that is damaged or gone");
+        }
+        Ok(body.unwrap_or_default())
+    }
+
+    /// The whole body of a start that leans; `None` when it cannot be had.
+    fn whole(
+        &self,
+        at: Position,
+        event: &SessionEvent,
+        lean: Lean,
+        chain: u32,
+    ) -> Result<Option<Bytes>, JournalError> {
+        let EventKind::Started(started) = &event.kind else { return Ok(None) };
+        let (Some(repeats), Some(chain)) = (started.repeats, chain.checked_sub(1)) else { return Ok(None) };
+        if let Some(whole) =
+            self.base_at(lean.base, repeats.of, chain)?.and_then(|base| join(&base, event, repeats, lean))
+        {
+            return Ok(Some(whole));
+        }
+        // After a failure of the disk the base may stand once more at the head of the segment of what leans on it.
+        let start = Position { segment: at.segment, offset: 0 };
+        let mut reader = JournalReader::open(&self.directory, start)?;
+        while let Some(frame) = reader.next(at)? {
+            if let Some(base) = self.base_in(&frame, repeats.of, chain)? {
+                return Ok(join(&base, event, repeats, lean));
+            }
+        }
+        Ok(None)
+    }
+
+    fn base_at(&self, place: Position, of: RequestId, chain: u32) -> Result<Option<Bytes>, JournalError> {
+        let remembered =
+            self.recent.iter().rev().find(|(position, request, _)| *position == place && *request == of);
+        if let Some((_, _, body)) = remembered {
+            return Ok(Some(body.clone()));
+        }
+        match read_at(&self.directory, place)? {
+            Some(frame) => self.base_in(&frame, of, chain),
+            None => Ok(None),
+        }
+    }
+
+    /// The body of the start of `of`, when the frame begins with it.
+    fn base_in(&self, frame: &Frame, of: RequestId, chain: u32) -> Result<Option<Bytes>, JournalError> {
+        if frame.kind != EVENT {
+            return Ok(None);
+        }
+        let Some(StoredEvent { event, lean }) =
+            decode(&frame.payload).ok().and_then(|stored| stored.into_iter().next())
+        else {
+            return Ok(None);
+        };
+        if event.request != of || !matches!(event.kind, EventKind::Started(_)) {
+            return Ok(None);
+        }
+        match lean {
+            None => Ok(Some(event.body)),
+            Some(lean) => self.whole(frame.position, &event, lean, chain),
+        }
+    }
+
+    fn remember(&mut self, place: Position, event: &SessionEvent) {
+        if event.body.len() < LEAST_BYTES || !matches!(event.kind, EventKind::Started(_)) {
+            return;
+        }
+        self.recent_bytes += event.body.len();
+        self.recent.push_back((place, event.request, event.body.clone()));
+        while self.recent_bytes > RECENT_BYTES
+            && let Some((_, _, oldest)) = self.recent.pop_front()
+        {
+            self.recent_bytes -= oldest.len();
+        }
+    }
+}
+
+/// Where an event stands: its frame's place plus its number in the frame.
+pub(crate) fn event_position(frame: Position, number: usize) -> Position {
+    Position { offset: frame.offset + number as u64, ..frame }
+}
+
+/// What `base` and the new bytes of `event` give; `None` when that is not what was written.
+fn join(base: &[u8], event: &SessionEvent, repeats: Repeats, lean: Lean) -> Option<Bytes> {
+    let prefix = base.get(..usize::try_from(repeats.prefix).ok()?)?;
+    let suffix = base.get(base.len().checked_sub(usize::try_from(repeats.suffix).ok()?)?..)?;
+    let mut whole = BytesMut::with_capacity(prefix.len() + event.body.len() + suffix.len());
+    [prefix, &event.body, suffix].into_iter().for_each(|part| whole.extend_from_slice(part));
+    (crc32fast::hash(&whole) == lean.check).then(|| whole.freeze())
+}

@@ -1,0 +1,65 @@
+//! Pieces of an answer, as bytes. A tag that is taken is never given to anything else.
+
+use lunaroute_core::Delta;
+
+use super::DecodeError;
+use super::wire::{In, Out};
+
+pub(super) fn put(out: &mut Out, delta: &Delta) {
+    match delta {
+        Delta::Start { id, model } => {
+            out.byte(0);
+            out.maybe_text(id.as_deref());
+            out.maybe_text(model.as_deref());
+        }
+        Delta::Text { index, text } => put_block(out, 1, *index, [text]),
+        Delta::Reasoning { index, text } => put_block(out, 2, *index, [text]),
+        Delta::Refusal { text } => {
+            out.byte(3);
+            out.text(text);
+        }
+        Delta::ToolCallStart { index, id, name } => put_block(out, 4, *index, [id, name]),
+        Delta::ToolCallArguments { index, fragment } => put_block(out, 5, *index, [fragment]),
+        Delta::Usage(usage) => {
+            out.byte(6);
+            out.usage(usage);
+        }
+        Delta::Stop { reason, raw } => {
+            out.byte(7);
+            out.text(reason.as_str());
+            out.text(raw);
+        }
+        Delta::Error { kind, message } => {
+            out.byte(8);
+            out.text(kind);
+            out.text(message);
+        }
+        Delta::End => out.byte(9),
+    }
+}
+
+fn put_block<const N: usize>(out: &mut Out, tag: u8, index: u32, texts: [&String; N]) {
+    out.byte(tag);
+    out.number(index.into());
+    texts.into_iter().for_each(|text| out.text(text));
+}
+
+pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
+    Ok(match input.byte("part")? {
+        0 => Delta::Start { id: input.maybe_text("id")?, model: input.maybe_text("model")? },
+        1 => Delta::Text { index: input.small("block")?, text: input.text("text")? },
+        2 => Delta::Reasoning { index: input.small("block")?, text: input.text("text")? },
+        3 => Delta::Refusal { text: input.text("text")? },
+        4 => Delta::ToolCallStart {
+            index: input.small("block")?,
+            id: input.text("id of a call")?,
+            name: input.text("tool")?,
+        },
+        5 => Delta::ToolCallArguments { index: input.small("block")?, fragment: input.text("arguments")? },
+        6 => Delta::Usage(input.usage("tokens")?),
+        7 => Delta::Stop { reason: input.word("stop")?, raw: input.text("stop")? },
+        8 => Delta::Error { kind: input.text("error")?, message: input.text("message")? },
+        9 => Delta::End,
+        _ => return Err(DecodeError::Invalid { part: "part" }),
+    })
+}

@@ -1,0 +1,201 @@
+use lunaroute_core::{
+    AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, RequestId,
+    Role, StopReason, ToolResultSpan, Usage,
+};
+
+use super::*;
+use crate::event::{AttemptStarted, GapCause, Repeats, RequestRead, ResponseRead, Started, Stats};
+
+fn payload(run: &EncodedRun) -> Bytes {
+    Bytes::from(run.parts().concat())
+}
+
+fn events_of(payload: &Bytes) -> Result<Vec<SessionEvent>, DecodeError> {
+    decode(payload).map(|stored| stored.into_iter().map(|stored| stored.event).collect())
+}
+
+fn started(repeats: Option<Repeats>) -> EventKind {
+    EventKind::Started(Box::new(Started {
+        client: "claude-code".into(),
+        external_id: None,
+        session_source: "fingerprint".into(),
+        dialect: Dialect::OpenaiResponses,
+        operation: Operation::Messages,
+        listener: "127.0.0.1:8080".into(),
+        method: "POST".into(),
+        path: "/v1/messages?beta=true".into(),
+        headers: vec![("a".into(), String::new()), ("b".into(), "\u{fffd}".into())],
+        client_ip: Some("::1".into()),
+        user_agent: Some(String::new()),
+        overhead_pre_us: 15,
+        repeats,
+    }))
+}
+
+fn request() -> EventKind {
+    EventKind::Request(Box::new(RequestRead {
+        model: Some("m".into()),
+        stream: true,
+        content_encoding: Some("gzip".into()),
+        messages: vec![
+            MessageSpan { role: Role::System, range: 10..2_000 },
+            MessageSpan { role: Role::User, range: 2_001..2_001 },
+            MessageSpan { role: Role::Tool, range: 5..7 },
+        ],
+        tool_results: vec![ToolResultSpan {
+            call_id: "c".into(),
+            is_error: Some(false),
+            range: 0..usize::MAX / 2,
+        }],
+        preview: None,
+        problem: Some("cut".into()),
+    }))
+}
+
+/// Every kind, with every kind of part, once empty and once full where it can be either.
+fn kinds() -> Vec<EventKind> {
+    let usage =
+        Usage { input: Some(0), cache_write_1h: Some(u64::MAX), reasoning: Some(128), ..Usage::default() };
+    let parts = vec![
+        Delta::Start { id: None, model: Some("m".into()) },
+        Delta::Text { index: 0, text: "NUL \0, ESC \u{1b}[1m, 🚀".into() },
+        Delta::Reasoning { index: u32::MAX, text: String::new() },
+        Delta::Refusal { text: "no".into() },
+        Delta::ToolCallStart { index: 1, id: "i".into(), name: "n".into() },
+        Delta::ToolCallArguments { index: 1, fragment: "{\"".into() },
+        Delta::Usage(usage),
+        Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() },
+        Delta::Error { kind: "overloaded".into(), message: "busy".into() },
+        Delta::End,
+    ];
+    let outcome = AttemptOutcome {
+        status: Some(529),
+        latency_us: 7,
+        failure: Some(FailureKind::Overloaded),
+        message: Some("busy".into()),
+        retry_after_ms: Some(u64::MAX),
+    };
+    let hash = blake3::hash(b"x").to_hex().to_string();
+    vec![
+        started(Some(Repeats { of: RequestId::generate(), prefix: 0, suffix: 1 })),
+        started(None),
+        request(),
+        EventKind::Request(Box::default()),
+        EventKind::AttemptStarted(AttemptStarted {
+            ordinal: 3,
+            provider: "p".into(),
+            model: None,
+            reason: AttemptReason::Fallback,
+        }),
+        EventKind::AttemptFinished { ordinal: u32::MAX, outcome },
+        EventKind::ResponseStarted { status: 200, headers: Vec::new() },
+        EventKind::StreamDelta { frames: 3, first_us: 1, last_us: u64::MAX, parts },
+        EventKind::ToolCall { id: String::new(), name: "n".into(), arguments: "{}".into() },
+        EventKind::Response(Box::new(ResponseRead {
+            usage,
+            stop: Some(StopReason::ToolUse),
+            ended: true,
+            ..ResponseRead::default()
+        })),
+        EventKind::Stats(Stats {
+            request_bytes: u64::MAX,
+            response_blake3: hash,
+            ttft_us: Some(3),
+            ..Stats::default()
+        }),
+        EventKind::Stats(Stats { response_blake3: "NO HASH".into(), ..Stats::default() }),
+        EventKind::Error { error: FailureKind::Timeout, message: "late".into() },
+        EventKind::Gap { lost_frames: 1, lost_bytes: 2, cause: GapCause::TooLarge },
+        EventKind::Completed { ending: Ending::Cancelled, status: Some(499), error: None, message: None },
+    ]
+}
+
+/// One request in which every kind happens.
+fn run() -> Vec<SessionEvent> {
+    let (session, request) = (SessionId::parse("s-1").expect("valid"), RequestId::generate());
+    (7..)
+        .zip(kinds())
+        .map(|(seq, kind)| SessionEvent {
+            session: session.clone(),
+            request,
+            seq,
+            at: Timestamp::from_micros(i64::from(seq) * 1_000 - 7_500),
+            kind,
+            body: if seq % 2 == 0 { Bytes::new() } else { Bytes::from_static(b"\xff\x00{raw") },
+        })
+        .collect()
+}
+
+#[test]
+fn every_kind_comes_back_as_it_was_alone_and_in_company() {
+    let run = run();
+    let together = encode(&run);
+    assert_eq!(events_of(&payload(&together)).expect("decodes"), run);
+    let mut alone = 0;
+    for event in &run {
+        let one = encode(std::slice::from_ref(event));
+        alone += one.bytes();
+        assert_eq!(events_of(&payload(&one)).expect("decodes"), std::slice::from_ref(event));
+    }
+    println!("{} events: {} bytes together, {alone} bytes one by one", run.len(), together.bytes());
+    assert!(together.bytes() < alone);
+}
+
+#[test]
+fn a_body_that_leans_is_stored_without_what_repeats() {
+    let body = Bytes::from(vec![b'x'; 10_000]);
+    let repeats = Repeats { of: RequestId::generate(), prefix: 6_000, suffix: 3_990 };
+    let mut event = run().swap_remove(0);
+    (event.kind, event.body) = (started(Some(repeats)), body);
+    let lean = Lean { base: Position { segment: 3, offset: 70_000 }, check: 5 };
+    let run = encode_leaning(std::slice::from_ref(&event), Some(lean));
+    assert!(run.bytes() < 300, "{} bytes", run.bytes());
+    let stored = decode(&payload(&run)).expect("decodes").swap_remove(0);
+    assert_eq!((stored.lean, stored.event.body.len()), (Some(lean), 10));
+    assert_eq!(stored.event.kind, event.kind);
+}
+
+#[test]
+fn a_damaged_payload_is_an_error_at_every_cut_and_never_a_panic() {
+    let whole = payload(&encode(&run()));
+    for length in 0..whole.len() {
+        assert!(decode(&whole.slice(..length)).is_err(), "{length} bytes were taken for events");
+    }
+    for index in 0..whole.len() {
+        for bit in 0..8 {
+            let mut flipped = whole.to_vec();
+            flipped[index] ^= 1 << bit;
+            let _ = decode(&Bytes::from(flipped));
+        }
+    }
+    let mut newer = whole.to_vec();
+    newer[0] = 3;
+    assert!(matches!(decode(&Bytes::from(newer)), Err(DecodeError::Format { format: 3 })));
+}
+
+/// As versions before this one wrote an event.
+fn first_form(event: &SessionEvent) -> Bytes {
+    let session = event.session.as_str().as_bytes();
+    let kind = serde_json::to_vec(&event.kind).expect("serialises");
+    let mut bytes = vec![1];
+    bytes.extend_from_slice(event.request.as_uuid().as_bytes());
+    bytes.extend_from_slice(&event.seq.to_le_bytes());
+    bytes.extend_from_slice(&event.at.as_micros().to_le_bytes());
+    bytes.push(session.len() as u8);
+    bytes.extend_from_slice(session);
+    bytes.extend_from_slice(&(kind.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&kind);
+    bytes.extend_from_slice(&event.body);
+    bytes.into()
+}
+
+#[test]
+fn the_first_form_is_still_read() {
+    for event in run() {
+        let bytes = first_form(&event);
+        assert_eq!(events_of(&bytes).expect("decodes"), [event]);
+        for length in 0..60 {
+            assert!(decode(&bytes.slice(..length)).is_err(), "{length} bytes were taken for an event");
+        }
+    }
+}

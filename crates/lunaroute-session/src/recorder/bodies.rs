@@ -1,0 +1,231 @@
+//! The bodies of the last requests, because the next turn of a conversation repeats most of the one before.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use lunaroute_core::{Dialect, Earlier, Operation, RequestId, RequestReading, SessionId};
+use lunaroute_storage::journal::Position;
+
+use super::note::RequestStart;
+use crate::codec::{LEAST_BYTES, LONGEST_CHAIN, Lean};
+use crate::event::{EventKind, Repeats, SessionEvent};
+
+/// Bytes of bodies and of what was read of them that are kept.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A longer body is not kept: it would take the place of all others.
+const LONGEST: usize = KEPT_BYTES / 4;
+
+/// Bodies of one conversation that are kept, and of one client that names no sessions.
+const PER_CONVERSATION: usize = 4;
+const PER_CLIENT: usize = 16;
+
+/// Bodies are compared in pieces of this length, the fastest way to find where they part.
+const PIECE: usize = 1_024;
+
+/// Requests whose bodies may repeat each other. Of a client that names no session, all requests are taken together:
+/// whose they are is known only when they are read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Conversation {
+    dialect: Dialect,
+    operation: Operation,
+    client: String,
+    external_id: Option<String>,
+}
+
+struct Known {
+    conversation: Conversation,
+    session: SessionId,
+    body: Bytes,
+    reading: Option<RequestReading>,
+    bytes: usize,
+    /// Where it is in the journal, and on how many others it leans there.
+    place: Option<(Position, u32)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Bodies {
+    known: HashMap<RequestId, Known>,
+    /// The latest first.
+    conversations: HashMap<Conversation, VecDeque<RequestId>>,
+    /// The oldest first.
+    order: VecDeque<RequestId>,
+    bytes: usize,
+}
+
+impl Bodies {
+    /// Where a request looks for earlier bodies and leaves its own; `None` when it is not worth it.
+    pub(crate) fn conversation(start: &RequestStart) -> Option<Conversation> {
+        let worth = (LEAST_BYTES..=LONGEST).contains(&start.body.len());
+        // A coding spreads the smallest change over all that follows.
+        if !worth || start.exchange.headers.contains_key(CONTENT_ENCODING) {
+            return None;
+        }
+        Some(Conversation {
+            dialect: start.exchange.dialect,
+            operation: start.exchange.operation,
+            client: start.hint.client.clone(),
+            external_id: start.hint.external_id.clone(),
+        })
+    }
+
+    /// The earlier body of which most comes again in `body`, when that is half of it at least.
+    pub(crate) fn find(&self, conversation: &Conversation, body: &[u8]) -> Option<Repeats> {
+        let mut best: Option<(Repeats, &[u8])> = None;
+        for (of, known) in self.of_conversation(conversation) {
+            let prefix = common_prefix(&known.body, body);
+            if best.is_none_or(|(best, _)| prefix as u64 > best.prefix) {
+                best = Some((Repeats { of, prefix: prefix as u64, suffix: 0 }, known.body.as_ref()));
+            }
+            if prefix * 2 >= body.len() {
+                break;
+            }
+        }
+        let (mut repeats, earlier) = best?;
+        let prefix = usize::try_from(repeats.prefix).ok()?;
+        let suffix = common_suffix(&earlier[prefix..], &body[prefix..]);
+        repeats.suffix = suffix as u64;
+        ((prefix + suffix) * 2 >= body.len() && prefix + suffix >= LEAST_BYTES).then_some(repeats)
+    }
+
+    fn of_conversation(&self, conversation: &Conversation) -> impl Iterator<Item = (RequestId, &Known)> {
+        let ids = self.conversations.get(conversation).into_iter().flatten();
+        ids.filter_map(|&id| Some((id, self.known.get(&id)?)))
+    }
+
+    /// Whether the earlier body is of this session.
+    pub(crate) fn is_of(&self, repeats: &Repeats, session: &SessionId) -> bool {
+        self.known.get(&repeats.of).is_some_and(|known| known.session == *session)
+    }
+
+    /// The earlier body together with what it says, when that is known.
+    pub(crate) fn earlier(&self, repeats: &Repeats) -> Option<Earlier<'_>> {
+        let known = self.known.get(&repeats.of)?;
+        let (prefix, suffix) = (usize::try_from(repeats.prefix).ok()?, usize::try_from(repeats.suffix).ok()?);
+        Some(Earlier { body: &known.body, reading: known.reading.as_ref()?, prefix, suffix })
+    }
+
+    /// Keeps the body of a request that is on its way to the journal.
+    pub(crate) fn keep(
+        &mut self,
+        conversation: Conversation,
+        request: RequestId,
+        session: SessionId,
+        body: Bytes,
+    ) {
+        let limit = if conversation.external_id.is_some() { PER_CONVERSATION } else { PER_CLIENT };
+        let ids = self.conversations.entry(conversation.clone()).or_default();
+        ids.push_front(request);
+        let surplus = if ids.len() > limit { ids.back().copied() } else { None };
+        let bytes = body.len();
+        self.bytes += bytes;
+        self.order.push_back(request);
+        let known = Known { conversation, session, body, reading: None, bytes, place: None };
+        self.known.insert(request, known);
+        surplus.into_iter().for_each(|request| self.forget(request));
+        self.make_room();
+    }
+
+    /// Keeps what the body of a request says.
+    pub(crate) fn keep_reading(&mut self, request: RequestId, reading: &RequestReading) {
+        let Some(known) = self.known.get_mut(&request) else { return };
+        let texts = [&reading.system_text, &reading.first_user_text];
+        let bytes = texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + (reading.messages.len() + reading.tool_results.len())
+                * size_of::<lunaroute_core::MessageSpan>();
+        known.bytes += bytes;
+        self.bytes += bytes;
+        known.reading = Some(reading.clone());
+        self.make_room();
+    }
+
+    /// The request's body is not in the record, so nothing may refer to it.
+    pub(crate) fn forget(&mut self, request: RequestId) {
+        let Some(known) = self.known.remove(&request) else { return };
+        self.bytes -= known.bytes;
+        self.order.retain(|&id| id != request);
+        if let Some(ids) = self.conversations.get_mut(&known.conversation) {
+            ids.retain(|&id| id != request);
+            if ids.is_empty() {
+                self.conversations.remove(&known.conversation);
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.bytes > KEPT_BYTES
+            && let Some(&oldest) = self.order.front()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    /// On what the body of this start can lean when its frame is in `segment`.
+    pub(crate) fn lean(&self, event: &SessionEvent, segment: u64) -> Option<Lean> {
+        let EventKind::Started(started) = &event.kind else { return None };
+        let (base, depth) = self.known.get(&started.repeats?.of)?.place?;
+        let leans = base.segment == segment && depth < LONGEST_CHAIN;
+        leans.then(|| Lean { base, check: crc32fast::hash(&event.body) })
+    }
+
+    /// The frame that begins with this start stands at `place`.
+    pub(crate) fn stands(&mut self, event: &SessionEvent, place: Position, lean: Option<Lean>) {
+        let EventKind::Started(started) = &event.kind else { return };
+        let depth = lean
+            .and(started.repeats)
+            .and_then(|repeats| self.known.get(&repeats.of)?.place)
+            .map_or(0, |(_, depth)| depth + 1);
+        if let Some(known) = self.known.get_mut(&event.request) {
+            known.place = Some((place, depth));
+        }
+    }
+
+    /// What was said of places does not hold any more.
+    pub(crate) fn forget_places(&mut self) {
+        self.known.values_mut().for_each(|known| known.place = None);
+    }
+}
+
+/// Bytes at the start that both have in common.
+pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let pieces = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE));
+    let same = pieces.take_while(|(one, other)| one == other).count() * PIECE;
+    same + one[same..].iter().zip(&other[same..]).take_while(|(one, other)| one == other).count()
+}
+
+/// Bytes at the end that both have in common.
+pub(crate) fn common_suffix(one: &[u8], other: &[u8]) -> usize {
+    let pieces = one.rchunks_exact(PIECE).zip(other.rchunks_exact(PIECE));
+    let same = pieces.take_while(|(one, other)| one == other).count() * PIECE;
+    let (one, other) = (&one[..one.len() - same], &other[..other.len() - same]);
+    same + one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_two_bodies_share_is_found_to_the_byte(
+            head in prop::collection::vec(any::<u8>(), 0..4_000),
+            tail in prop::collection::vec(any::<u8>(), 0..4_000),
+            one in prop::collection::vec(any::<u8>(), 0..40),
+            other in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (first, second) = ([&head[..], &one, &tail].concat(), [&head[..], &other, &tail].concat());
+            let prefix = common_prefix(&first, &second);
+            prop_assert_eq!(&first[..prefix], &second[..prefix]);
+            prop_assert!(prefix >= head.len() && first.get(prefix).is_none_or(|byte| second.get(prefix) != Some(byte)));
+            let suffix = common_suffix(&first[prefix..], &second[prefix..]);
+            prop_assert!(prefix + suffix <= first.len().min(second.len()));
+            let repeats = Repeats { of: RequestId::generate(), prefix: prefix as u64, suffix: suffix as u64 };
+            let middle = repeats.middle(second.len()).expect("within the body");
+            let joined = [&first[..prefix], &second[middle], &first[first.len() - suffix..]].concat();
+            prop_assert_eq!(joined, second);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The thread that waits for the disk, so that the pen need not.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use lunaroute_storage::journal::{FinishedSync, PendingSync};
+
+use super::figures::add;
+use super::opening::{Opening, Stage};
+use super::shared::{Shared, micros};
+use crate::projector::Chunk;
+
+/// A sync, and what is to be told when it is done.
+pub(crate) struct Job {
+    pub(crate) sync: PendingSync,
+    /// Starts that are durable with it.
+    pub(crate) openings: Vec<Arc<Opening>>,
+    /// What the projectors can have then.
+    pub(crate) chunk: Option<Chunk>,
+}
+
+/// What became of a [`Job`].
+pub(crate) struct Done {
+    pub(crate) finished: FinishedSync,
+    /// Starts that are not durable, because it failed.
+    pub(crate) openings: Vec<Arc<Opening>>,
+}
+
+#[derive(Default)]
+struct State {
+    job: Option<Job>,
+    done: Option<Done>,
+    /// A job was handed over and its outcome not taken back.
+    busy: bool,
+    /// The pen wants to be woken when the job is done.
+    awaited: bool,
+    closed: bool,
+}
+
+/// Between the pen and the thread. One job at a time: what comes meanwhile shares the next.
+#[derive(Default)]
+pub(crate) struct Syncer {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Syncer {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a job over; gives it back when the thread has ended.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(job);
+        }
+        (state.job, state.busy, state.awaited) = (Some(job), true, false);
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Whether a job is under way or its outcome not taken back.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.lock().busy
+    }
+
+    /// The outcome of the job, when it is done.
+    pub(crate) fn take_done(&self) -> Option<Done> {
+        let mut state = self.lock();
+        let done = state.done.take();
+        state.busy &= done.is_none() && !state.closed;
+        done
+    }
+
+    /// Has the pen woken when the job is done; `false` when it is done already.
+    pub(crate) fn call_back(&self) -> bool {
+        let mut state = self.lock();
+        state.awaited = true;
+        state.done.is_none() && !state.closed
+    }
+
+    /// Waits for the job that is under way.
+    pub(crate) fn wait(&self) -> Option<Done> {
+        let mut state = self.lock();
+        while state.busy && state.done.is_none() && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.busy = false;
+        state.done.take()
+    }
+
+    /// Ends the thread when it has nothing to do any more.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The life of the thread.
+    pub(crate) fn run(&self, shared: &Shared) {
+        let _closing = Closing(self);
+        while let Some(Job { sync, mut openings, chunk }) = self.next_job() {
+            let (started, end) = (Instant::now(), sync.end());
+            let finished = sync.run();
+            add(&shared.counters.syncs, 1);
+            add(&shared.counters.sync_micros, micros(started.elapsed()));
+            if finished.succeeded() {
+                openings.drain(..).for_each(|opening| opening.advance(Stage::Durable));
+                shared.published.publish(end, chunk);
+            }
+            let mut state = self.lock();
+            let wakes = state.awaited || !finished.succeeded();
+            state.done = Some(Done { finished, openings });
+            drop(state);
+            self.changed.notify_all();
+            if wakes {
+                shared.queue.call();
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.job.take() {
+                return Some(job);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// However the thread ends, nobody waits for it any more.
+struct Closing<'a>(&'a Syncer);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
