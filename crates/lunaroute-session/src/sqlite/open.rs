@@ -123,11 +123,13 @@ impl Database {
         let mut connection = connect(&path, flags, config.busy_timeout)?;
         let schema = |source| schema_error(&path, source);
         migrate::examine(&connection).map_err(schema)?;
+        // Foreign keys are declared and checked by `verify`, not while writing: as long as one is open, each row that is
+        // written makes SQLite look through whole tables for the rows that may name it.
         // FULL: a checkpoint must not outlive its rows, because the journal before it is deleted. 32 MiB of pages: hashes
         // fall anywhere in their index, which would else be read from the file again and again.
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
                  PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;",
             )
             .map_err(|source| sqlite_error(&path, source))?;
