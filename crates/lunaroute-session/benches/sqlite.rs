@@ -48,13 +48,24 @@ fn measure(bencher: divan::Bencher<'_, '_>, requests: &[Request]) {
 fn figures(name: &str, requests: &[Request]) {
     let events = journal(requests);
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (before, begun) = (written(), Instant::now());
+    let (bytes, cpu, begun) = (written(), processor_time(), Instant::now());
     drop(write(&directory, &events));
     let took = begun.elapsed();
-    let bytes = written().saturating_sub(before) as usize / requests.len();
-    let micros = took.as_micros() as usize / requests.len();
-    let per_second = events.len() as u128 * 1_000_000 / took.as_micros().max(1);
-    println!("{name}: {micros} us, {bytes} bytes written, {per_second} events/s");
+    let per_request = |sum: u64| sum / requests.len() as u64;
+    println!(
+        "{name}: {} us of processor time and {} bytes written per request; {} events per second of processor time, \
+         {:?} in all",
+        per_request(processor_time() - cpu) / 1_000,
+        per_request(written() - bytes),
+        events.len() as u64 * 1_000_000_000 / (processor_time() - cpu).max(1),
+        took
+    );
+}
+
+/// Nanoseconds that this thread has had of a processor; 0 where the system does not tell.
+fn processor_time() -> u64 {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    times.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
 }
 
 /// Writes everything and folds the log into the database, as at a shutdown.
