@@ -17,6 +17,8 @@ mod orphans;
 mod pending;
 mod quarantine;
 mod recipe;
+mod removal;
+mod retention;
 mod row;
 mod samples;
 mod sessions;
@@ -31,6 +33,7 @@ mod writer;
 pub use heal::{Counters, History};
 pub use migrate::MigrationError;
 pub use open::{Database, OpenError, SqliteConfig, sqlite_version};
+pub use retention::{RemovalError, Remover, Retention, SessionFiles};
 pub use writer::SqliteWriter;
 
 pub(crate) use blobs::read_blob;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::heal::History;
 use super::migrate::{self, MigrationError};
+use super::retention::Retention;
 
 /// Statements that the writer keeps prepared; it has about thirty.
 const PREPARED_STATEMENTS: usize = 64;
@@ -29,11 +30,13 @@ pub struct SqliteConfig {
     pub check_every: Duration,
     /// What was recorded before, for a database that begins anew.
     pub history: Option<History>,
+    /// When old sessions go; `None` keeps everything.
+    pub retention: Option<Retention>,
 }
 
 impl SqliteConfig {
     /// The usual figures: 5 s for locks, 64 MiB for one answer, 256 MiB for all that are open, running requests after 1 s, a
-    /// look for damage every 30 s, and no history.
+    /// look for damage every 30 s, no history, and nothing ever removed.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -44,6 +47,7 @@ impl SqliteConfig {
             show_running_after: Duration::from_secs(1),
             check_every: Duration::from_secs(30),
             history: None,
+            retention: None,
         }
     }
 }

@@ -83,8 +83,11 @@ fn follow((shared, wake): &(Mutex<Shared>, Condvar), path: &Path, every: Duratio
         let found = look(path);
         pause = every.max(begun.elapsed() * REST);
         let mut guard = lock(shared);
-        if guard.generation == generation && found.is_some() {
-            guard.damage = found;
+        if let Some(damage) = found.filter(|_| guard.generation == generation) {
+            if guard.damage.is_none() {
+                tracing::error!(path = %path.display(), damage, "the database is damaged; it is made anew");
+            }
+            guard.damage = Some(damage);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Writes batches of the journal into the database, each batch in one transaction with the state it leads to.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lunaroute_core::{Ending, RequestId, SessionId};
 use lunaroute_storage::journal::Position;
@@ -11,12 +11,13 @@ use super::failure::{Reach, StepError};
 use super::heal::{self, Counters};
 use super::open::{Database, OpenError, SqliteConfig};
 use super::pending::{Pending, Shown};
+use super::retention::Keeper;
 use super::state::{State, WRITER};
 use super::watch::Watch;
 use super::work::{Known, Memory, Work, known};
 use super::{orphans, quarantine};
 use crate::event::{EventKind, SessionEvent};
-use crate::writer::{Ack, Batching, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
+use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
 
 /// Events of the history that are brought in with one transaction.
 const HISTORY_BATCH: usize = 2_048;
@@ -34,6 +35,7 @@ pub struct SqliteWriter {
     database: Option<Database>,
     watch: Watch,
     counters: Counters,
+    keeper: Keeper,
     memory: Memory,
     /// The state that is committed.
     state: State,
@@ -77,6 +79,7 @@ impl SqliteWriter {
                 .map_err(|source| OpenError::File { path: config.path.clone(), source })?,
             database: Some(database),
             counters,
+            keeper: Keeper::new(config.retention.clone()),
             config,
             memory,
             state,
@@ -329,6 +332,15 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// Removes some of what is old, when there is something.
+    fn remove_some(&mut self) -> Result<(), StepError> {
+        let Some(database) = self.database.as_ref().filter(|_| self.keeper.is_due()) else { return Ok(()) };
+        let done = self.keeper.step(&database.connection, &self.counters);
+        // What memory knows of sessions and bodies may be gone.
+        self.memory.forget();
+        done
+    }
+
     /// Makes sure that there is a database to write to: sound, in its place, and with its history.
     fn prepare(&mut self) -> Result<(), WriteError> {
         match &self.database {
@@ -473,6 +485,7 @@ impl SessionWriter for SqliteWriter {
         if !self.ended.is_empty() || self.read != self.state.read {
             self.commit().map_err(|error| self.failed(&error))?;
         }
+        self.remove_some().map_err(|error| self.failed(&error))?;
         Ok(Ack { position: self.state.checkpoint })
     }
 
@@ -489,7 +502,4 @@ impl SessionWriter for SqliteWriter {
         DrainReport { written: self.written, lost: 0 }
     }
 
-    fn batching(&self) -> Option<Batching> {
-        Some(Batching { events: 4_096, wait: Duration::from_millis(100) })
-    }
 }
