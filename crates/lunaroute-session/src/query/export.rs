@@ -56,11 +56,12 @@ pub fn export(query: &dyn SessionQuery, names: &[String], output: &mut dyn Write
 
 fn request_line(query: &dyn SessionQuery, id: RequestId, output: &mut dyn Write) -> Result<(), ExportError> {
     let mut value = serde_json::to_value(query.request(id)?).map_err(std::io::Error::from)?;
-    let response = match query.response_body(id) {
-        Err(QueryError::NotKept { .. }) => None,
-        other => Some(other?),
+    let kept = |body: Result<Vec<u8>, QueryError>| match body {
+        Err(QueryError::NotKept { .. }) => Ok(None),
+        other => other.map(Some),
     };
-    for (key, body) in [("request_body", Some(query.request_body(id)?)), ("response_body", response)] {
+    let (request, response) = (kept(query.request_body(id))?, kept(query.response_body(id))?);
+    for (key, body) in [("request_body", request), ("response_body", response)] {
         let (key, body) = match body.map(String::from_utf8) {
             None => (key.to_owned(), Value::Null),
             Some(Ok(text)) => (key.to_owned(), Value::String(text)),

@@ -3,6 +3,7 @@
 use lunaroute_core::{RequestId, SessionId, Timestamp};
 use rusqlite::Row;
 use rusqlite::types::Type;
+use serde::Deserialize;
 
 use super::record::{AttemptRecord, RequestRecord, SessionRecord, TokenCounts, ToolCallRecord};
 
@@ -13,19 +14,15 @@ pub(super) const SESSION_COLUMNS: &str = "id, (SELECT c.external_id FROM convers
         AND r.status IN ('error', 'cancelled', 'interrupted')) AS failed_requests, \
      tool_call_count, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
      reasoning_tokens, total_ms, \
-     (SELECT CAST(avg(m.ttft_us) AS INTEGER) FROM requests r JOIN stream_metrics m ON m.request_id = r.id \
-        WHERE r.session_id = sessions.id) AS first_token_us";
+     (SELECT CAST(avg(r.ttft_us) AS INTEGER) FROM requests r WHERE r.session_id = sessions.id) AS first_token_us";
 
 pub(super) const REQUEST_COLUMNS: &str = "id, session_id, kind, method, path, dialect, provider, model_requested, model_used, is_stream, status, ending, \
-     http_status, started_at, completed_at, total_ms, overhead_pre_us, overhead_post_us, ttft_ms, input_tokens, \
+     http_status, started_at, completed_at, total_ms, overhead_pre_us, overhead_post_us, ttft_us, input_tokens, \
      cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, attempts, \
-     tool_calls, finish_reason, finish_reason_raw, error_kind, error, preview, request_bytes, response_bytes, \
-     response_blake3, lost_frames, lost_bytes, gap_cause";
+     tool_calls, finish_reason, finish_reason_raw, error_kind, error, request_bytes, response_bytes, \
+     response_blake3, lost_frames, lost_bytes, gap_cause, attempt_list";
 
-pub(super) const ATTEMPT_COLUMNS: &str = "ordinal, provider, model, reason, status_code, started_at, completed_at, \
-                                          latency_ms, error_kind, error, retry_after_ms";
-
-pub(super) const TOOL_CALL_COLUMNS: &str = "id, request_id, name, started_at, completed_at, status, success, duration_ms, arguments_blob, result_blob, \
+pub(super) const TOOL_CALL_COLUMNS: &str = "id, request_id, name, started_at, completed_at, status, success, duration_ms, arguments_blake3, result_blake3, \
      result_request_id";
 
 /// A time from a column of milliseconds.
@@ -111,7 +108,7 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     })
 }
 
-/// A request without its attempts.
+/// A request without its preview.
 pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
     Ok(RequestRecord {
         id: request_id(row, "id")?,
@@ -132,7 +129,7 @@ pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
         total_ms: figure(row, "total_ms")?,
         overhead_pre_us: figure(row, "overhead_pre_us")?,
         overhead_post_us: figure(row, "overhead_post_us")?,
-        ttft_ms: figure(row, "ttft_ms")?,
+        ttft_ms: figure(row, "ttft_us")?.map(|micros| micros / 1_000),
         tokens: tokens(row)?,
         attempts: count(row, "attempts")?,
         tool_calls: figure(row, "tool_calls")?,
@@ -140,31 +137,69 @@ pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
         finish_reason_raw: row.get("finish_reason_raw")?,
         error_kind: row.get("error_kind")?,
         error: row.get("error")?,
-        preview: row.get("preview")?,
+        preview: None,
         request_bytes: figure(row, "request_bytes")?,
         response_bytes: figure(row, "response_bytes")?,
-        response_blake3: row.get("response_blake3")?,
+        response_blake3: hex(row, "response_blake3")?,
         lost_frames: figure(row, "lost_frames")?,
         lost_bytes: figure(row, "lost_bytes")?,
         gap_cause: row.get("gap_cause")?,
-        attempt_list: Vec::new(),
+        attempt_list: attempts(row)?,
     })
 }
 
-pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRecord> {
-    Ok(AttemptRecord {
-        ordinal: row.get("ordinal")?,
-        provider: row.get("provider")?,
-        model: row.get("model")?,
-        reason: row.get("reason")?,
-        status_code: row.get("status_code")?,
-        started_at: maybe_time(row, "started_at")?,
-        completed_at: maybe_time(row, "completed_at")?,
-        latency_ms: figure(row, "latency_ms")?,
-        error_kind: row.get("error_kind")?,
-        error: row.get("error")?,
-        retry_after_ms: figure(row, "retry_after_ms")?,
-    })
+/// An attempt as its column has it: an array in the order of the columns of the view `attempts`.
+#[derive(Deserialize)]
+struct AttemptColumns(
+    u32,
+    Option<String>,
+    Option<String>,
+    Option<u16>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    Option<u64>,
+    Option<String>,
+    Option<String>,
+    Option<u64>,
+    #[expect(
+        dead_code,
+        reason = "the blob of what the client never saw is in the column and not in the answer"
+    )]
+    Option<i64>,
+);
+
+fn attempts(row: &Row<'_>) -> rusqlite::Result<Vec<AttemptRecord>> {
+    let Some(json) = row.get::<_, Option<String>>("attempt_list")? else { return Ok(Vec::new()) };
+    let columns: Vec<AttemptColumns> = serde_json::from_str(&json).map_err(malformed)?;
+    Ok(columns.into_iter().map(attempt).collect())
+}
+
+fn attempt(columns: AttemptColumns) -> AttemptRecord {
+    let AttemptColumns(
+        ordinal,
+        provider,
+        model,
+        status_code,
+        reason,
+        started_at,
+        completed_at,
+        latency_ms,
+        ..,
+    ) = columns;
+    AttemptRecord {
+        ordinal,
+        provider,
+        model,
+        reason,
+        status_code,
+        started_at: started_at.map(millis),
+        completed_at: completed_at.map(millis),
+        latency_ms,
+        error_kind: columns.8,
+        error: columns.9,
+        retry_after_ms: columns.10,
+    }
 }
 
 pub(super) fn tool_call(row: &Row<'_>) -> rusqlite::Result<ToolCallRecord> {
@@ -177,8 +212,8 @@ pub(super) fn tool_call(row: &Row<'_>) -> rusqlite::Result<ToolCallRecord> {
         status: row.get("status")?,
         success: row.get("success")?,
         duration_ms: figure(row, "duration_ms")?,
-        arguments_blake3: hex(row, "arguments_blob")?,
-        result_blake3: hex(row, "result_blob")?,
+        arguments_blake3: hex(row, "arguments_blake3")?,
+        result_blake3: hex(row, "result_blake3")?,
         result_request_id: maybe_request_id(row, "result_request_id")?,
     })
 }

@@ -8,16 +8,19 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
 use super::filter::{Condition, Page, Period, RequestFilter, SessionFilter, prefix_range};
 use super::record::{
-    AttemptRecord, ErrorRecord, Listing, MessageRecord, RequestDetail, RequestRecord, SessionDetail,
-    SessionRecord, StreamFigures, StreamPiece, ToolCallRecord, Totals,
+    ErrorRecord, Listing, MessageRecord, RequestDetail, RequestRecord, SessionDetail, SessionRecord,
+    StreamFigures, StreamPiece, ToolCallRecord, Totals,
 };
-use super::rows::{self, ATTEMPT_COLUMNS, REQUEST_COLUMNS, SESSION_COLUMNS, TOOL_CALL_COLUMNS};
+use super::rows::{self, REQUEST_COLUMNS, SESSION_COLUMNS, TOOL_CALL_COLUMNS};
 use super::{QueryError, SessionQuery};
 use crate::identity::KnownSession;
-use crate::sqlite::{BlobHash, open_read_only, read_blob};
+use crate::sqlite::{Section, StoredBytes, open_read_only};
 
 /// Requests and tool calls that a session's detail lists at most.
 const DETAIL_LIMIT: usize = 1_000;
+
+/// The cause that is told for bodies that are gone because they were old.
+const REMOVED: &str = "removed because it was old";
 
 /// Answers from the SQLite projection. It holds one connection that cannot write.
 pub struct SqliteQuery {
@@ -73,11 +76,11 @@ impl SqliteQuery {
         Ok(Listing { items, limit: page.limit(), offset: page.offset(), more })
     }
 
-    fn with_attempts(&self, mut request: RequestRecord) -> Result<RequestRecord, QueryError> {
-        let sql = format!("SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE request_id = ? ORDER BY ordinal");
-        let attempts: Vec<AttemptRecord> = self.all(&sql, [request.id.to_string()], rows::attempt)?;
-        request.attempt_list = attempts;
-        Ok(request)
+    /// Fills in what stands among the request's bytes. Where these are damaged the rest of the record is shown all the same.
+    fn with_preview(&self, mut request: RequestRecord) -> RequestRecord {
+        let stored = StoredBytes::load(&self.connection, &request.id.to_string()).ok().flatten();
+        request.preview = stored.and_then(|stored| stored.content.text(Section::Preview));
+        request
     }
 
     /// The id of the session that is called `name`.
@@ -99,64 +102,62 @@ impl SqliteQuery {
         }
     }
 
-    fn body(&self, id: RequestId, column: &str) -> Result<Option<Vec<u8>>, QueryError> {
-        let sql = format!("SELECT {column} FROM requests WHERE id = ?");
-        let hash: Option<BlobHash> = self
-            .one(&sql, [id.to_string()], |row| row.get(0))?
-            .ok_or_else(|| QueryError::NotFound { what: "request", name: id.to_string() })?;
-        hash.map(|hash| read_blob(&self.connection, &hash))
-            .transpose()
-            .map_err(|error| QueryError::Damaged { request: id, reason: error.to_string() })
+    fn stored(&self, id: RequestId) -> Result<StoredBytes, QueryError> {
+        StoredBytes::load(&self.connection, &id.to_string())
+            .map_err(|error| QueryError::Damaged { request: id, reason: error.to_string() })?
+            .ok_or_else(|| QueryError::NotFound { what: "request", name: id.to_string() })
     }
 
-    /// What a request's own row says beyond its record, to be filled with what hangs on it.
-    fn head(&self, request: RequestRecord) -> Result<RequestDetail, QueryError> {
-        let sql = "SELECT q.read_problem, q.request_headers, q.response_headers, q.request_encoding, \
-                   q.response_encoding, p.provider_response_id, p.text_preview \
-                   FROM requests q LEFT JOIN responses p ON p.request_id = q.id WHERE q.id = ?";
-        let name = request.id.to_string();
-        let headers = |row: &Row<'_>, column: usize| {
-            let json: Option<String> = row.get(column)?;
-            let parsed = json.map(|json| serde_json::from_str(&json)).transpose();
-            parsed.map(Option::unwrap_or_default).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(
-                    column,
-                    rusqlite::types::Type::Text,
-                    Box::new(error),
-                )
-            })
+    /// What a request's own row and bytes say beyond its record, to be filled with what hangs on it.
+    fn head(&self, mut request: RequestRecord) -> Result<RequestDetail, QueryError> {
+        let id = request.id;
+        let name = id.to_string();
+        let stored = self.stored(id)?;
+        let content = &stored.content;
+        let damaged = |reason: String| QueryError::Damaged { request: id, reason };
+        let headers = |section: Section| -> Result<Vec<(String, String)>, QueryError> {
+            let json = content.section(section);
+            let parsed = json.map(serde_json::from_slice).transpose();
+            parsed.map(Option::unwrap_or_default).map_err(|error| damaged(error.to_string()))
         };
+        request.preview = content.text(Section::Preview);
+        let stream: Option<Vec<(u64, u64, String, serde_json::Value)>> = content
+            .section(Section::Samples)
+            .map(serde_json::from_slice)
+            .transpose()
+            .map_err(|error| damaged(error.to_string()))?;
+        let piece = |(seq, at_us, kind, payload)| StreamPiece { seq, at_us, kind, payload };
+        let (body, recipe) = stored.readable(&self.connection).map_err(|error| damaged(error.to_string()))?;
+        let messages = recipe.messages().into_iter().filter_map(|(role, range)| {
+            let message = body.get(range)?;
+            Some(MessageRecord {
+                role: role.as_str().to_owned(),
+                blake3: blake3::hash(message).to_hex().to_string(),
+                bytes: message.len() as u64,
+            })
+        });
+        let sql = "SELECT read_problem, request_encoding, response_encoding, provider_response_id FROM requests \
+                   WHERE id = ?";
+        let (request_headers, response_headers) =
+            (headers(Section::RequestHeaders)?, headers(Section::ResponseHeaders)?);
         self.one(sql, [&name], |row| {
             Ok(RequestDetail {
                 request,
                 read_problem: row.get(0)?,
-                request_headers: headers(row, 1)?,
-                response_headers: headers(row, 2)?,
-                request_encoding: row.get(3)?,
-                response_encoding: row.get(4)?,
-                provider_response_id: row.get(5)?,
-                text_preview: row.get(6)?,
-                messages: Vec::new(),
+                request_headers,
+                response_headers,
+                request_encoding: row.get(1)?,
+                response_encoding: row.get(2)?,
+                provider_response_id: row.get(3)?,
+                text_preview: content.text(Section::TextPreview),
+                messages: messages.collect(),
                 tool_call_list: Vec::new(),
                 stream_figures: None,
-                stream: Vec::new(),
+                stream: stream.unwrap_or_default().into_iter().map(piece).collect(),
                 errors: Vec::new(),
             })
         })?
         .ok_or(QueryError::NotFound { what: "request", name })
-    }
-
-    fn messages(&self, id: &str) -> Result<Vec<MessageRecord>, QueryError> {
-        let sql = "SELECT m.role, m.blob_hash, b.raw_len FROM request_history m JOIN blobs b ON b.hash = m.blob_hash \
-                   WHERE m.request_id = ? ORDER BY m.ordinal";
-        self.all(sql, [id], |row| {
-            let hash: BlobHash = row.get(1)?;
-            Ok(MessageRecord {
-                role: row.get(0)?,
-                blake3: blake3::Hash::from_bytes(hash).to_hex().to_string(),
-                bytes: rows::count(row, "raw_len")?,
-            })
-        })
     }
 
     fn stream_figures(&self, id: &str) -> Result<Option<StreamFigures>, QueryError> {
@@ -170,19 +171,6 @@ impl SqliteQuery {
                 gap_p95_us: rows::figure(row, "gap_p95_us")?,
                 gap_p99_us: rows::figure(row, "gap_p99_us")?,
                 bytes: rows::count(row, "bytes")?,
-            })
-        })
-    }
-
-    fn stream(&self, id: &str) -> Result<Vec<StreamPiece>, QueryError> {
-        let sql = "SELECT seq, at_us, type, payload FROM stream_events WHERE request_id = ? ORDER BY seq";
-        self.all(sql, [id], |row| {
-            let payload: String = row.get(3)?;
-            Ok(StreamPiece {
-                seq: rows::count(row, "seq")?,
-                at_us: rows::count(row, "at_us")?,
-                kind: row.get(2)?,
-                payload: serde_json::from_str(&payload).unwrap_or(serde_json::Value::String(payload)),
             })
         })
     }
@@ -221,8 +209,7 @@ impl SessionQuery for SqliteQuery {
         let select = format!("SELECT {REQUEST_COLUMNS} FROM requests");
         let condition = Condition::of_requests(filter);
         let listing = self.page(&select, condition, "started_at DESC, id DESC", page, rows::request)?;
-        let items =
-            listing.items.into_iter().map(|request| self.with_attempts(request)).collect::<Result<_, _>>()?;
+        let items = listing.items.into_iter().map(|request| self.with_preview(request)).collect();
         Ok(Listing { items, limit: listing.limit, offset: listing.offset, more: listing.more })
     }
 
@@ -232,17 +219,14 @@ impl SessionQuery for SqliteQuery {
         let request = self
             .one(&sql, [&name], rows::request)?
             .ok_or_else(|| QueryError::NotFound { what: "request", name: name.clone() })?;
-        let request = self.with_attempts(request)?;
         let session = request.session_id.clone();
         let mut detail = self.head(request)?;
-        detail.messages = self.messages(&name)?;
         let sql = format!(
             "SELECT {TOOL_CALL_COLUMNS} FROM tool_calls WHERE session_id = ? AND request_id = ? \
              ORDER BY started_at, id"
         );
         detail.tool_call_list = self.all(&sql, [session.as_str(), &name], rows::tool_call)?;
         detail.stream_figures = self.stream_figures(&name)?;
-        detail.stream = self.stream(&name)?;
         let sql = "SELECT at, kind, message FROM session_errors WHERE request_id = ? ORDER BY seq";
         detail.errors = self.all(sql, [&name], |row| {
             Ok(ErrorRecord { at: rows::time(row, "at")?, kind: row.get(1)?, message: row.get(2)? })
@@ -251,15 +235,28 @@ impl SessionQuery for SqliteQuery {
     }
 
     fn request_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError> {
-        Ok(self.body(id, "request_blob")?.unwrap_or_default())
+        let stored = self.stored(id)?;
+        if stored.are_removed {
+            return Err(QueryError::NotKept { what: "request", request: id, cause: REMOVED.to_owned() });
+        }
+        stored
+            .body(&self.connection)
+            .map_err(|error| QueryError::Damaged { request: id, reason: error.to_string() })
     }
 
     fn response_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError> {
-        if let Some(body) = self.body(id, "response_blob")? {
-            return Ok(body);
+        let stored = self.stored(id)?;
+        let answer = stored
+            .answer(&self.connection)
+            .map_err(|error| QueryError::Damaged { request: id, reason: error.to_string() })?;
+        if let Some(answer) = answer {
+            return Ok(answer);
         }
         let sql = "SELECT coalesce(gap_cause, 'unknown') FROM requests WHERE id = ? AND response_bytes > 0";
         match self.one(sql, [id.to_string()], |row| row.get(0))? {
+            Some(_) if stored.are_removed => {
+                Err(QueryError::NotKept { what: "response", request: id, cause: REMOVED.to_owned() })
+            }
             Some(cause) => Err(QueryError::NotKept { what: "response", request: id, cause }),
             None => Ok(Vec::new()),
         }
@@ -325,6 +322,6 @@ impl SessionQuery for SqliteQuery {
         let after = after.map(|id| id.to_string());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let requests = self.all(&sql, (session.as_str(), after, limit), rows::request)?;
-        requests.into_iter().map(|request| self.with_attempts(request)).collect()
+        Ok(requests.into_iter().map(|request| self.with_preview(request)).collect())
     }
 }

@@ -1,276 +1,237 @@
-//! Content by its hash: each content is stored once and counts who names it.
+//! Stretches of bytes in the database: what is new is appended, what is known is named again.
 
-use std::collections::BTreeMap;
-
-use blake3::Hash;
 use lunaroute_storage::compress::{self, CompressError};
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 use zstd::bulk::Compressor;
 
-use super::cut::{Cut, Leaf};
 use super::failure::StepError;
+use super::recipe::{Ingredient, Recipe};
 
-/// The key of a blob.
-pub(crate) type BlobHash = [u8; 32];
-
-/// Zstandard level of stored content.
+/// Zstandard level of parts of bodies: they are kept once and named often.
 const LEVEL: i32 = 3;
+/// Zstandard level of what belongs to one request alone.
+const QUICK_LEVEL: i32 = 1;
 /// Shorter content is stored as it is: a frame's head eats what could be won.
-const COMPRESS_FROM: usize = 256;
-/// Parts of parts: a body, its groups, their messages. Deeper means damage.
-const DEEPEST: u8 = 4;
+const COMPRESS_FROM: usize = 512;
+/// Parts from this length on are looked for in other sessions.
+const SHARE_FROM: usize = 256;
 
 /// How a blob's data is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codec {
-    Raw,
-    Zstd,
-    Parts,
+const RAW: i64 = 0;
+const ZSTD: i64 = 1;
+
+/// A blob that is to be inserted with the row that names it.
+pub(crate) struct NewBlob {
+    pub(crate) id: i64,
+    codec: i64,
+    raw_len: usize,
+    key: Option<i64>,
+    hash: blake3::Hash,
+    data: Vec<u8>,
 }
 
-impl Codec {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Zstd => "zstd",
-            Self::Parts => "parts",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Raw, Self::Zstd, Self::Parts].into_iter().find(|codec| codec.as_str() == text)
-    }
-}
-
-/// Stores content.
+/// Gathers what a request needs of blobs before its row is written. Nothing is in the database until [`store`](Self::store).
 pub(crate) struct BlobStore {
     compressor: Compressor<'static>,
+    quick: Compressor<'static>,
+    /// The id of the next blob; `None` when the database has to be asked.
+    next: Option<i64>,
+    new: Vec<NewBlob>,
+    /// Blobs of other sessions that the request takes over.
+    taken: Vec<i64>,
 }
 
 impl BlobStore {
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self { compressor: Compressor::new(LEVEL)? })
+        Ok(Self {
+            compressor: Compressor::new(LEVEL)?,
+            quick: Compressor::new(QUICK_LEVEL)?,
+            next: None,
+            new: Vec::new(),
+            taken: Vec::new(),
+        })
     }
 
-    /// Stores `raw` unless it is there, and counts one more name for it. Empty content is no blob.
-    pub(crate) fn hold(&mut self, connection: &Connection, raw: &[u8]) -> Result<Option<Hash>, StepError> {
-        if raw.is_empty() {
-            return Ok(None);
+    /// Forgets which ids are free: a transaction was rolled back, or somebody else has written.
+    pub(crate) fn forget(&mut self) {
+        self.next = None;
+        self.drop_gathered();
+    }
+
+    /// Lets go of what was gathered and not stored.
+    pub(crate) fn drop_gathered(&mut self) {
+        if let Some(first) = self.new.first() {
+            self.next = Some(first.id);
         }
+        self.new.clear();
+        self.taken.clear();
+    }
+
+    /// Content that belongs to one request alone. `raw` is not empty.
+    pub(crate) fn hold(&mut self, connection: &Connection, raw: &[u8]) -> Result<i64, StepError> {
+        self.add(connection, raw, blake3::hash(raw), false)
+    }
+
+    /// Part of a body of `session`, found or to be stored. `raw` is not empty.
+    pub(crate) fn share(
+        &mut self,
+        connection: &Connection,
+        session: i64,
+        raw: &[u8],
+    ) -> Result<i64, StepError> {
         let hash = blake3::hash(raw);
-        self.hold_hashed(connection, raw, &hash, 1)?;
-        Ok(Some(hash))
+        if raw.len() >= SHARE_FROM
+            && let Some((blob, owner)) = self.find(connection, &hash, raw.len())?
+        {
+            if owner.is_some_and(|owner| owner != session) {
+                self.taken.push(blob);
+            }
+            return Ok(blob);
+        }
+        self.add(connection, raw, hash, true)
     }
 
-    /// Stores a body in its parts, or in one piece when it has none.
-    pub(crate) fn hold_cut(
-        &mut self,
+    /// A blob with these bytes, and its owner when it is in the database already.
+    fn find(
+        &self,
         connection: &Connection,
-        body: &[u8],
-        cut: &Cut,
-    ) -> Result<Option<Hash>, StepError> {
-        if body.is_empty() {
-            return Ok(None);
+        hash: &blake3::Hash,
+        length: usize,
+    ) -> Result<Option<(i64, Option<i64>)>, StepError> {
+        let key = Some(key(hash));
+        if let Some(new) = self.new.iter().find(|new| new.key == key && new.hash == *hash) {
+            return Ok(Some((new.id, None)));
         }
-        if cut.parts.is_empty() {
-            self.hold_hashed(connection, body, &cut.hash, 1)?;
-        } else if count(connection, &cut.hash, 1)? {
-            if !is_in_parts(connection, &cut.hash, cut.parts.iter().map(|part| &part.whole))? {
-                self.hold_uncounted(connection, body, cut)?;
-            }
-        } else {
-            insert_parts(connection, &cut.hash, body.len(), cut.parts.iter().map(|part| &part.whole))?;
-            // The same part may stand in a body many times (a comma between messages).
-            let mut times = BTreeMap::<[u8; 32], (usize, i64)>::new();
-            for (place, part) in cut.parts.iter().enumerate() {
-                times.entry(*part.whole.hash.as_bytes()).or_insert((place, 0)).1 += 1;
-            }
-            for (place, times) in times.into_values() {
-                let part = &cut.parts[place];
-                if part.leaves.is_empty() {
-                    self.hold_hashed(connection, &body[part.whole.range.clone()], &part.whole.hash, times)?;
-                } else {
-                    self.hold_group(connection, body, &part.whole, &part.leaves, times)?;
-                }
-            }
-        }
-        Ok(Some(cut.hash))
+        // One that its own session lets go of is not taken up again, so that nobody needs to look out for it.
+        let mut statement = connection.prepare_cached(
+            "SELECT id, session FROM blobs b WHERE key = ?1 AND hash = ?2 AND raw_len = ?3 \
+             AND NOT EXISTS (SELECT 1 FROM released_blobs r WHERE r.session = b.session AND r.blob = b.id) LIMIT 1",
+        )?;
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        let found = statement
+            .query_row((key, hash.as_bytes(), length), |row| Ok((row.get(0)?, Some(row.get(1)?))))
+            .optional()?;
+        Ok(found)
     }
 
-    /// Stores the parts of a body that is there already in another form: the same bytes came before on a path that cuts
-    /// them elsewhere, or not at all. No content names these parts, so they count no names; the request's messages do.
-    fn hold_uncounted(&mut self, connection: &Connection, body: &[u8], cut: &Cut) -> Result<(), StepError> {
-        for part in &cut.parts {
-            if part.leaves.is_empty() {
-                self.hold_hashed(connection, &body[part.whole.range.clone()], &part.whole.hash, 0)?;
-            } else {
-                self.hold_group(connection, body, &part.whole, &part.leaves, 0)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn hold_group(
-        &mut self,
-        connection: &Connection,
-        body: &[u8],
-        group: &Leaf,
-        leaves: &[Leaf],
-        times: i64,
-    ) -> Result<(), StepError> {
-        if count(connection, &group.hash, times)? {
-            if !is_in_parts(connection, &group.hash, leaves.iter())? {
-                for leaf in leaves {
-                    self.hold_hashed(connection, &body[leaf.range.clone()], &leaf.hash, 0)?;
-                }
-            }
-            return Ok(());
-        }
-        insert_parts(connection, &group.hash, group.range.len(), leaves.iter())?;
-        count(connection, &group.hash, times - 1)?;
-        for leaf in leaves {
-            self.hold_hashed(connection, &body[leaf.range.clone()], &leaf.hash, 1)?;
-        }
-        Ok(())
-    }
-
-    fn hold_hashed(
+    fn add(
         &mut self,
         connection: &Connection,
         raw: &[u8],
-        hash: &Hash,
-        times: i64,
-    ) -> Result<(), StepError> {
-        // Known content costs no compression.
-        if count(connection, hash, times)? {
-            return Ok(());
+        hash: blake3::Hash,
+        is_part: bool,
+    ) -> Result<i64, StepError> {
+        let id = match self.next {
+            Some(next) => next,
+            None => {
+                let sql = "SELECT coalesce(max(id), 0) + 1 FROM blobs";
+                connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?
+            }
+        };
+        let compressor = if is_part { &mut self.compressor } else { &mut self.quick };
+        let packed = if raw.len() >= COMPRESS_FROM { compressor.compress(raw).ok() } else { None };
+        let (codec, data) = match packed.filter(|packed| packed.len() < raw.len()) {
+            Some(packed) => (ZSTD, packed),
+            None => (RAW, raw.to_vec()),
+        };
+        let key = (is_part && raw.len() >= SHARE_FROM).then(|| key(&hash));
+        self.new.push(NewBlob { id, codec, raw_len: raw.len(), key, hash, data });
+        self.next = Some(id + 1);
+        Ok(id)
+    }
+
+    /// Stores what was gathered as that of `session`.
+    pub(crate) fn store(&mut self, connection: &Connection, session: i64) -> Result<(), StepError> {
+        if !self.new.is_empty() {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO blobs (id, session, codec, raw_len, key, hash, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?;
+            for blob in self.new.drain(..) {
+                let raw_len = i64::try_from(blob.raw_len).unwrap_or(i64::MAX);
+                let hash = blob.hash.as_bytes();
+                insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, blob.data))?;
+            }
         }
-        let packed = if raw.len() > COMPRESS_FROM { self.compressor.compress(raw).ok() } else { None };
-        match packed.filter(|packed| packed.len() < raw.len()) {
-            Some(packed) => insert(connection, hash, Codec::Zstd, raw.len(), times, packed),
-            None => insert(connection, hash, Codec::Raw, raw.len(), times, raw.to_vec()),
+        for blob in self.taken.drain(..) {
+            // A session that let go of it and comes back to it holds it again.
+            connection
+                .prepare_cached("DELETE FROM released_blobs WHERE session = ?1 AND blob = ?2")?
+                .execute((session, blob))?;
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO blob_holders (blob, session) VALUES (?1, ?2)")?
+                .execute((blob, session))?;
         }
+        Ok(())
     }
 }
 
-/// Counts `times` more names for a blob; tells whether it is there.
-pub(crate) fn count(connection: &Connection, hash: &Hash, times: i64) -> Result<bool, StepError> {
-    let mut statement =
-        connection.prepare_cached("UPDATE blobs SET refcount = refcount + ?2 WHERE hash = ?1")?;
-    Ok(statement.execute((hash.as_bytes().as_slice(), times))? == 1)
+fn key(hash: &blake3::Hash) -> i64 {
+    i64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
-fn insert_parts<'leaf>(
-    connection: &Connection,
-    hash: &Hash,
-    raw_len: usize,
-    parts: impl Iterator<Item = &'leaf Leaf>,
-) -> Result<(), StepError> {
-    insert(connection, hash, Codec::Parts, raw_len, 1, names(parts))
-}
-
-/// Whether a blob is stored in just these parts, so that all of them are there.
-fn is_in_parts<'leaf>(
-    connection: &Connection,
-    hash: &Hash,
-    parts: impl Iterator<Item = &'leaf Leaf>,
-) -> Result<bool, StepError> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM blobs WHERE hash = ?1 AND codec = 'parts' AND data = ?2")?;
-    Ok(statement.exists((hash.as_bytes().as_slice(), names(parts)))?)
-}
-
-/// The hashes of parts, one behind the other.
-fn names<'leaf>(parts: impl Iterator<Item = &'leaf Leaf>) -> Vec<u8> {
-    parts.flat_map(|part| *part.hash.as_bytes()).collect()
-}
-
-fn insert(
-    connection: &Connection,
-    hash: &Hash,
-    codec: Codec,
-    raw_len: usize,
-    refcount: i64,
-    data: Vec<u8>,
-) -> Result<(), StepError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO blobs (hash, codec, raw_len, refcount, data) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    statement.execute((
-        hash.as_bytes().as_slice(),
-        codec.as_str(),
-        i64::try_from(raw_len).unwrap_or(i64::MAX),
-        refcount,
-        Value::Blob(data),
-    ))?;
-    Ok(())
-}
-
-/// Why a blob cannot be given back.
+/// Why bytes cannot be given back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BlobError {
-    #[error("blob {hash} is not in the database")]
-    Missing { hash: Hash },
-    #[error("blob {hash} is stored in a way that this build does not know, or its parts are damaged")]
-    Malformed { hash: Hash },
-    #[error("blob {hash} cannot be decompressed: {source}")]
-    Compressed { hash: Hash, source: CompressError },
-    #[error("blob {hash} gives {found} bytes, {expected} were stored")]
-    Length { hash: Hash, found: usize, expected: usize },
+    #[error("blob {id} is not in the database")]
+    Missing { id: i64 },
+    #[error("blob {id} is stored in a way that this build does not know")]
+    Malformed { id: i64 },
+    #[error("blob {id} cannot be decompressed: {source}")]
+    Compressed { id: i64, source: CompressError },
+    #[error("blob {id} gives {found} bytes, {expected} were stored")]
+    Length { id: i64, found: usize, expected: usize },
+    #[error("a list of what is kept is malformed")]
+    Recipe,
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// The content of a blob, put together from its parts.
-pub(crate) fn read_blob(connection: &Connection, hash: &BlobHash) -> Result<Vec<u8>, BlobError> {
-    read_within(connection, Hash::from_bytes(*hash), DEEPEST)
-}
-
-fn read_within(connection: &Connection, hash: Hash, depth: u8) -> Result<Vec<u8>, BlobError> {
+/// The bytes of a blob.
+pub(crate) fn read_blob(connection: &Connection, id: i64) -> Result<Vec<u8>, BlobError> {
     let row = connection
-        .prepare_cached("SELECT codec, raw_len, data FROM blobs WHERE hash = ?1")?
-        .query_row([hash.as_bytes().as_slice()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
-        })
+        .prepare_cached("SELECT codec, raw_len, data FROM blobs WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?)))
         .optional()?;
-    let (codec, raw_len, data) = row.ok_or(BlobError::Missing { hash })?;
-    let expected = usize::try_from(raw_len).map_err(|_| BlobError::Malformed { hash })?;
-    let codec = Codec::parse(&codec).ok_or(BlobError::Malformed { hash })?;
-    if codec != Codec::Parts {
-        return decode_blob(hash, codec, expected, data);
-    }
-    let (parts, rest) = data.as_chunks::<32>();
-    if depth == 0 || !rest.is_empty() {
-        return Err(BlobError::Malformed { hash });
-    }
-    let mut whole = Vec::new();
-    for part in parts {
-        whole.extend(read_within(connection, Hash::from_bytes(*part), depth - 1)?);
-        if whole.len() > expected {
-            break;
-        }
-    }
-    of_length(hash, whole, expected)
-}
-
-/// The content of a blob that is stored in one piece.
-pub(crate) fn decode_blob(
-    hash: Hash,
-    codec: Codec,
-    expected: usize,
-    data: Vec<u8>,
-) -> Result<Vec<u8>, BlobError> {
+    let (codec, raw_len, data) = row.ok_or(BlobError::Missing { id })?;
+    let expected = usize::try_from(raw_len).map_err(|_| BlobError::Malformed { id })?;
     let raw = match codec {
-        Codec::Raw => data,
-        Codec::Zstd => {
-            compress::decompress(&data, expected).map_err(|source| BlobError::Compressed { hash, source })?
+        RAW => data,
+        ZSTD => {
+            compress::decompress(&data, expected).map_err(|source| BlobError::Compressed { id, source })?
         }
-        Codec::Parts => return Err(BlobError::Malformed { hash }),
+        _ => return Err(BlobError::Malformed { id }),
     };
-    of_length(hash, raw, expected)
+    if raw.len() == expected { Ok(raw) } else { Err(BlobError::Length { id, found: raw.len(), expected }) }
 }
 
-fn of_length(hash: Hash, raw: Vec<u8>, expected: usize) -> Result<Vec<u8>, BlobError> {
-    if raw.len() == expected { Ok(raw) } else { Err(BlobError::Length { hash, found: raw.len(), expected }) }
+/// Makes a body and fills in the lengths of its recipe. `inline` is what the request keeps with its small content.
+pub(crate) fn restore(
+    connection: &Connection,
+    recipe: &[u8],
+    inline: &[u8],
+) -> Result<(Vec<u8>, Recipe), BlobError> {
+    let mut recipe = Recipe::decode(recipe).ok_or(BlobError::Recipe)?;
+    if recipe.is_inline {
+        return Ok((inline.to_vec(), recipe));
+    }
+    let mut body = Vec::new();
+    for part in &mut recipe.parts {
+        let bytes = read_blob(connection, part.blob)?;
+        part.length = bytes.len();
+        body.extend(bytes);
+    }
+    Ok((body, recipe))
+}
+
+/// A recipe with the lengths of its parts; `None` when a part is not there.
+pub(crate) fn measured(connection: &Connection, recipe: &[u8]) -> Result<Option<Recipe>, StepError> {
+    let Some(mut recipe) = Recipe::decode(recipe).filter(|recipe| !recipe.is_inline) else { return Ok(None) };
+    let mut statement = connection.prepare_cached("SELECT raw_len FROM blobs WHERE id = ?1")?;
+    for Ingredient { blob, length, .. } in &mut recipe.parts {
+        let Some(raw_len) = statement.query_row([*blob], |row| row.get::<_, i64>(0)).optional()? else {
+            return Ok(None);
+        };
+        *length = usize::try_from(raw_len).unwrap_or(0);
+    }
+    Ok(Some(recipe))
 }

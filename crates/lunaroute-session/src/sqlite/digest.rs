@@ -1,39 +1,41 @@
 //! A hash over the content of rows, so that `verify` finds a row that was changed by other hands.
 
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
+
+/// Bytes of a digest.
+pub(crate) const DIGEST: usize = 16;
 
 /// Gathers rows into one BLAKE3 hash.
 ///
 /// A NULL counts as absent: a later migration may add a column without touching the rows that are there.
 #[derive(Default)]
-pub(crate) struct RowDigest(blake3::Hasher);
+pub(crate) struct RowDigest(Vec<u8>);
 
 impl RowDigest {
-    /// Takes a row in.
-    pub(crate) fn row(&mut self, table: &str, fields: &[(&'static str, Value)]) {
-        self.item(b'R', table.as_bytes());
-        for (name, value) in fields {
-            let (tag, bytes): (u8, &[u8]) = match value {
-                Value::Null => continue,
-                Value::Integer(number) => (b'i', &number.to_le_bytes()),
-                Value::Real(number) => (b'f', &number.to_le_bytes()),
-                Value::Text(text) => (b't', text.as_bytes()),
-                Value::Blob(blob) => (b'b', blob),
-            };
-            self.item(b'N', name.as_bytes());
-            self.item(tag, bytes);
+    /// Takes a row in: its columns in the order of its table.
+    pub(crate) fn row<'value>(&mut self, table: &str, cells: impl IntoIterator<Item = ValueRef<'value>>) {
+        self.item(u16::MAX, b'R', table.as_bytes());
+        for (place, cell) in (0_u16..).zip(cells) {
+            match cell {
+                ValueRef::Null => {}
+                ValueRef::Integer(number) => self.item(place, b'i', &number.to_le_bytes()),
+                ValueRef::Real(number) => self.item(place, b'f', &number.to_le_bytes()),
+                ValueRef::Text(text) => self.item(place, b't', text),
+                ValueRef::Blob(blob) => self.item(place, b'b', blob),
+            }
         }
     }
 
-    /// Takes bytes in, such as another digest.
-    pub(crate) fn item(&mut self, tag: u8, bytes: &[u8]) {
-        self.0.update(&[tag]);
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+    fn item(&mut self, place: u16, tag: u8, bytes: &[u8]) {
+        self.0.extend_from_slice(&place.to_le_bytes());
+        self.0.push(tag);
+        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(bytes);
     }
 
     /// The hash of everything taken in.
-    pub(crate) fn finish(&self) -> [u8; 32] {
-        *self.0.finalize().as_bytes()
+    pub(crate) fn finish(&self) -> [u8; DIGEST] {
+        let hash = blake3::hash(&self.0);
+        *hash.as_bytes().first_chunk().expect("a hash has 32 bytes")
     }
 }

@@ -8,6 +8,9 @@ pub(crate) enum StepError {
     /// A figure that no column can hold.
     #[error("{what} is {value}, more than the database can hold")]
     TooLarge { what: &'static str, value: u64 },
+    /// The database was set aside and no new one is there yet.
+    #[error("no database is open")]
+    Closed,
     /// SQLite refused.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -19,18 +22,18 @@ pub(crate) enum Reach {
     Item,
     /// The moment: the same batch may succeed later.
     Moment,
+    /// The database is damaged: it is set aside and made again.
+    Damage,
     /// The database: trying again does not help; `advice` says what does.
     Database { advice: &'static str },
 }
-
-const REPLACE: &str = "stop the gateway, move the database file and its -wal and -shm files away, and start again: it is \
-                       rebuilt from what the journal still holds (or go on without it by recording.sqlite: false)";
 
 impl StepError {
     /// How far this failure reaches.
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::TooLarge { .. } => Reach::Item,
+            Self::Closed => Reach::Moment,
             Self::Sqlite(error) => reach(error),
         }
     }
@@ -47,15 +50,22 @@ fn reach(error: &rusqlite::Error) -> Reach {
         | ErrorCode::TooBig
         | ErrorCode::TypeMismatch
         | ErrorCode::ParameterOutOfRange => Reach::Item,
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Reach::Database { advice: REPLACE },
-        // SQLITE_ERROR: a table or column that the migrations made is gone.
-        ErrorCode::Unknown if failure.extended_code == rusqlite::ffi::SQLITE_ERROR => {
-            Reach::Database { advice: REPLACE }
-        }
+        _ if is_damage(error) => Reach::Damage,
         ErrorCode::PermissionDenied | ErrorCode::ReadOnly => Reach::Database {
             advice: "give the gateway's user write access to the database file and its directory",
         },
         // Busy, locked, disk full, input or output error, cannot open, out of memory: a matter of time.
         _ => Reach::Moment,
+    }
+}
+
+/// Whether the error says that the database itself is damaged.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    let rusqlite::Error::SqliteFailure(failure, _) = error else { return false };
+    match failure.code {
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
+        // SQLITE_ERROR: a table or column that the migrations made is gone.
+        ErrorCode::Unknown => failure.extended_code == rusqlite::ffi::SQLITE_ERROR,
+        _ => false,
     }
 }

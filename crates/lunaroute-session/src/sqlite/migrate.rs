@@ -20,13 +20,7 @@ macro_rules! migrations {
 }
 
 /// Every migration; its version is its place, counted from 1.
-pub(crate) const MIGRATIONS: [Migration; 5] = migrations![
-    "0001_sessions_and_requests",
-    "0002_attempts_and_responses",
-    "0003_tool_calls",
-    "0004_streams_and_errors",
-    "0005_projector",
-];
+pub(crate) const MIGRATIONS: [Migration; 1] = migrations!["0001_record"];
 
 /// Why a database's schema cannot be used. Nothing was changed in it.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +38,9 @@ pub enum MigrationError {
     },
     /// A migration that was applied is not the one of this build.
     #[error(
-        "migration {version} ('{name}') of the database is not the one of this build: the database was made by an \
-         unreleased or altered build; use that build, or move the file away to begin a new one; nothing was changed"
+        "migration {version} ('{name}') of the database is not the one of this build: the database was made by \
+         another build; move the file and its -wal and -shm files away and start again: a new one is filled from the \
+         JSON Lines files and the journal (or go on without it by recording.sqlite: false); nothing was changed"
     )]
     Altered {
         /// The migration's number.
@@ -103,15 +98,25 @@ pub(crate) fn examine(connection: &Connection) -> Result<u32, MigrationError> {
         .query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?
         .collect::<Result<Vec<_>, _>>()?;
     let known = u32::try_from(MIGRATIONS.len()).expect("a handful of migrations");
+    for (place, migration) in (1_u32..).zip(&MIGRATIONS) {
+        match applied.get(place as usize - 1) {
+            Some((version, name, applied_checksum)) => {
+                let is_same = *version == place
+                    && name == migration.name
+                    && *applied_checksum == checksum(migration.sql);
+                if !is_same {
+                    return Err(MigrationError::Altered { version: *version, name: name.clone() });
+                }
+            }
+            None if place == 1 => {
+                return Err(MigrationError::Altered { version: 1, name: migration.name.to_owned() });
+            }
+            None => break,
+        }
+    }
     let current = applied.last().map_or(0, |(version, ..)| *version);
     if current > known {
         return Err(MigrationError::Newer { found: current, known });
-    }
-    for (place, (version, name, applied_checksum)) in (1_u32..).zip(&applied) {
-        let migration = &MIGRATIONS[place as usize - 1];
-        if *version != place || name != migration.name || *applied_checksum != checksum(migration.sql) {
-            return Err(MigrationError::Altered { version: *version, name: name.clone() });
-        }
     }
     Ok(current)
 }

@@ -4,35 +4,44 @@
 //! the journal is offered again.
 
 mod blobs;
-mod children;
+mod bodies;
+mod content;
 mod cut;
 mod decode;
 mod digest;
 mod failure;
-mod messages;
+mod heal;
 mod migrate;
 mod open;
 mod orphans;
 mod pending;
 mod quarantine;
-mod request;
+mod recipe;
+mod removal;
+mod retention;
 mod row;
 mod samples;
 mod sessions;
 mod state;
+mod stored;
 mod table;
 mod tools;
+mod watch;
+mod work;
 mod writer;
 
+pub use heal::{Counters, History};
 pub use migrate::MigrationError;
 pub use open::{Database, OpenError, SqliteConfig, sqlite_version};
+pub use retention::{RemovalError, Remover, Retention, SessionFiles};
 pub use writer::SqliteWriter;
 
-pub(crate) use blobs::{BlobHash, read_blob};
-pub(crate) use digest::RowDigest;
-pub(crate) use messages::group_id;
+pub(crate) use blobs::read_blob;
+pub(crate) use content::Section;
 pub(crate) use open::open_read_only;
 pub(crate) use orphans::request_digest;
+pub(crate) use recipe::Recipe;
 pub(crate) use sessions::conversation_id;
 pub(crate) use state::State;
+pub(crate) use stored::StoredBytes;
 pub(crate) use table::{Fields, QUARANTINE, REQUESTS, SESSIONS, STATE, TOOL_CALLS, Table};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::heal::History;
 use super::migrate::{self, MigrationError};
+use super::retention::Retention;
 
 /// Statements that the writer keeps prepared; it has about thirty.
 const PREPARED_STATEMENTS: usize = 64;
@@ -22,10 +24,19 @@ pub struct SqliteConfig {
     pub response_limit: usize,
     /// All answers that are still open may hold this many bytes together; beyond it, new ones are kept as their hash only.
     pub open_limit: usize,
+    /// A request that is open for this long gets a row as running; a shorter one is written once, when it is over.
+    pub show_running_after: Duration,
+    /// How often the database is looked through for damage; less often when a look takes long.
+    pub check_every: Duration,
+    /// What was recorded before, for a database that begins anew.
+    pub history: Option<History>,
+    /// When old sessions go; `None` keeps everything.
+    pub retention: Option<Retention>,
 }
 
 impl SqliteConfig {
-    /// The usual figures: 5 s for locks, 64 MiB for one answer, 256 MiB for all that are open.
+    /// The usual figures: 5 s for locks, 64 MiB for one answer, 256 MiB for all that are open, running requests after 1 s, a
+    /// look for damage every 30 s, no history, and nothing ever removed.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -33,6 +44,10 @@ impl SqliteConfig {
             busy_timeout: Duration::from_secs(5),
             response_limit: 64 << 20,
             open_limit: 256 << 20,
+            show_running_after: Duration::from_secs(1),
+            check_every: Duration::from_secs(30),
+            history: None,
+            retention: None,
         }
     }
 }
@@ -106,6 +121,7 @@ pub fn sqlite_version() -> &'static str {
 /// A database that is open for writing, at this build's schema.
 pub struct Database {
     pub(crate) connection: Connection,
+    pub(crate) data_version: DataVersion,
     path: PathBuf,
     identity: Option<(u64, u64)>,
 }
@@ -123,30 +139,40 @@ impl Database {
         let mut connection = connect(&path, flags, config.busy_timeout)?;
         let schema = |source| schema_error(&path, source);
         migrate::examine(&connection).map_err(schema)?;
-        // FULL: a checkpoint must not outlive its rows, because the journal before it is deleted. 32 MiB of pages: hashes
-        // fall anywhere in their index, which would else be read from the file again and again.
+        // Foreign keys are declared and checked by `verify`, not while writing: as long as one is open, each row that is
+        // written makes SQLite look through whole tables for the rows that may name it. FULL: a checkpoint must not
+        // outlive its rows, because the journal before it is deleted. 4,000 pages: one that is written often goes into
+        // the file once in 16 MiB of log.
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                 PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;",
+                "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; \
+                 PRAGMA cache_size = -8192;",
             )
             .map_err(|source| sqlite_error(&path, source))?;
         migrate::migrate(&mut connection).map_err(schema)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         let identity = identity(&path);
-        Ok(Self { connection, path, identity })
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { connection, data_version: DataVersion::default(), path, identity })
     }
 
     /// Whether the path still names the file that was opened. Writing to a file that was removed succeeds and keeps
     /// nothing.
     pub(crate) fn is_in_place(&self) -> bool {
         identity(&self.path) == self.identity
+    }
+}
+
+/// Tells when somebody else has written to the database.
+#[derive(Default)]
+pub(crate) struct DataVersion(Option<i64>);
+
+impl DataVersion {
+    /// Whether another connection has committed since the last time.
+    pub(crate) fn changed(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let before = self.0.replace(version);
+        Ok(before != Some(version))
     }
 }
 

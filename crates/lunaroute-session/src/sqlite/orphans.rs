@@ -5,17 +5,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use lunaroute_core::Ending;
 
-use super::digest::RowDigest;
+use super::digest::{DIGEST, RowDigest};
 use super::failure::StepError;
 use super::sessions;
-use super::table::{
-    ATTEMPTS, Fields, MESSAGES, REQUESTS, RESPONSES, SESSION_ERRORS, STREAM_EVENTS, STREAM_METRICS, Table,
-    text,
-};
+use super::table::{Fields, REQUESTS, SESSION_ERRORS, execute, word};
 use crate::event::GapCause;
-
-/// What hangs on a request, in the order in which its digest takes it.
-const CHILDREN: [&Table; 5] = [&ATTEMPTS, &RESPONSES, &STREAM_EVENTS, &STREAM_METRICS, &SESSION_ERRORS];
 
 /// Told in the rows of the request and its session.
 const MESSAGE: &str = "the gateway's process ended while the request was under way, and the journal that held the rest of \
@@ -35,7 +29,8 @@ pub(crate) fn interrupt(connection: &Connection, under_way: impl Fn(&str) -> boo
         let Some(mut row) = row else { continue };
         end(&mut row);
         let digest = request_digest(connection, &row)?;
-        REQUESTS.upsert(connection, &row, Some(digest))?;
+        let mut statement = connection.prepare_cached(&REQUESTS.upsert_sql())?;
+        execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(&digest))?;
         if let Value::Text(session) = value(&row, "session_id") {
             sessions::interrupt(connection, &session, MESSAGE)?;
         }
@@ -54,41 +49,27 @@ fn end(row: &mut Fields) {
     let at = value(row, "started_at");
     for (name, value) in row {
         match *name {
-            "status" => *value = text(Some("interrupted")),
-            "ending" => *value = text(Some(Ending::Interrupted.as_str())),
+            "status" => *value = word(Some("interrupted")),
+            "ending" => *value = word(Some(Ending::Interrupted.as_str())),
             "completed_at" => *value = at.clone(),
-            "error" => *value = text(Some(MESSAGE)),
-            "gap_cause" => *value = text(Some(GapCause::JournalFailed.as_str())),
+            "error" => *value = word(Some(MESSAGE)),
+            "gap_cause" => *value = word(Some(GapCause::JournalFailed.as_str())),
             _ => {}
         }
     }
 }
 
 /// The digest of a request that is over: over its row as given and what hangs on it as it is in the database.
-pub(crate) fn request_digest(connection: &Connection, fields: &Fields) -> rusqlite::Result<[u8; 32]> {
-    let id = value(fields, "id");
+pub(crate) fn request_digest(connection: &Connection, fields: &Fields) -> rusqlite::Result<[u8; DIGEST]> {
     let mut digest = RowDigest::default();
-    digest.row(REQUESTS.name, fields);
-    for table in CHILDREN {
-        take(connection, table, &id, &mut digest)?;
-    }
-    let mut messages = RowDigest::default();
-    take(connection, &MESSAGES, &id, &mut messages)?;
-    digest.item(b'M', &messages.finish());
-    Ok(digest.finish())
-}
-
-fn take(connection: &Connection, table: &Table, id: &Value, digest: &mut RowDigest) -> rusqlite::Result<()> {
-    let sql = format!(
-        "SELECT {} FROM {} WHERE request_id = ? ORDER BY {}",
-        table.select_list(),
-        table.name,
-        table.key
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([id])?;
+    digest.row(REQUESTS.name, fields.iter().map(|(_, value)| value.into()));
+    let mut statement = connection.prepare_cached(
+        "SELECT request_id, seq, session_id, at, kind, message FROM session_errors WHERE request_id = ? ORDER BY seq",
+    )?;
+    let mut rows = statement.query([value(fields, "id")])?;
     while let Some(row) = rows.next()? {
-        digest.row(table.name, &table.fields(row)?);
+        let row = SESSION_ERRORS.fields(row)?;
+        digest.row(SESSION_ERRORS.name, row.iter().map(|(_, value)| value.into()));
     }
-    Ok(())
+    Ok(digest.finish())
 }

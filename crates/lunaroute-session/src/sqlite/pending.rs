@@ -3,27 +3,17 @@
 //! What is here can be lost: the writer's checkpoint stays at the oldest of these requests until it is over.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use lunaroute_core::{AttemptOutcome, Ending, FailureKind, RequestId, SessionId, Timestamp};
 use lunaroute_storage::journal::Position;
 
-use super::request::BodyReferences;
+use super::bodies::BodyReferences;
 use super::samples::Samples;
 use crate::event::{
     AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, SessionEvent, Started, Stats,
 };
-
-/// What there is to do about a request once an event of it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It is new: its session hears of it.
-    Begin,
-    /// Its body can be cut and kept.
-    Body,
-    /// It is over.
-    End,
-}
 
 /// One attempt as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -71,12 +61,21 @@ pub(crate) struct Lost {
 }
 
 /// The answer's bytes as far as they came.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct AnswerBytes {
     /// The bytes; `None` when there were too many to hold.
     pub(crate) bytes: Option<Vec<u8>>,
     pub(crate) length: u64,
-    pub(crate) hasher: blake3::Hasher,
+    /// Hash of what came, from the moment on that the bytes are not held.
+    hasher: Option<Box<blake3::Hasher>>,
+}
+
+/// What the row of a request that still runs holds on to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    pub(crate) content: Option<i64>,
+    /// What is kept of the body; `None` when the body had not been read yet.
+    pub(crate) references: Option<BodyReferences>,
 }
 
 /// A request that is not over, or is over and not committed yet.
@@ -84,17 +83,16 @@ pub(crate) struct AnswerBytes {
 pub(crate) struct Pending {
     pub(crate) request: RequestId,
     pub(crate) session: SessionId,
-    /// Where its first event stands in the journal.
-    pub(crate) position: Position,
+    /// Where its first event stands in the journal; `None` while it is known from elsewhere only.
+    pub(crate) position: Option<Position>,
     pub(crate) first_at: Timestamp,
+    /// When this process met it.
+    pub(crate) met: Instant,
     next_seq: u32,
-    /// Whether its row is committed (as running).
-    pub(crate) row_stored: bool,
-    /// Whether its body, messages and tool results are committed.
-    pub(crate) body_stored: bool,
-    /// Whether storing the body has been asked for, or is done.
-    pub(crate) body_queued: bool,
-    pub(crate) references: Option<BodyReferences>,
+    /// Its row as running, once that is committed.
+    pub(crate) shown: Option<Shown>,
+    /// Whether `body` is memory of its own and not a slice of a batch.
+    is_own: bool,
     pub(crate) started: Option<Box<Started>>,
     pub(crate) body: Bytes,
     pub(crate) body_length: u64,
@@ -113,24 +111,23 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// A request whose first known event is `event`.
-    pub(crate) fn new(event: &SessionEvent, position: Position) -> Self {
+    pub(crate) fn new(event: &SessionEvent, position: Option<Position>) -> Self {
         Self {
             request: event.request,
             session: event.session.clone(),
             position,
             first_at: event.at,
+            met: Instant::now(),
             next_seq: 0,
-            row_stored: false,
-            body_stored: false,
-            body_queued: false,
-            references: None,
+            shown: None,
+            is_own: false,
             started: None,
             body: Bytes::new(),
             body_length: 0,
             read: None,
             attempts: BTreeMap::new(),
             head: None,
-            answer: AnswerBytes { bytes: Some(Vec::new()), ..AnswerBytes::default() },
+            answer: AnswerBytes { bytes: Some(Vec::new()), length: 0, hasher: None },
             samples: Samples::default(),
             tools: Vec::new(),
             response: None,
@@ -141,27 +138,21 @@ impl Pending {
         }
     }
 
-    /// Takes an event in and tells what there is to do; an event that was taken before changes nothing. `room` is how
-    /// many bytes the answer may still grow by.
-    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize) -> Option<Step> {
+    /// Takes an event in and tells whether the request is over with it; an event that was taken before changes nothing.
+    /// `room` is how many bytes the answer may still grow by.
+    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize) -> bool {
         if event.seq < self.next_seq || self.completed.is_some() {
-            return None;
+            return false;
         }
         self.next_seq = event.seq.saturating_add(1);
         match &event.kind {
             EventKind::Started(started) => {
                 self.started = Some(started.clone());
-                // A copy: the event's bytes are a slice of a much larger chunk of the journal.
-                self.body = Bytes::copy_from_slice(&event.body);
+                self.body = event.body.clone();
                 self.body_length = event.body.len() as u64;
+                self.is_own = false;
             }
-            EventKind::Request(read) => {
-                self.read = Some(read.clone());
-                if !self.body_queued {
-                    self.body_queued = true;
-                    return Some(Step::Body);
-                }
-            }
+            EventKind::Request(read) => self.read = Some(read.clone()),
             EventKind::AttemptStarted(started) => {
                 self.attempts.entry(started.ordinal).or_default().started = Some((event.at, started.clone()));
             }
@@ -199,10 +190,18 @@ impl Pending {
                     error: *error,
                     message: message.clone(),
                 });
-                return Some(Step::End);
+                return true;
             }
         }
-        None
+        false
+    }
+
+    /// Takes its body out of the batch that brought it: the event's bytes are a slice of a much larger chunk.
+    pub(crate) fn own_body(&mut self) {
+        if !self.is_own {
+            self.body = Bytes::copy_from_slice(&self.body);
+            self.is_own = true;
+        }
     }
 
     /// Several gaps count together; the first cause stands for all.
@@ -239,10 +238,27 @@ impl Pending {
 impl AnswerBytes {
     fn append(&mut self, addition: &[u8], room: usize) {
         self.length += addition.len() as u64;
-        self.hasher.update(addition);
-        match &mut self.bytes {
-            Some(bytes) if addition.len() <= room => bytes.extend_from_slice(addition),
-            bytes => *bytes = None,
+        if let Some(bytes) = &mut self.bytes {
+            if addition.len() <= room {
+                bytes.extend_from_slice(addition);
+                return;
+            }
+            let mut hasher = Box::new(blake3::Hasher::new());
+            hasher.update(bytes);
+            self.hasher = Some(hasher);
+            self.bytes = None;
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(addition);
+        }
+    }
+
+    /// BLAKE3 of all that came.
+    pub(crate) fn hash(&self) -> blake3::Hash {
+        match (&self.bytes, &self.hasher) {
+            (Some(bytes), _) => blake3::hash(bytes),
+            (None, Some(hasher)) => hasher.finalize(),
+            (None, None) => blake3::hash(&[]),
         }
     }
 }

@@ -9,18 +9,18 @@ use serde_json::json;
 use super::failure::StepError;
 use super::pending::Pending;
 use super::state::WRITER;
-use super::table::{QUARANTINE, text};
+use super::table::{QUARANTINE, word};
 
 /// Puts a request aside under the event that could not be written.
 pub(crate) fn put_aside(
     connection: &Connection,
     pending: &Pending,
-    seq: u32,
     error: &StepError,
 ) -> Result<(), StepError> {
+    let seq = pending.completed.as_ref().map_or(1, |completed| completed.seq);
     let at = pending.completed.as_ref().map_or(pending.first_at, |completed| completed.at);
     let row = vec![
-        ("writer", text(Some(WRITER))),
+        ("writer", word(Some(WRITER))),
         ("event_id", Value::Text(format!("{}:{seq}", pending.request))),
         ("error", Value::Text(error.to_string())),
         ("payload", Value::Text(payload(pending))),

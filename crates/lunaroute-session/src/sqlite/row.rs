@@ -1,15 +1,28 @@
 //! The columns of a request's own row, from what is known of it so far.
 
-use blake3::Hash;
 use lunaroute_core::{Ending, Usage};
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
+use serde::Serialize;
 
 use super::failure::StepError;
 use super::pending::Pending;
-use super::request::BodyReferences;
-use super::sessions::TOKEN_COLUMNS;
-use super::table::{Fields, hash, integer, text};
-use crate::event::{Started, Stats};
+use super::table::{bytes, figure, number, text, truth};
+use crate::event::Stats;
+
+/// Columns of the table, `digest` excepted.
+const COLUMNS: usize = 53;
+
+/// What the row keeps of the request's bytes.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) decoded: Option<Vec<u8>>,
+    pub(crate) content: Option<i64>,
+    pub(crate) sections: Option<Vec<u8>>,
+    pub(crate) answer: Option<i64>,
+    /// The blob of each attempt's body, by its number; attempts without one are left out.
+    pub(crate) attempt_bodies: Vec<(u32, i64)>,
+}
 
 /// The request's status in the words of the schema.
 pub(crate) fn request_status(pending: &Pending) -> &'static str {
@@ -23,142 +36,259 @@ pub(crate) fn request_status(pending: &Pending) -> &'static str {
     }
 }
 
-/// The row, in the order of its table.
-pub(crate) fn request_row(
-    pending: &Pending,
-    references: Option<&BodyReferences>,
-    answer: Option<Hash>,
-) -> Result<Fields, StepError> {
-    let mut row = head(pending);
-    row.extend(times(pending)?);
-    row.extend(tokens(pending)?);
-    row.extend(outcome(pending));
-    row.extend(bodies(pending, references, answer)?);
-    Ok(row)
+/// The row; [`cells`](Self::cells) borrows from it.
+pub(crate) struct RequestRow<'pending> {
+    pending: &'pending Pending,
+    kept: Kept,
+    id: String,
+    attempt_list: Option<String>,
+    answer_hash: Option<blake3::Hash>,
+    /// Figures are told once, when the request is over: the session's sums are those of its rows at any time.
+    stats: Option<&'pending Stats>,
 }
 
-/// Who asked what of whom.
-fn head(pending: &Pending) -> Fields {
-    let started = pending.started.as_deref();
-    let of = |word: fn(&Started) -> &str| text(started.map(word));
-    let read = pending.read.as_deref();
-    let attempt = pending.attempts.values().rev().find_map(|attempt| attempt.started.as_ref());
-    let attempt = attempt.map(|(_, started)| started);
-    let answered_by = pending.response.as_ref().and_then(|response| response.model.as_deref());
-    vec![
-        ("id", Value::Text(pending.request.to_string())),
-        ("session_id", text(Some(pending.session.as_str()))),
-        ("kind", of(|started| started.operation.as_str())),
-        ("method", of(|started| &started.method)),
-        ("path", of(|started| &started.path)),
-        ("dialect", of(|started| started.dialect.as_str())),
-        ("provider", text(attempt.map(|attempt| attempt.provider.as_str()))),
-        ("model_requested", text(read.and_then(|read| read.model.as_deref()))),
-        ("model_used", text(answered_by.or(attempt.and_then(|attempt| attempt.model.as_deref())))),
-        ("is_stream", read.map(|read| read.stream).into()),
-    ]
+impl<'pending> RequestRow<'pending> {
+    pub(crate) fn new(pending: &'pending Pending, kept: Kept) -> Result<Self, StepError> {
+        let over = pending.completed.is_some();
+        let stats = pending.stats.as_ref().filter(|_| over);
+        let told = stats.and_then(|stats| blake3::Hash::from_hex(&stats.response_blake3).ok());
+        let answer_hash = over.then(|| told.unwrap_or_else(|| pending.answer.hash()));
+        let attempt_list = attempt_list(pending, &kept.attempt_bodies)?;
+        Ok(Self { pending, kept, id: pending.request.to_string(), attempt_list, answer_hash, stats })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The columns in the order of the table.
+    pub(crate) fn cells(&self) -> Result<[ValueRef<'_>; COLUMNS], StepError> {
+        let mut cells = [ValueRef::Null; COLUMNS];
+        let columns = self
+            .head()
+            .into_iter()
+            .chain(self.times()?)
+            .chain(self.tokens()?)
+            .chain(self.outcome())
+            .chain(self.wire()?)
+            .chain(self.flow()?)
+            .chain(self.bytes());
+        for (cell, column) in cells.iter_mut().zip(columns) {
+            *cell = column;
+        }
+        Ok(cells)
+    }
+
+    /// Who asked what of whom.
+    fn head(&self) -> [ValueRef<'_>; 10] {
+        let Pending { started, read, attempts, response, session, .. } = self.pending;
+        let started = started.as_deref();
+        let read = read.as_deref();
+        let attempt = attempts.values().rev().find_map(|attempt| attempt.started.as_ref());
+        let attempt = attempt.map(|(_, started)| started);
+        let answered_by = response.as_ref().and_then(|response| response.model.as_deref());
+        [
+            text(Some(&self.id)),
+            text(Some(session.as_str())),
+            text(started.map(|started| started.operation.as_str())),
+            text(started.map(|started| started.method.as_str())),
+            text(started.map(|started| started.path.as_str())),
+            text(started.map(|started| started.dialect.as_str())),
+            text(attempt.map(|attempt| attempt.provider.as_str())),
+            text(read.and_then(|read| read.model.as_deref())),
+            text(answered_by.or(attempt.and_then(|attempt| attempt.model.as_deref()))),
+            truth(read.map(|read| read.stream)),
+        ]
+    }
+
+    /// How it stands, and when.
+    fn times(&self) -> Result<[ValueRef<'_>; 9], StepError> {
+        let pending = self.pending;
+        let completed = pending.completed.as_ref();
+        let total_us = self.total_us();
+        let pre_us = self.stats.map(|stats| stats.overhead_pre_us);
+        let begun = pending.started.as_ref().filter(|_| completed.is_some());
+        let pre_us = pre_us.or(begun.map(|started| started.overhead_pre_us));
+        let status = completed.and_then(|completed| completed.status);
+        let status = status.or(pending.head.as_ref().map(|(status, _)| *status));
+        Ok([
+            text(Some(request_status(pending))),
+            text(completed.map(|completed| completed.ending.as_str())),
+            number(status.map(i64::from)),
+            number(Some(pending.first_at.as_millis())),
+            number(completed.map(|completed| completed.at.as_millis())),
+            figure("total_us", total_us.map(|micros| micros / 1_000))?,
+            figure("overhead_pre_us", pre_us)?,
+            figure("overhead_post_us", self.stats.map(|stats| stats.overhead_post_us))?,
+            figure("ttft_us", self.stats.and_then(|stats| stats.ttft_us))?,
+        ])
+    }
+
+    fn total_us(&self) -> Option<u64> {
+        let completed = self.pending.completed.as_ref();
+        self.stats.map_or_else(
+            || completed.map(|completed| completed.at.micros_since(self.pending.first_at)),
+            |stats| Some(stats.total_us),
+        )
+    }
+
+    /// Milliseconds of the whole request; 0 while it runs.
+    pub(crate) fn total_ms(&self) -> i64 {
+        self.total_us().map_or(0, |micros| i64::try_from(micros / 1_000).unwrap_or(i64::MAX))
+    }
+
+    /// Tokens by class.
+    pub(crate) fn usage(&self) -> [Option<u64>; 6] {
+        let over = self.pending.completed.is_some();
+        let Usage { input, cache_read, cache_write_5m, cache_write_1h, output, reasoning } = self
+            .pending
+            .response
+            .as_ref()
+            .filter(|_| over)
+            .map(|response| response.usage)
+            .unwrap_or_default();
+        [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning]
+    }
+
+    fn tokens(&self) -> Result<[ValueRef<'_>; 6], StepError> {
+        let [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning] = self.usage();
+        Ok([
+            figure("input_tokens", input)?,
+            figure("cache_read_tokens", cache_read)?,
+            figure("cache_write_5m_tokens", cache_write_5m)?,
+            figure("cache_write_1h_tokens", cache_write_1h)?,
+            figure("output_tokens", output)?,
+            figure("reasoning_tokens", reasoning)?,
+        ])
+    }
+
+    /// The sentence about what failed.
+    pub(crate) fn error(&self) -> Option<&str> {
+        let message = self.pending.completed.as_ref().and_then(|completed| completed.message.as_deref());
+        message.or(self.pending.mishaps.last().map(|mishap| mishap.message.as_str()))
+    }
+
+    /// What came of it.
+    fn outcome(&self) -> [ValueRef<'_>; 6] {
+        let response = self.pending.response.as_deref();
+        let completed = self.pending.completed.as_ref();
+        let mishap = self.pending.mishaps.last();
+        let kind = completed.and_then(|completed| completed.error).or(mishap.map(|mishap| mishap.kind));
+        [
+            number(Some(i64::try_from(self.pending.attempts.len()).unwrap_or(i64::MAX))),
+            number(response.map(|response| i64::from(response.tool_calls))),
+            text(response.and_then(|response| response.stop).map(|stop| stop.as_str())),
+            text(response.and_then(|response| response.stop_raw.as_deref())),
+            text(kind.map(|kind| kind.as_str())),
+            text(self.error()),
+        ]
+    }
+
+    /// What went over the wire.
+    fn wire(&self) -> Result<[ValueRef<'_>; 9], StepError> {
+        let pending = self.pending;
+        let read = pending.read.as_deref();
+        let over = pending.completed.is_some();
+        let response_bytes = self.stats.map_or(pending.answer.length, |stats| stats.response_bytes);
+        // A body that was too large to be held says so where other losses say their cause.
+        let lost = pending.lost.filter(|_| over);
+        let cause = match (&lost, &pending.answer.bytes) {
+            (Some(lost), _) => Some(lost.cause.as_str()),
+            (None, None) => Some("body_limit"),
+            (None, Some(_)) => None,
+        };
+        let encoding = pending.response.as_ref().and_then(|response| response.content_encoding.as_deref());
+        Ok([
+            text(read.and_then(|read| read.problem.as_deref())),
+            text(read.and_then(|read| read.content_encoding.as_deref())),
+            text(encoding),
+            figure("request_bytes", pending.started.as_ref().map(|_| pending.body_length))?,
+            figure("response_bytes", over.then_some(response_bytes))?,
+            bytes(self.answer_hash.as_ref().map(|hash| &hash.as_bytes()[..])),
+            figure("lost_frames", lost.map(|lost| lost.frames))?,
+            figure("lost_bytes", lost.map(|lost| lost.bytes))?,
+            text(cause),
+        ])
+    }
+
+    /// How the answer flowed.
+    fn flow(&self) -> Result<[ValueRef<'_>; 7], StepError> {
+        let pending = self.pending;
+        let response = pending.response.as_deref();
+        let has_response = pending.head.is_some() || response.is_some() || pending.answer.length > 0;
+        let stats = self.stats;
+        Ok([
+            truth(pending.completed.as_ref().map(|_| has_response)),
+            text(response.and_then(|response| response.provider_response_id.as_deref())),
+            text(self.attempt_list.as_deref()),
+            figure("frames", stats.map(|stats| stats.frames))?,
+            figure("gap_p50_us", stats.and_then(|stats| stats.gap_p50_us))?,
+            figure("gap_p95_us", stats.and_then(|stats| stats.gap_p95_us))?,
+            figure("gap_p99_us", stats.and_then(|stats| stats.gap_p99_us))?,
+        ])
+    }
+
+    /// Where the bytes are.
+    fn bytes(&self) -> [ValueRef<'_>; 6] {
+        let kept = &self.kept;
+        [
+            bytes(kept.body.as_deref()),
+            bytes(kept.decoded.as_deref()),
+            number(kept.content),
+            bytes(kept.sections.as_deref()),
+            number(kept.answer),
+            ValueRef::Null,
+        ]
+    }
 }
 
-/// How it stands, and when.
-fn times(pending: &Pending) -> Result<Fields, StepError> {
-    let completed = pending.completed.as_ref();
-    let stats = figures(pending);
-    let total_us = stats.map_or_else(
-        || completed.map(|completed| completed.at.micros_since(pending.first_at)),
-        |stats| Some(stats.total_us),
-    );
-    let pre_us = stats.map(|stats| stats.overhead_pre_us);
-    let begun = pending.started.as_ref().filter(|_| completed.is_some());
-    let pre_us = pre_us.or(begun.map(|started| started.overhead_pre_us));
-    let status = completed.and_then(|completed| completed.status);
-    let status = status.or(pending.head.as_ref().map(|(status, _)| *status));
-    Ok(vec![
-        ("status", text(Some(request_status(pending)))),
-        ("ending", text(completed.map(|completed| completed.ending.as_str()))),
-        ("http_status", status.map(i64::from).into()),
-        ("started_at", Value::Integer(pending.first_at.as_millis())),
-        ("completed_at", completed.map(|completed| completed.at.as_millis()).into()),
-        ("total_ms", integer("total_us", total_us.map(|micros| micros / 1_000))?),
-        ("overhead_pre_us", integer("overhead_pre_us", pre_us)?),
-        ("overhead_post_us", integer("overhead_post_us", stats.map(|stats| stats.overhead_post_us))?),
-        ("ttft_ms", integer("ttft_us", stats.and_then(|stats| stats.ttft_us).map(|micros| micros / 1_000))?),
-    ])
-}
+/// An attempt as `attempt_list` has it: an array in the order of the columns of the view.
+#[derive(Serialize)]
+struct AttemptColumns<'attempt>(
+    u32,
+    Option<&'attempt str>,
+    Option<&'attempt str>,
+    Option<u16>,
+    Option<&'static str>,
+    Option<i64>,
+    Option<i64>,
+    Option<u64>,
+    Option<&'static str>,
+    Option<&'attempt str>,
+    Option<u64>,
+    Option<i64>,
+);
 
-/// Figures are told once, when the request is over: the session's sums are those of its rows at any time.
-fn figures(pending: &Pending) -> Option<&Stats> {
-    pending.stats.as_ref().filter(|_| pending.completed.is_some())
-}
-
-fn tokens(pending: &Pending) -> Result<Fields, StepError> {
-    let over = pending.completed.is_some();
-    let Usage { input, cache_read, cache_write_5m, cache_write_1h, output, reasoning } =
-        pending.response.as_ref().filter(|_| over).map(|response| response.usage).unwrap_or_default();
-    let tokens = [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning];
-    TOKEN_COLUMNS
-        .into_iter()
-        .zip(tokens)
-        .map(|(column, tokens)| Ok((column, integer(column, tokens)?)))
-        .collect()
-}
-
-/// What came of it.
-fn outcome(pending: &Pending) -> Fields {
-    let response = pending.response.as_deref();
-    let completed = pending.completed.as_ref();
-    let mishap = pending.mishaps.last();
-    let kind = completed.and_then(|completed| completed.error).or(mishap.map(|mishap| mishap.kind));
-    let message = completed.and_then(|completed| completed.message.as_deref());
-    let message = message.or(mishap.map(|mishap| mishap.message.as_str()));
-    vec![
-        ("attempts", Value::Integer(i64::try_from(pending.attempts.len()).unwrap_or(i64::MAX))),
-        ("tool_calls", response.map(|response| i64::from(response.tool_calls)).into()),
-        ("finish_reason", text(response.and_then(|response| response.stop).map(|stop| stop.as_str()))),
-        ("finish_reason_raw", text(response.and_then(|response| response.stop_raw.as_deref()))),
-        ("error_kind", text(kind.map(|kind| kind.as_str()))),
-        ("error", text(message)),
-    ]
-}
-
-/// What went over the wire.
-fn bodies(
-    pending: &Pending,
-    references: Option<&BodyReferences>,
-    answer: Option<Hash>,
-) -> Result<Fields, StepError> {
-    let read = pending.read.as_deref();
-    let stats = figures(pending);
-    let headers = |headers: Option<&Vec<(String, String)>>| {
-        let json = headers.map(|headers| serde_json::to_string(headers).expect("pairs of text are JSON"));
-        text(json.as_deref())
-    };
-    let own_hash = || pending.answer.hasher.finalize().to_hex().to_string();
-    let answer_hash = stats.map_or_else(own_hash, |stats| stats.response_blake3.clone());
-    let over = pending.completed.is_some();
-    let response = pending.response.as_deref();
-    let response_bytes = stats.map_or(pending.answer.length, |stats| stats.response_bytes);
-    // A body that was too large to be held says so where other losses say their cause.
-    let lost = pending.lost.filter(|_| over);
-    let cause = match (&lost, &pending.answer.bytes) {
-        (Some(lost), _) => text(Some(lost.cause.as_str())),
-        (None, None) => text(Some("body_limit")),
-        (None, Some(_)) => Value::Null,
-    };
-    Ok(vec![
-        ("preview", text(read.and_then(|read| read.preview.as_deref()))),
-        ("read_problem", text(read.and_then(|read| read.problem.as_deref()))),
-        ("request_headers", headers(pending.started.as_ref().map(|started| &started.headers))),
-        ("response_headers", headers(pending.head.as_ref().map(|(_, headers)| headers))),
-        ("request_encoding", text(read.and_then(|read| read.content_encoding.as_deref()))),
-        ("response_encoding", text(response.and_then(|response| response.content_encoding.as_deref()))),
-        ("request_bytes", integer("request_bytes", pending.started.as_ref().map(|_| pending.body_length))?),
-        ("response_bytes", integer("response_bytes", over.then_some(response_bytes))?),
-        ("response_blake3", text(over.then_some(answer_hash.as_str()))),
-        ("request_blob", hash(references.and_then(|references| references.request))),
-        ("decoded_blob", hash(references.and_then(|references| references.decoded))),
-        ("response_blob", hash(answer)),
-        ("lost_frames", integer("lost_frames", lost.map(|lost| lost.frames))?),
-        ("lost_bytes", integer("lost_bytes", lost.map(|lost| lost.bytes))?),
-        ("gap_cause", cause),
-    ])
+fn attempt_list(pending: &Pending, bodies: &[(u32, i64)]) -> Result<Option<String>, StepError> {
+    if pending.attempts.is_empty() {
+        return Ok(None);
+    }
+    for (_, outcome) in pending.attempts.values().filter_map(|attempt| attempt.finished.as_ref()) {
+        figure("latency_us", Some(outcome.latency_us))?;
+        figure("retry_after_ms", outcome.retry_after_ms)?;
+    }
+    let list: Vec<AttemptColumns<'_>> = pending
+        .attempts
+        .iter()
+        .map(|(ordinal, attempt)| {
+            let started = attempt.started.as_ref();
+            let finished = attempt.finished.as_ref();
+            let outcome = finished.map(|(_, outcome)| outcome);
+            AttemptColumns(
+                *ordinal,
+                started.map(|(_, started)| started.provider.as_str()),
+                started.and_then(|(_, started)| started.model.as_deref()),
+                outcome.and_then(|outcome| outcome.status),
+                started.map(|(_, started)| started.reason.as_str()),
+                started.map(|(at, _)| at.as_millis()),
+                finished.map(|(at, _)| at.as_millis()),
+                outcome.map(|outcome| outcome.latency_us / 1_000),
+                outcome.and_then(|outcome| outcome.failure).map(|kind| kind.as_str()),
+                outcome.and_then(|outcome| outcome.message.as_deref()),
+                outcome.and_then(|outcome| outcome.retry_after_ms),
+                bodies.iter().find(|(of, _)| of == ordinal).map(|(_, blob)| *blob),
+            )
+        })
+        .collect();
+    Ok(Some(serde_json::to_string(&list).expect("plain data is JSON")))
 }

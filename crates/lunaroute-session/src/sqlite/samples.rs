@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use lunaroute_core::Delta;
-use rusqlite::types::Value;
-
-use super::table::{Fields, text};
+use serde::Serialize;
 
 /// Pieces kept from the beginning.
 const FIRST: usize = 100;
@@ -54,33 +52,36 @@ impl Samples {
         self.last.push_back((number, sample));
     }
 
-    /// The rows of the sample, in order.
-    pub(crate) fn rows(&self, request: &str) -> Vec<Fields> {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Appends the sample as JSON: an array for each piece, in order.
+    pub(crate) fn write(&self, output: &mut Vec<u8>) {
+        serde_json::to_writer(output, &self.pieces()).expect("a delta is plain data");
+    }
+
+    fn pieces(&self) -> Vec<Piece<'_>> {
         let always = [&self.usage, &self.stop, &self.error].into_iter().flatten();
         let later: BTreeMap<u64, &Sample> =
             self.last.iter().chain(always).map(|(number, sample)| (*number, sample)).collect();
-        (0..).zip(&self.first).chain(later).map(|(number, sample)| row(request, number, sample)).collect()
+        (0..).zip(&self.first).chain(later).map(|(number, sample)| piece(number, sample)).collect()
     }
 }
 
-fn row(request: &str, number: u64, sample: &Sample) -> Fields {
-    let (kind, index) = match &sample.delta {
-        Delta::Text { index, .. } | Delta::Reasoning { index, .. } => ("text", Some(*index)),
-        Delta::Refusal { .. } => ("text", None),
-        Delta::ToolCallStart { index, .. } | Delta::ToolCallArguments { index, .. } => {
-            ("tool_call", Some(*index))
-        }
-        Delta::Start { .. } | Delta::Usage(_) | Delta::Stop { .. } | Delta::End => ("metadata", None),
-        Delta::Error { .. } => ("error", None),
+/// Number, microseconds, type and content of a piece.
+#[derive(Serialize)]
+struct Piece<'sample>(u64, u64, &'static str, &'sample Delta);
+
+fn piece(number: u64, sample: &Sample) -> Piece<'_> {
+    let kind = match &sample.delta {
+        Delta::Text { .. } | Delta::Reasoning { .. } | Delta::Refusal { .. } => "text",
+        Delta::ToolCallStart { .. } | Delta::ToolCallArguments { .. } => "tool_call",
+        Delta::Start { .. } | Delta::Usage(_) | Delta::Stop { .. } | Delta::End => "metadata",
+        Delta::Error { .. } => "error",
     };
-    vec![
-        ("request_id", text(Some(request))),
-        ("seq", Value::Integer(number.cast_signed())),
-        ("at_us", Value::Integer(i64::try_from(sample.at_us).unwrap_or(i64::MAX))),
-        ("type", text(Some(kind))),
-        ("idx", index.map(i64::from).into()),
-        ("payload", Value::Text(serde_json::to_string(&sample.delta).expect("a delta is plain data"))),
-    ]
+    Piece(number, sample.at_us, kind, &sample.delta)
 }
 
 fn shortened(delta: &Delta) -> Delta {
@@ -126,17 +127,11 @@ mod tests {
                 samples.take(number, &Delta::Error { kind: "overloaded".into(), message: "\0".into() });
             }
         }
-        let rows = samples.rows("r");
-        assert_eq!(rows.len(), 200);
-        let of = |kind: &str| rows.iter().filter(|row| row[3].1 == text(Some(kind))).count();
+        let pieces = samples.pieces();
+        assert_eq!(pieces.len(), 200);
+        let of = |kind: &str| pieces.iter().filter(|piece| piece.2 == kind).count();
         assert_eq!((of("metadata"), of("error"), of("text")), (2, 1, 197));
-        let numbers: Vec<i64> = rows
-            .iter()
-            .map(|row| match row[1].1 {
-                Value::Integer(number) => number,
-                _ => unreachable!("seq is a number"),
-            })
-            .collect();
+        let numbers: Vec<u64> = pieces.iter().map(|piece| piece.0).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b));
         assert_eq!((numbers[0], numbers[199]), (0, 5_002));
     }

@@ -1,76 +1,130 @@
-//! The session's row: what its requests add up to. Changes come in the order of the journal.
+//! The session's row: what its requests add up to.
 
 use std::collections::{HashMap, HashSet};
 
 use lunaroute_core::SessionId;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::digest::RowDigest;
 use super::failure::StepError;
 use super::pending::Pending;
-use super::request::Ended;
-use super::table::{Fields, SESSIONS, text};
+use super::row::{RequestRow, request_status};
+use super::table::{SESSIONS, execute, number, text, truth};
 
 /// The tenant of everything that is recorded while there is one tenant.
 const TENANT: &str = "local";
 
-/// The columns of tokens by class, in the order of [`Ended::tokens`].
-pub(crate) const TOKEN_COLUMNS: [&str; 6] = [
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-];
+/// Rows that are remembered between transactions.
+const REMEMBERED: usize = 1_024;
 
-/// The rows of the sessions that a batch touches.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    rows: HashMap<SessionId, HashMap<&'static str, Value>>,
+/// Columns of the table, `digest` excepted.
+const COLUMNS: usize = 29;
+
+/// A session as its row has it.
+#[derive(Debug, Clone)]
+struct SessionRow {
+    number: i64,
+    id: SessionId,
+    tenant_id: String,
+    conversation_id: Option<String>,
+    source: String,
+    id_source: Option<String>,
+    client: Option<String>,
+    dialect: Option<String>,
+    listener: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
+    status: String,
+    started_at: i64,
+    last_activity_at: i64,
+    completed_at: Option<i64>,
+    success: Option<bool>,
+    finish_reason: Option<String>,
+    error: Option<String>,
+    client_ip: Option<String>,
+    user_agent: Option<String>,
+    request_count: i64,
+    tool_call_count: i64,
+    tokens: [Option<i64>; 6],
+    total_ms: i64,
+    /// The conversation as it is in the database: platform, external id, and when it began.
+    conversation: Option<(String, String, i64)>,
 }
 
-impl Sessions {
-    /// A request of the session begins. `is_new` when the request has no row yet.
-    pub(crate) fn begin(
-        &mut self,
-        connection: &Connection,
-        pending: &Pending,
-        is_new: bool,
-    ) -> Result<(), StepError> {
-        let row = self.row(connection, pending)?;
-        let at = pending.first_at.as_millis();
-        lower(row, "started_at", at);
-        raise(row, "last_activity_at", at);
-        if is_new {
-            add(row, "request_count", 1);
-        }
-        if let Some(started) = &pending.started {
-            row.insert("id_source", text(Some(&started.session_source)));
-            row.insert("client", text(Some(&started.client)));
-            row.insert("dialect", text(Some(started.dialect.as_str())));
-            row.insert("listener", text(Some(&started.listener)));
-            later(row, "client_ip", started.client_ip.as_deref());
-            later(row, "user_agent", started.user_agent.as_deref());
-            if let Some(external_id) = &started.external_id {
-                let id = converse(connection, &started.client, external_id, at)?;
-                row.insert("conversation_id", Value::Text(id));
-            }
-        }
-        Ok(())
+/// Rows of sessions that were met lately, as they are in the database.
+#[derive(Default)]
+pub(crate) struct SessionCache(HashMap<SessionId, SessionRow>);
+
+impl SessionCache {
+    /// Forgets everything: somebody else has changed the database.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
-    /// A request's body has been read.
-    pub(crate) fn body(
+    /// Takes over what a transaction made of the rows, once it is committed.
+    pub(crate) fn take(&mut self, touched: Touched) {
+        if self.0.len() + touched.0.len() > REMEMBERED {
+            self.0.clear();
+        }
+        self.0.extend(touched.0);
+    }
+}
+
+/// The rows that a transaction changes.
+#[derive(Default)]
+pub(crate) struct Touched(HashMap<SessionId, SessionRow>);
+
+impl Touched {
+    /// The number of a request's session; a session that is not known is made.
+    pub(crate) fn number(
         &mut self,
         connection: &Connection,
+        cache: &SessionCache,
         pending: &Pending,
-        added_tools: i64,
-    ) -> Result<(), StepError> {
-        let row = self.row(connection, pending)?;
-        later(row, "model", pending.read.as_ref().and_then(|read| read.model.as_deref()));
-        add(row, "tool_call_count", added_tools);
-        Ok(())
+    ) -> Result<i64, StepError> {
+        if let Some(row) = self.0.get(&pending.session) {
+            return Ok(row.number);
+        }
+        let row = match cache.0.get(&pending.session) {
+            Some(row) => row.clone(),
+            None => match load(connection, pending.session.as_str())? {
+                Some(row) => row,
+                None => fresh(pending, self.next_number(connection)?),
+            },
+        };
+        let number = row.number;
+        self.0.insert(pending.session.clone(), row);
+        Ok(number)
+    }
+
+    fn next_number(&self, connection: &Connection) -> Result<i64, StepError> {
+        let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM sessions")?;
+        let stored: i64 = statement.query_row([], |row| row.get(0))?;
+        Ok(self.0.values().map(|row| row.number).fold(stored, i64::max) + 1)
+    }
+
+    /// A request of the session gets its row. To be called after [`number`](Self::number). Its words stand where there are
+    /// none; else the request that ends last has the last word, whichever was shown while it ran.
+    pub(crate) fn begin(&mut self, connection: &Connection, pending: &Pending) -> Result<(), StepError> {
+        let Some(row) = self.0.get_mut(&pending.session) else { return Ok(()) };
+        let at = pending.first_at.as_millis();
+        row.started_at = row.started_at.min(at);
+        row.last_activity_at = row.last_activity_at.max(at);
+        row.request_count += 1;
+        row.take_words(pending, |known, word| {
+            if known.is_none() {
+                *known = word.map(str::to_owned);
+            }
+        });
+        row.converse(connection, pending)
+    }
+
+    /// Tool calls were added to the session.
+    pub(crate) fn add_tools(&mut self, session: &SessionId, added: i64) {
+        if let Some(row) = self.0.get_mut(session) {
+            row.tool_call_count += added;
+        }
     }
 
     /// A request of the session is over.
@@ -78,60 +132,140 @@ impl Sessions {
         &mut self,
         connection: &Connection,
         pending: &Pending,
-        ended: &Ended,
+        request: &RequestRow<'_>,
     ) -> Result<(), StepError> {
-        let row = self.row(connection, pending)?;
-        raise(row, "last_activity_at", ended.completed_at);
-        later(row, "model", ended.model.as_deref());
-        later(row, "provider", ended.provider.as_deref());
-        add(row, "tool_call_count", ended.added_tools);
-        add(row, "total_ms", ended.total_ms);
-        for (column, tokens) in TOKEN_COLUMNS.into_iter().zip(ended.tokens) {
+        let Some(row) = self.0.get_mut(&pending.session) else { return Ok(()) };
+        row.take_words(pending, later);
+        row.converse(connection, pending)?;
+        let at = pending.completed.as_ref().map_or(pending.first_at, |completed| completed.at).as_millis();
+        row.last_activity_at = row.last_activity_at.max(at);
+        let attempt = pending.attempts.values().rev().find_map(|attempt| attempt.started.as_ref());
+        let attempt = attempt.map(|(_, started)| started);
+        let response = pending.response.as_deref();
+        let answered_by = response.and_then(|response| response.model.as_deref());
+        later(&mut row.model, answered_by.or(attempt.and_then(|attempt| attempt.model.as_deref())));
+        later(&mut row.provider, attempt.map(|attempt| attempt.provider.as_str()));
+        row.total_ms = row.total_ms.saturating_add(request.total_ms());
+        for (sum, tokens) in row.tokens.iter_mut().zip(request.usage()) {
             if let Some(tokens) = tokens {
-                add(row, column, tokens);
+                *sum = Some(sum.unwrap_or(0).saturating_add(i64::try_from(tokens).unwrap_or(i64::MAX)));
             }
         }
-        row.insert("status", text(Some(session_status(ended.status))));
-        row.insert("completed_at", Value::Integer(ended.completed_at));
-        row.insert("success", Value::from(ended.status == "success"));
-        row.insert("finish_reason", text(ended.finish_reason.as_deref()));
-        row.insert("error", text(ended.error.as_deref()));
+        let status = request_status(pending);
+        session_status(status).clone_into(&mut row.status);
+        row.completed_at = Some(at);
+        row.success = Some(status == "success");
+        let finish_reason = response.and_then(|response| response.stop).map(|stop| stop.as_str());
+        row.finish_reason = finish_reason.map(str::to_owned);
+        row.error = request.error().map(str::to_owned);
         Ok(())
     }
 
-    /// Writes the rows. A session with a request in `open` is running.
+    /// Writes the rows. A session in `running` has a request whose row is one of a running request.
     pub(crate) fn store(
-        mut self,
-        connection: &Connection,
-        open: &HashSet<&SessionId>,
-    ) -> Result<(), StepError> {
-        for (id, row) in &mut self.rows {
-            if open.contains(id) {
-                row.insert("status", text(Some("running")));
-                row.insert("completed_at", Value::Null);
-                row.insert("success", Value::Null);
-            }
-            let fields: Fields = SESSIONS
-                .columns
-                .iter()
-                .map(|column| (*column, row.remove(column).unwrap_or(Value::Null)))
-                .collect();
-            SESSIONS.upsert_sealed(connection, &fields)?;
-        }
-        Ok(())
-    }
-
-    fn row(
         &mut self,
         connection: &Connection,
-        pending: &Pending,
-    ) -> Result<&mut HashMap<&'static str, Value>, StepError> {
-        if !self.rows.contains_key(&pending.session) {
-            let row = load(connection, pending.session.as_str())?
-                .unwrap_or_else(|| fresh(pending.session.as_str(), pending.first_at.as_millis()));
-            self.rows.insert(pending.session.clone(), row.into_iter().collect());
+        running: &HashSet<&SessionId>,
+    ) -> Result<(), StepError> {
+        if self.0.is_empty() {
+            return Ok(());
         }
-        Ok(self.rows.get_mut(&pending.session).expect("it was put there just now"))
+        let mut statement = connection.prepare_cached(&SESSIONS.upsert_sql())?;
+        for (id, row) in &mut self.0 {
+            if running.contains(id) {
+                "running".clone_into(&mut row.status);
+                row.completed_at = None;
+                row.success = None;
+            }
+            execute(&mut statement, row.cells(), Some(&row.digest()))?;
+        }
+        Ok(())
+    }
+}
+
+impl SessionRow {
+    /// The columns in the order of the table.
+    fn cells(&self) -> [ValueRef<'_>; COLUMNS] {
+        let [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning] = self.tokens;
+        [
+            number(Some(self.number)),
+            text(Some(self.id.as_str())),
+            text(Some(&self.tenant_id)),
+            text(self.conversation_id.as_deref()),
+            text(Some(&self.source)),
+            text(self.id_source.as_deref()),
+            text(self.client.as_deref()),
+            text(self.dialect.as_deref()),
+            text(self.listener.as_deref()),
+            text(self.provider.as_deref()),
+            text(self.model.as_deref()),
+            text(Some(&self.status)),
+            number(Some(self.started_at)),
+            number(Some(self.last_activity_at)),
+            number(self.completed_at),
+            truth(self.success),
+            text(self.finish_reason.as_deref()),
+            text(self.error.as_deref()),
+            text(self.client_ip.as_deref()),
+            text(self.user_agent.as_deref()),
+            number(Some(self.request_count)),
+            number(Some(self.tool_call_count)),
+            number(input),
+            number(cache_read),
+            number(cache_write_5m),
+            number(cache_write_1h),
+            number(output),
+            number(reasoning),
+            number(Some(self.total_ms)),
+        ]
+    }
+
+    fn digest(&self) -> [u8; super::digest::DIGEST] {
+        let mut digest = RowDigest::default();
+        digest.row(SESSIONS.name, self.cells());
+        digest.finish()
+    }
+
+    /// Takes what a request says about its session.
+    fn take_words(&mut self, pending: &Pending, take: impl Fn(&mut Option<String>, Option<&str>)) {
+        take(&mut self.model, pending.read.as_ref().and_then(|read| read.model.as_deref()));
+        let Some(started) = &pending.started else { return };
+        take(&mut self.id_source, Some(&started.session_source));
+        take(&mut self.client, Some(&started.client));
+        take(&mut self.dialect, Some(started.dialect.as_str()));
+        take(&mut self.listener, Some(&started.listener));
+        take(&mut self.client_ip, started.client_ip.as_deref());
+        take(&mut self.user_agent, started.user_agent.as_deref());
+    }
+
+    /// The session belongs to the conversation that the client names.
+    fn converse(&mut self, connection: &Connection, pending: &Pending) -> Result<(), StepError> {
+        let Some(started) = &pending.started else { return Ok(()) };
+        let (platform, at) = (&started.client, pending.first_at.as_millis());
+        let Some(external_id) = &started.external_id else { return Ok(()) };
+        let is_known = self.conversation.as_ref().is_some_and(|(known, external, began)| {
+            known == platform && external == external_id && *began <= at
+        });
+        if is_known {
+            return Ok(());
+        }
+        let id = conversation_id(&self.tenant_id, platform, external_id);
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO conversations (id, tenant_id, platform, external_id, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at \
+             WHERE excluded.created_at < conversations.created_at",
+        )?;
+        statement.execute((&id, &self.tenant_id, platform, external_id, at))?;
+        self.conversation_id = Some(id);
+        self.conversation = Some((platform.clone(), external_id.clone(), at));
+        Ok(())
+    }
+}
+
+/// The later word stands; silence changes nothing.
+fn later(known: &mut Option<String>, word: Option<&str>) {
+    if word.is_some() && known.as_deref() != word {
+        *known = word.map(str::to_owned);
     }
 }
 
@@ -140,21 +274,16 @@ impl Sessions {
 pub(crate) fn interrupt(connection: &Connection, session: &str, message: &str) -> Result<(), StepError> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
     let over: bool = connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?;
-    let Some(mut row) = load(connection, session)?.filter(|_| over) else { return Ok(()) };
-    if !row.contains(&("status", text(Some("running")))) {
+    let Some(mut row) = load(connection, session)?.filter(|row| over && row.status == "running") else {
         return Ok(());
-    }
-    let last_activity = row.iter().find(|(name, _)| *name == "last_activity_at").map(|(_, at)| at.clone());
-    for (name, value) in &mut row {
-        match *name {
-            "status" => *value = text(Some(session_status("interrupted"))),
-            "completed_at" => *value = last_activity.clone().unwrap_or(Value::Null),
-            "success" => *value = Value::from(false),
-            "error" => *value = text(Some(message)),
-            _ => {}
-        }
-    }
-    SESSIONS.upsert_sealed(connection, &row)
+    };
+    session_status("interrupted").clone_into(&mut row.status);
+    row.completed_at = Some(row.last_activity_at);
+    row.success = Some(false);
+    row.error = Some(message.to_owned());
+    let mut statement = connection.prepare_cached(&SESSIONS.upsert_sql())?;
+    execute(&mut statement, row.cells(), Some(&row.digest()))?;
+    Ok(())
 }
 
 /// The session status that the last request's status gives.
@@ -166,23 +295,81 @@ fn session_status(request_status: &str) -> &'static str {
     }
 }
 
-fn load(connection: &Connection, id: &str) -> Result<Option<Fields>, StepError> {
+fn load(connection: &Connection, id: &str) -> Result<Option<SessionRow>, StepError> {
     let sql = format!("SELECT {} FROM sessions WHERE id = ?1", SESSIONS.select_list());
-    Ok(connection.prepare_cached(&sql)?.query_row([id], |row| SESSIONS.fields(row)).optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
-fn fresh(id: &str, at: i64) -> Fields {
-    vec![
-        ("id", text(Some(id))),
-        ("tenant_id", text(Some(TENANT))),
-        ("source", text(Some("proxy"))),
-        ("status", text(Some("running"))),
-        ("started_at", Value::Integer(at)),
-        ("last_activity_at", Value::Integer(at)),
-        ("request_count", Value::Integer(0)),
-        ("tool_call_count", Value::Integer(0)),
-        ("total_ms", Value::Integer(0)),
-    ]
+fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let id: String = row.get("id")?;
+    let id = SessionId::parse(&id).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(SessionRow {
+        number: row.get("number")?,
+        id,
+        tenant_id: row.get("tenant_id")?,
+        conversation_id: row.get("conversation_id")?,
+        source: row.get("source")?,
+        id_source: row.get("id_source")?,
+        client: row.get("client")?,
+        dialect: row.get("dialect")?,
+        listener: row.get("listener")?,
+        provider: row.get("provider")?,
+        model: row.get("model")?,
+        status: row.get("status")?,
+        started_at: row.get("started_at")?,
+        last_activity_at: row.get("last_activity_at")?,
+        completed_at: row.get("completed_at")?,
+        success: row.get("success")?,
+        finish_reason: row.get("finish_reason")?,
+        error: row.get("error")?,
+        client_ip: row.get("client_ip")?,
+        user_agent: row.get("user_agent")?,
+        request_count: row.get("request_count")?,
+        tool_call_count: row.get("tool_call_count")?,
+        tokens: [
+            row.get("input_tokens")?,
+            row.get("cache_read_tokens")?,
+            row.get("cache_write_5m_tokens")?,
+            row.get("cache_write_1h_tokens")?,
+            row.get("output_tokens")?,
+            row.get("reasoning_tokens")?,
+        ],
+        total_ms: row.get("total_ms")?,
+        conversation: None,
+    })
+}
+
+fn fresh(pending: &Pending, number: i64) -> SessionRow {
+    let at = pending.first_at.as_millis();
+    SessionRow {
+        number,
+        id: pending.session.clone(),
+        tenant_id: TENANT.to_owned(),
+        conversation_id: None,
+        source: "proxy".to_owned(),
+        id_source: None,
+        client: None,
+        dialect: None,
+        listener: None,
+        provider: None,
+        model: None,
+        status: "running".to_owned(),
+        started_at: at,
+        last_activity_at: at,
+        completed_at: None,
+        success: None,
+        finish_reason: None,
+        error: None,
+        client_ip: None,
+        user_agent: None,
+        request_count: 0,
+        tool_call_count: 0,
+        tokens: [None; 6],
+        total_ms: 0,
+        conversation: None,
+    }
 }
 
 /// The id of the conversation that a client names: the same for the same name, whichever session it is met in.
@@ -193,49 +380,4 @@ pub(crate) fn conversation_id(tenant: &str, platform: &str, external_id: &str) -
         hasher.update(part.as_bytes());
     }
     hasher.finalize().to_hex()[..32].to_owned()
-}
-
-fn converse(
-    connection: &Connection,
-    platform: &str,
-    external_id: &str,
-    at: i64,
-) -> Result<String, StepError> {
-    let id = conversation_id(TENANT, platform, external_id);
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO conversations (id, tenant_id, platform, external_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at \
-         WHERE excluded.created_at < conversations.created_at",
-    )?;
-    statement.execute((&id, TENANT, platform, external_id, at))?;
-    Ok(id)
-}
-
-fn number(row: &HashMap<&'static str, Value>, column: &str) -> Option<i64> {
-    match row.get(column) {
-        Some(Value::Integer(number)) => Some(*number),
-        _ => None,
-    }
-}
-
-fn add(row: &mut HashMap<&'static str, Value>, column: &'static str, more: i64) {
-    let sum = number(row, column).unwrap_or(0).saturating_add(more);
-    row.insert(column, Value::Integer(sum));
-}
-
-fn lower(row: &mut HashMap<&'static str, Value>, column: &'static str, at: i64) {
-    let least = number(row, column).map_or(at, |known| known.min(at));
-    row.insert(column, Value::Integer(least));
-}
-
-fn raise(row: &mut HashMap<&'static str, Value>, column: &'static str, at: i64) {
-    let most = number(row, column).map_or(at, |known| known.max(at));
-    row.insert(column, Value::Integer(most));
-}
-
-/// The later word stands; silence changes nothing.
-fn later(row: &mut HashMap<&'static str, Value>, column: &'static str, word: Option<&str>) {
-    if word.is_some() {
-        row.insert(column, text(word));
-    }
 }

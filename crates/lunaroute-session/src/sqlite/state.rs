@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::StepError;
-use super::table::{STATE, text};
+use super::table::{STATE, word};
 
 /// This writer's name.
 pub(crate) const WRITER: &str = "sqlite";
@@ -45,7 +45,7 @@ impl State {
     pub(crate) fn store(&self, connection: &Connection) -> Result<(), StepError> {
         let number = |value: u64| Value::Integer(value.cast_signed());
         let row = vec![
-            ("writer", text(Some(WRITER))),
+            ("writer", word(Some(WRITER))),
             ("segment", number(self.checkpoint.segment)),
             ("offset", number(self.checkpoint.offset)),
             ("read_segment", number(self.read.segment)),

@@ -1,14 +1,12 @@
 //! The columns of each table, once: for writing rows, and for reading them back to check their digests.
 
-use std::sync::OnceLock;
-
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Row, Statement};
 
 use super::digest::RowDigest;
 use super::failure::StepError;
 
-/// A row to be written: every column of its table but `digest`, in the table's order.
+/// A row by the names of its columns: every column of its table but `digest`, in the table's order.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 /// A table.
@@ -18,57 +16,52 @@ pub(crate) struct Table {
     pub(crate) columns: &'static [&'static str],
     /// The primary key's columns, joined by `, `.
     pub(crate) key: &'static str,
-    insert: OnceLock<String>,
-    upsert: OnceLock<String>,
 }
 
 impl Table {
     const fn new(name: &'static str, key: &'static str, columns: &'static [&'static str]) -> Self {
-        Self { name, columns, key, insert: OnceLock::new(), upsert: OnceLock::new() }
+        Self { name, columns, key }
     }
 
-    /// Adds a row unless its key is there already; tells whether it was added.
-    pub(crate) fn insert(&self, connection: &Connection, row: &Fields) -> Result<bool, StepError> {
-        self.check(row);
-        let sql = self.insert.get_or_init(|| {
-            format!("{} ON CONFLICT ({}) DO NOTHING", self.insert_into(self.columns), self.key)
-        });
-        let mut statement = connection.prepare_cached(sql)?;
-        let values = row.iter().map(|(_, value)| value);
-        Ok(statement.execute(rusqlite::params_from_iter(values))? == 1)
+    /// Adds a row with its digest unless its key is there already.
+    pub(crate) fn insert_sql(&self) -> String {
+        let columns = self.columns.join(", ");
+        let marks = vec!["?"; self.columns.len() + 1].join(", ");
+        format!(
+            "INSERT INTO {} ({columns}, digest) VALUES ({marks}) ON CONFLICT ({}) DO NOTHING",
+            self.name, self.key
+        )
     }
 
     /// Adds a row with its digest, or replaces the one that has its key.
-    pub(crate) fn upsert(
-        &self,
-        connection: &Connection,
-        row: &Fields,
-        digest: Option<[u8; 32]>,
-    ) -> Result<(), StepError> {
-        self.check(row);
-        let sql = self.upsert.get_or_init(|| {
-            let columns: Vec<&str> = self.columns.iter().copied().chain(["digest"]).collect();
-            let sets: Vec<String> =
-                columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-            format!(
-                "{} ON CONFLICT ({}) DO UPDATE SET {}",
-                self.insert_into(&columns),
-                self.key,
-                sets.join(", ")
-            )
-        });
-        let digest = Value::from(digest.map(|digest| digest.to_vec()));
-        let mut statement = connection.prepare_cached(sql)?;
-        let values = row.iter().map(|(_, value)| value).chain([&digest]);
-        statement.execute(rusqlite::params_from_iter(values))?;
-        Ok(())
+    pub(crate) fn upsert_sql(&self) -> String {
+        let columns: Vec<&str> = self.columns.iter().copied().chain(["digest"]).collect();
+        let sets: Vec<String> =
+            columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        format!(
+            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
+            self.name,
+            columns.join(", "),
+            vec!["?"; columns.len()].join(", "),
+            self.key,
+            sets.join(", ")
+        )
     }
 
     /// Adds or replaces a row whose digest covers the row alone.
     pub(crate) fn upsert_sealed(&self, connection: &Connection, row: &Fields) -> Result<(), StepError> {
+        debug_assert!(row.iter().map(|(name, _)| name).eq(self.columns), "{}: other columns", self.name);
+        let digest = self.seal(row);
+        let mut statement = connection.prepare_cached(&self.upsert_sql())?;
+        execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(&digest))?;
+        Ok(())
+    }
+
+    /// The digest over a row alone.
+    pub(crate) fn seal(&self, row: &Fields) -> [u8; super::digest::DIGEST] {
         let mut digest = RowDigest::default();
-        digest.row(self.name, row);
-        self.upsert(connection, row, Some(digest.finish()))
+        digest.row(self.name, row.iter().map(|(_, value)| value.into()));
+        digest.finish()
     }
 
     /// The columns as a list for SELECT.
@@ -80,46 +73,63 @@ impl Table {
     pub(crate) fn fields(&self, row: &Row<'_>) -> rusqlite::Result<Fields> {
         self.columns.iter().enumerate().map(|(place, name)| Ok((*name, row.get(place)?))).collect()
     }
-
-    fn insert_into(&self, columns: &[&str]) -> String {
-        let marks = vec!["?"; columns.len()].join(", ");
-        format!("INSERT INTO {} ({}) VALUES ({marks})", self.name, columns.join(", "))
-    }
-
-    fn check(&self, row: &Fields) {
-        debug_assert!(
-            row.iter().map(|(name, _)| name).eq(self.columns),
-            "{}: the row has other columns than its table",
-            self.name
-        );
-    }
 }
 
+/// Runs a statement that takes the columns of a row and then, when there is one, its digest; tells how many rows changed.
+pub(crate) fn execute<'value>(
+    statement: &mut Statement<'_>,
+    cells: impl IntoIterator<Item = ValueRef<'value>>,
+    digest: Option<&'value [u8]>,
+) -> rusqlite::Result<usize> {
+    let digest = digest.map_or(ValueRef::Null, ValueRef::Blob);
+    for (place, cell) in (1..).zip(cells.into_iter().chain([digest])) {
+        statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(cell))?;
+    }
+    statement.raw_execute()
+}
+
+/// Far below the largest integer (in microseconds nine years), so that no sum of rows can overflow.
+const LARGEST: u64 = 1 << 48;
+
 /// A figure as a column holds it.
-pub(crate) fn integer(what: &'static str, value: Option<u64>) -> Result<Value, StepError> {
-    // Far below the largest integer (in microseconds nine years), so that no sum of rows can overflow.
-    const LARGEST: u64 = 1 << 48;
+pub(crate) fn figure(what: &'static str, value: Option<u64>) -> Result<ValueRef<'static>, StepError> {
     match value {
-        None => Ok(Value::Null),
-        Some(value) if value <= LARGEST => Ok(Value::Integer(value.cast_signed())),
+        None => Ok(ValueRef::Null),
+        Some(value) if value <= LARGEST => Ok(ValueRef::Integer(value.cast_signed())),
         Some(value) => Err(StepError::TooLarge { what, value }),
     }
 }
 
-/// Text as a column holds it.
-pub(crate) fn text(value: Option<&str>) -> Value {
-    value.map_or(Value::Null, |value| Value::Text(value.to_owned()))
+/// A number as a column holds it.
+pub(crate) fn number(value: Option<i64>) -> ValueRef<'static> {
+    value.map_or(ValueRef::Null, ValueRef::Integer)
 }
 
-/// A blob's hash as a column holds it.
-pub(crate) fn hash(value: Option<blake3::Hash>) -> Value {
-    value.map_or(Value::Null, |value| Value::Blob(value.as_bytes().to_vec()))
+/// A truth as a column holds it.
+pub(crate) fn truth(value: Option<bool>) -> ValueRef<'static> {
+    number(value.map(i64::from))
+}
+
+/// Text as a column holds it.
+pub(crate) fn text(value: Option<&str>) -> ValueRef<'_> {
+    value.map_or(ValueRef::Null, |value| ValueRef::Text(value.as_bytes()))
+}
+
+/// Bytes as a column holds them.
+pub(crate) fn bytes(value: Option<&[u8]>) -> ValueRef<'_> {
+    value.map_or(ValueRef::Null, ValueRef::Blob)
+}
+
+/// Text as a value of its own.
+pub(crate) fn word(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, |value| Value::Text(value.to_owned()))
 }
 
 pub(crate) static SESSIONS: Table = Table::new(
     "sessions",
-    "id",
+    "number",
     &[
+        "number",
         "id",
         "tenant_id",
         "conversation_id",
@@ -173,7 +183,7 @@ pub(crate) static REQUESTS: Table = Table::new(
         "total_ms",
         "overhead_pre_us",
         "overhead_post_us",
-        "ttft_ms",
+        "ttft_us",
         "input_tokens",
         "cache_read_tokens",
         "cache_write_5m_tokens",
@@ -186,64 +196,28 @@ pub(crate) static REQUESTS: Table = Table::new(
         "finish_reason_raw",
         "error_kind",
         "error",
-        "preview",
         "read_problem",
-        "request_headers",
-        "response_headers",
         "request_encoding",
         "response_encoding",
         "request_bytes",
         "response_bytes",
         "response_blake3",
-        "request_blob",
-        "decoded_blob",
-        "response_blob",
         "lost_frames",
         "lost_bytes",
         "gap_cause",
-    ],
-);
-
-pub(crate) static MESSAGES: Table = Table::new(
-    "request_messages",
-    "request_id, ordinal",
-    &["request_id", "ordinal", "role", "group_id", "blob_hash"],
-);
-
-pub(crate) static MESSAGE_GROUPS: Table =
-    Table::new("message_groups", "id, place", &["id", "place", "role", "blob_hash"]);
-
-pub(crate) static ATTEMPTS: Table = Table::new(
-    "attempts",
-    "request_id, ordinal",
-    &[
-        "request_id",
-        "ordinal",
-        "provider",
-        "model",
-        "status_code",
-        "reason",
-        "started_at",
-        "completed_at",
-        "latency_ms",
-        "error_kind",
-        "error",
-        "retry_after_ms",
-        "provider_response_blob",
-    ],
-);
-
-pub(crate) static RESPONSES: Table = Table::new(
-    "responses",
-    "id",
-    &[
-        "id",
-        "request_id",
-        "attempt_ordinal",
+        "has_response",
         "provider_response_id",
-        "body_blob",
-        "text_preview",
-        "stop_reason_raw",
+        "attempt_list",
+        "chunks",
+        "gap_p50_us",
+        "gap_p95_us",
+        "gap_p99_us",
+        "body",
+        "decoded",
+        "content",
+        "sections",
+        "answer",
+        "bodies_removed_at",
     ],
 );
 
@@ -260,19 +234,13 @@ pub(crate) static TOOL_CALLS: Table = Table::new(
         "status",
         "success",
         "duration_ms",
-        "arguments_blob",
-        "result_blob",
+        "arguments",
+        "arguments_blake3",
         "result_request_id",
+        "result_offset",
+        "result_bytes",
+        "result_blake3",
     ],
-);
-
-pub(crate) static STREAM_EVENTS: Table =
-    Table::new("stream_events", "request_id, seq", &["request_id", "seq", "at_us", "type", "idx", "payload"]);
-
-pub(crate) static STREAM_METRICS: Table = Table::new(
-    "stream_metrics",
-    "request_id",
-    &["request_id", "ttft_us", "chunks", "gap_p50_us", "gap_p95_us", "gap_p99_us", "bytes"],
 );
 
 pub(crate) static SESSION_ERRORS: Table = Table::new(

@@ -3,68 +3,93 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use bytes::Bytes;
-use lunaroute_core::{RequestId, SessionId};
+use lunaroute_core::{Ending, RequestId, SessionId};
 use lunaroute_storage::journal::Position;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Transaction, TransactionBehavior};
 
-use super::blobs::BlobStore;
 use super::failure::{Reach, StepError};
+use super::heal::{self, Counters};
 use super::open::{Database, OpenError, SqliteConfig};
-use super::pending::{Pending, Step};
-use super::sessions::Sessions;
+use super::pending::{Pending, Shown};
+use super::retention::Keeper;
 use super::state::{State, WRITER};
-use super::{orphans, quarantine, request};
+use super::watch::Watch;
+use super::work::{Known, Memory, Work, known};
+use super::{orphans, quarantine};
+use crate::event::{EventKind, SessionEvent};
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
+
+/// Events of the history that are brought in with one transaction.
+const HISTORY_BATCH: usize = 2_048;
 
 /// The writer of the SQLite projection.
 ///
-/// A request is held in memory until it is over and then written whole; one that is still open at the end of a batch
-/// gets a row as `running`. What memory holds is covered by the checkpoint, which stays before it.
+/// A request is held in memory until it is over and then written whole; one that is open for longer gets a row as `running`.
+/// What memory holds is covered by the checkpoint, which stays before it.
+///
+/// A database that is found damaged or missing while it is in use is set aside and made again from the history and the
+/// journal.
 pub struct SqliteWriter {
-    database: Database,
     config: SqliteConfig,
-    store: BlobStore,
+    /// `None` while a damaged one is set aside and no new one could be made.
+    database: Option<Database>,
+    watch: Watch,
+    counters: Counters,
+    keeper: Keeper,
+    memory: Memory,
     /// The state that is committed.
     state: State,
     /// How far events were taken in.
     read: Position,
+    /// Requests that begin before this place may be in the database already.
+    known_until: Position,
     pending: HashMap<RequestId, Pending>,
-    /// What the events taken in since the last commit ask for, in journal order.
-    steps: Vec<(Position, RequestId, Step)>,
+    /// Requests that are over and not committed, in the order of the journal.
+    ended: Vec<(Position, RequestId)>,
     /// Bytes of open answers in memory.
     held: usize,
     written: u64,
-}
-
-/// A request as the database knows it.
-enum Known {
-    Nothing,
-    Running { body: bool },
-    Over,
+    /// Whether everything that was recorded earlier is still to be brought in.
+    history_is_due: bool,
 }
 
 impl SqliteWriter {
-    /// Opens the database for writing, creating and migrating it as needed.
+    /// Opens the database for writing, creating it as needed. A damaged one is set aside and a new one is made.
     ///
     /// # Errors
     /// [`OpenError`] when it cannot be used; it says what to do.
     pub fn open(config: SqliteConfig) -> Result<Self, OpenError> {
-        let database = Database::open(&config)?;
+        let counters = Counters::default();
+        let (database, was_damaged) = match Database::open(&config) {
+            Err(OpenError::Damaged { path, source }) => {
+                heal::set_aside(&path, &source.to_string(), &counters)
+                    .map_err(|source| OpenError::File { path, source })?;
+                (Database::open(&config)?, true)
+            }
+            opened => (opened?, false),
+        };
         let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
         let state = State::load(&database.connection).map_err(failed)?;
-        let store =
-            BlobStore::new().map_err(|source| OpenError::File { path: config.path.clone(), source })?;
+        let history_is_due =
+            config.history.is_some() && !heal::has_history(&database.connection).map_err(failed)?;
+        let memory = Memory::new().map_err(|source| OpenError::File { path: config.path.clone(), source })?;
+        let known_until = if was_damaged || history_is_due { LATEST } else { state.read };
         Ok(Self {
-            database,
+            watch: Watch::start(&config)
+                .map_err(|source| OpenError::File { path: config.path.clone(), source })?,
+            database: Some(database),
+            counters,
+            keeper: Keeper::new(config.retention.clone()),
             config,
-            store,
+            memory,
             state,
             read: state.checkpoint,
+            known_until,
             pending: HashMap::new(),
-            steps: Vec::new(),
+            ended: Vec::new(),
             held: 0,
             written: 0,
+            history_is_due,
         })
     }
 
@@ -74,128 +99,335 @@ impl SqliteWriter {
         self.state.out_of_order
     }
 
-    /// Takes an event into memory. Taking the same one again changes nothing.
-    fn absorb(&mut self, item: &JournaledEvent) -> Result<(), rusqlite::Error> {
-        let event = &item.event;
+    /// What happened to the database file itself; the counters go on counting while the writer works.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    /// Takes an event into memory; `position` is `None` for one of the history. Taking the same one again changes nothing.
+    fn absorb(&mut self, event: &SessionEvent, position: Option<Position>) -> Result<(), StepError> {
         if !self.pending.contains_key(&event.request) {
-            let mut pending = Pending::new(event, item.position);
-            match known(&self.database.connection, event.request)? {
-                Known::Over => return Ok(()),
-                Known::Running { body } => {
-                    pending.row_stored = true;
-                    pending.body_stored = body;
-                    pending.body_queued = body;
+            let mut pending = Pending::new(event, position);
+            if position.is_some_and(|position| position < self.known_until)
+                && let Some(database) = &self.database
+            {
+                match known(&database.connection, event.request)? {
+                    Known::Over => return Ok(()),
+                    Known::Running(shown) => pending.shown = Some(shown),
+                    Known::Nothing => {}
                 }
-                Known::Nothing => {}
-            }
-            if !pending.row_stored {
-                self.steps.push((item.position, event.request, Step::Begin));
             }
             self.pending.insert(event.request, pending);
         }
-        let pending = self.pending.get_mut(&event.request).expect("it was put there just now");
+        let Some(pending) = self.pending.get_mut(&event.request) else { return Ok(()) };
+        pending.position = pending.position.or(position);
         let held = pending.held();
         let room = self
             .config
             .response_limit
             .saturating_sub(held)
             .min(self.config.open_limit.saturating_sub(self.held));
-        let step = pending.absorb(event, room);
+        let is_over = pending.absorb(event, room);
         self.held = self.held - held + pending.held();
-        if pending.body_stored && pending.references.is_none() && pending.read.is_some() {
-            pending.references = Some(request::references(pending));
-            pending.body = Bytes::new();
+        if is_over {
+            self.ended.push((position.unwrap_or_default(), event.request));
         }
-        self.steps.extend(step.map(|step| (item.position, event.request, step)));
         Ok(())
+    }
+
+    fn open_requests(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.values().filter(|pending| pending.completed.is_none())
     }
 
     /// Where reading would have to begin again: the oldest request that is open, or the end of what was read.
     fn reading_begins(&self) -> Position {
-        let open = self.pending.values().filter(|pending| pending.completed.is_none());
-        open.map(|pending| pending.position).fold(self.read, Position::min)
+        self.open_requests().filter_map(|pending| pending.position).fold(self.read, Position::min)
     }
 
-    /// Commits what the steps ask for, and the state.
+    fn is_to_be_shown(&self, pending: &Pending) -> bool {
+        pending.shown.is_none() && pending.met.elapsed() >= self.config.show_running_after
+    }
+
+    /// Commits what memory holds of requests that are over or run for long, and the state. What cannot be written is put
+    /// aside; told by the places of its events.
     fn commit(&mut self) -> Result<HashMap<Position, String>, StepError> {
-        let mut state = State { checkpoint: self.reading_begins(), read: self.read, ..self.state };
-        let transaction =
-            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)?;
-        let mut work = Work {
-            connection: &transaction,
-            store: &mut self.store,
-            sessions: Sessions::default(),
-            out_of_order: 0,
-            refused: HashMap::new(),
-        };
-        for (position, id, step) in &self.steps {
-            if let Some(pending) = self.pending.get_mut(id) {
-                work.step(*position, pending, *step)?;
-            }
+        match self.commit_all() {
+            Ok(()) => Ok(HashMap::new()),
+            Err(error) if matches!(error.reach(), Reach::Item) => self.commit_each(),
+            Err(error) => Err(error),
         }
-        let mut open = HashSet::<&SessionId>::new();
-        for pending in self.pending.values().filter(|pending| pending.completed.is_none()) {
-            open.insert(&pending.session);
-            // A running request shows up with the batch that it began in, and once more with its body.
-            if !pending.row_stored || (pending.references.is_some() && !pending.body_stored) {
-                request::write_running(&transaction, pending)?;
-            }
+    }
+
+    fn commit_all(&mut self) -> Result<(), StepError> {
+        let done = self.try_commit();
+        if done.is_err() {
+            self.memory.forget();
         }
-        let Work { sessions, out_of_order, refused, .. } = work;
-        sessions.store(&transaction, &open)?;
-        state.out_of_order += out_of_order;
+        done
+    }
+
+    fn try_commit(&mut self) -> Result<(), StepError> {
+        let state = State { checkpoint: self.reading_begins(), read: self.read, ..self.state };
+        let due: Vec<RequestId> = self
+            .open_requests()
+            .filter(|pending| self.is_to_be_shown(pending))
+            .map(|pending| pending.request)
+            .collect();
+        let Some(database) = &mut self.database else { return Err(StepError::Closed) };
+        let transaction = Transaction::new_unchecked(&database.connection, TransactionBehavior::Immediate)?;
+        if database.data_version.changed(&transaction)? {
+            self.memory.forget();
+        }
+        let mut work = Work::new(&transaction, &mut self.memory);
+        for pending in self.ended.iter().filter_map(|(_, id)| self.pending.get(id)) {
+            work.end(pending)?;
+        }
+        let mut shown = HashMap::new();
+        for pending in due.iter().filter_map(|id| self.pending.get(id)) {
+            shown.insert(pending.request, work.show(pending)?);
+        }
+        let running = running(&self.pending, &shown);
+        work.touched.store(&transaction, &running)?;
+        let state = State { out_of_order: state.out_of_order + work.out_of_order, ..state };
+        let touched = work.touched;
         state.store(&transaction)?;
         transaction.commit()?;
+        self.memory.sessions.take(touched);
         self.state = state;
-        self.forget();
-        Ok(refused)
+        self.forget(shown);
+        Ok(())
     }
 
     /// Lets go of what the commit made durable.
-    fn forget(&mut self) {
-        self.steps.clear();
-        self.pending.retain(|_, pending| pending.completed.is_none());
-        for pending in self.pending.values_mut() {
-            pending.row_stored = true;
-            if pending.references.is_some() {
-                pending.body_stored = true;
-                pending.body = Bytes::new();
+    fn forget(&mut self, shown: HashMap<RequestId, Shown>) {
+        for (_, request) in self.ended.drain(..) {
+            self.pending.remove(&request);
+        }
+        for (request, shown) in shown {
+            let Some(pending) = self.pending.get_mut(&request) else { continue };
+            if shown.references.as_ref().is_some_and(|references| !references.is_inline) {
+                pending.body = bytes::Bytes::new();
             }
+            pending.shown = Some(shown);
         }
         self.held = self.pending.values().map(Pending::held).sum();
     }
 
+    /// Commits request by request, so that one that cannot be written is put aside and the others are kept.
+    fn commit_each(&mut self) -> Result<HashMap<Position, String>, StepError> {
+        let mut refused = HashMap::new();
+        while let Some((position, request)) = self.ended.first().copied() {
+            let outcome = match self.pending.get(&request).cloned() {
+                Some(pending) => self.commit_one(&pending),
+                None => Ok(None),
+            };
+            let outcome = outcome.inspect_err(|_| self.memory.forget())?;
+            self.ended.remove(0);
+            self.pending.remove(&request);
+            refused.extend(outcome.map(|reason| (position, reason)));
+        }
+        match self.commit_all() {
+            Err(error) if matches!(error.reach(), Reach::Item) => {
+                tracing::warn!(%error, "requests that run cannot be shown; they are written when they are over");
+                self.pending.values_mut().for_each(|pending| pending.met = Instant::now());
+                self.commit_all()?;
+            }
+            done => done?,
+        }
+        Ok(refused)
+    }
+
+    /// Commits one request that is over: whole, else without what may not fit, else put aside only. Tells why when it is
+    /// not whole.
+    fn commit_one(&mut self, pending: &Pending) -> Result<Option<String>, StepError> {
+        let error = match self.transact(|work| work.end(pending)) {
+            Ok(()) => return Ok(None),
+            Err(error) if matches!(error.reach(), Reach::Item) => error,
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(request = %pending.request, %error, "an event fits no row and was put aside");
+        let put_aside = |work: &mut Work<'_>| quarantine::put_aside(work.connection, pending, &error);
+        let plain = pending.without_figures();
+        let outcome = self.transact(|work| put_aside(work).and_then(|()| work.end(&plain)));
+        match outcome {
+            Err(worse) if matches!(worse.reach(), Reach::Item) => self.transact(put_aside)?,
+            outcome => outcome?,
+        }
+        Ok(Some(error.to_string()))
+    }
+
+    /// A transaction about one request; the state stays as it is, because a request that comes again changes nothing.
+    fn transact(
+        &mut self,
+        write: impl FnOnce(&mut Work<'_>) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
+        self.memory.forget();
+        let Some(database) = &self.database else { return Err(StepError::Closed) };
+        let transaction = Transaction::new_unchecked(&database.connection, TransactionBehavior::Immediate)?;
+        let mut work = Work::new(&transaction, &mut self.memory);
+        write(&mut work)?;
+        let running = running(&self.pending, &HashMap::new());
+        work.touched.store(&transaction, &running)?;
+        let out_of_order = work.out_of_order;
+        transaction.commit()?;
+        self.state.out_of_order += out_of_order;
+        Ok(())
+    }
+
     /// Ends what an earlier process left as running and what did not come again; what is in memory is under way.
     fn interrupt_orphans(&self) -> Result<u64, StepError> {
-        let transaction =
-            Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Immediate)?;
+        let Some(database) = &self.database else { return Err(StepError::Closed) };
+        let transaction = Transaction::new_unchecked(&database.connection, TransactionBehavior::Immediate)?;
         let under_way: HashSet<String> = self.pending.keys().map(RequestId::to_string).collect();
         let interrupted = orphans::interrupt(&transaction, |id| under_way.contains(id))?;
         transaction.commit()?;
         Ok(interrupted)
     }
 
-    fn failed(&self, error: &StepError) -> WriteError {
+    /// Ends the requests that the history began and that the journal did not go on with: nothing will come of them.
+    fn end_forgotten(&mut self) {
+        let forgotten = self.pending.values_mut().filter(|pending| pending.position.is_none());
+        for pending in forgotten {
+            let event = SessionEvent {
+                session: pending.session.clone(),
+                request: pending.request,
+                seq: u32::MAX,
+                at: pending.first_at,
+                kind: EventKind::Completed {
+                    ending: Ending::Interrupted,
+                    status: None,
+                    error: None,
+                    message: Some("the rest of the request was not recorded".to_owned()),
+                },
+                body: bytes::Bytes::new(),
+            };
+            if pending.absorb(&event, 0) {
+                self.ended.push((Position::default(), pending.request));
+            }
+        }
+    }
+
+    /// Brings in everything that was recorded before the journal begins.
+    fn bring_in_history(&mut self) -> Result<(), StepError> {
+        let Some(history) = self.config.history.clone() else { return Ok(()) };
+        let mut brought = 0_u64;
+        for event in history.events() {
+            self.absorb(&event, None)?;
+            if let Some(pending) = self.pending.get_mut(&event.request) {
+                pending.own_body();
+            }
+            brought += 1;
+            if brought.is_multiple_of(HISTORY_BATCH as u64) {
+                self.commit()?;
+            }
+        }
+        self.commit()?;
+        let Some(database) = &self.database else { return Err(StepError::Closed) };
+        heal::mark_history(&database.connection)?;
+        self.history_is_due = false;
+        if brought > 0 {
+            tracing::info!(events = brought, "the database was filled from what was recorded before");
+        }
+        Ok(())
+    }
+
+    /// Removes some of what is old, when there is something.
+    fn remove_some(&mut self) -> Result<(), StepError> {
+        let Some(database) = self.database.as_ref().filter(|_| self.keeper.is_due()) else { return Ok(()) };
+        let done = self.keeper.step(&database.connection, &self.counters);
+        // What memory knows of sessions and bodies may be gone.
+        self.memory.forget();
+        done
+    }
+
+    /// Makes sure that there is a database to write to: sound, in its place, and with its history.
+    fn prepare(&mut self) -> Result<(), WriteError> {
+        match &self.database {
+            None => return Err(self.replace("no new database could be made before")),
+            Some(database) if !database.is_in_place() => {
+                return Err(self.replace("it was removed or replaced while it was in use"));
+            }
+            Some(_) => {}
+        }
+        if let Some(damage) = self.watch.damage() {
+            return Err(self.replace(&damage));
+        }
+        if self.history_is_due {
+            self.bring_in_history().map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the database aside and makes a new one. The error asks to be fed again from the new one's checkpoint.
+    fn replace(&mut self, reason: &str) -> WriteError {
+        // Closed first: a connection that closes removes its log by name, and that name is soon another log's.
+        self.database = None;
+        match self.make_anew(reason) {
+            Ok(aside) => WriteError {
+                writer: WRITER.to_owned(),
+                message: format!(
+                    "{}: {reason}; what was left of it is now {aside}, and a new database is filled from the JSON Lines \
+                     files and the journal",
+                    self.config.path.display()
+                ),
+                transient: true,
+                rewind: true,
+            },
+            Err(error) => WriteError {
+                writer: WRITER.to_owned(),
+                message: format!("{reason}, and no new database could be made: {error}"),
+                transient: false,
+                rewind: true,
+            },
+        }
+    }
+
+    fn make_anew(&mut self, reason: &str) -> Result<String, OpenError> {
+        let path = self.config.path.clone();
+        let file = |source| OpenError::File { path: path.clone(), source };
+        let aside = heal::set_aside(&path, reason, &self.counters).map_err(file)?;
+        let database = Database::open(&self.config)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        self.state = State::load(&database.connection).map_err(sqlite)?;
+        self.watch.begin_anew();
+        self.database = Some(database);
+        self.memory.forget();
+        self.pending.clear();
+        self.ended.clear();
+        self.held = 0;
+        self.known_until = self.known_until.max(self.read);
+        self.read = self.state.checkpoint;
+        self.history_is_due = self.config.history.is_some();
+        Ok(aside)
+    }
+
+    fn failed(&mut self, error: &StepError) -> WriteError {
         let (transient, advice) = match error.reach() {
+            Reach::Damage => return self.replace(&error.to_string()),
             Reach::Moment => (true, "the events wait in the journal and are offered again"),
             Reach::Item => (false, "the events stay in the journal; please report this"),
             Reach::Database { advice } => (false, advice),
         };
-        let message = format!("{}: {error}; {advice}", self.database.path().display());
+        let message = format!("{}: {error}; {advice}", self.config.path.display());
         WriteError { writer: WRITER.to_owned(), message, transient, rewind: false }
     }
+}
 
-    fn in_place(&self) -> Result<(), WriteError> {
-        if self.database.is_in_place() {
-            return Ok(());
-        }
-        let message = format!(
-            "{} was removed or replaced while it was in use; start the gateway again: the database is rebuilt from what \
-             the journal still holds",
-            self.database.path().display()
-        );
-        Err(WriteError { writer: WRITER.to_owned(), message, transient: false, rewind: false })
-    }
+/// Later than any place in a journal.
+const LATEST: Position = Position { segment: u64::MAX, offset: u64::MAX };
+
+/// The sessions that have a request with a row as running.
+fn running<'pending>(
+    pending: &'pending HashMap<RequestId, Pending>,
+    shown: &HashMap<RequestId, Shown>,
+) -> HashSet<&'pending SessionId> {
+    pending
+        .values()
+        .filter(|pending| pending.completed.is_none())
+        .filter(|pending| pending.shown.is_some() || shown.contains_key(&pending.request))
+        .map(|pending| &pending.session)
+        .collect()
 }
 
 impl SessionWriter for SqliteWriter {
@@ -204,21 +436,27 @@ impl SessionWriter for SqliteWriter {
     }
 
     fn checkpoint(&mut self) -> Result<Position, WriteError> {
+        self.prepare()?;
         Ok(self.state.checkpoint)
     }
 
     fn write(&mut self, batch: &[JournaledEvent]) -> Result<Vec<ItemOutcome>, WriteError> {
-        self.in_place()?;
+        self.prepare()?;
         for item in batch {
-            self.absorb(item).map_err(|error| self.failed(&error.into()))?;
+            self.absorb(&item.event, Some(item.position)).map_err(|error| self.failed(&error))?;
             self.read = self.read.max(item.next);
         }
+        if self.read >= self.known_until {
+            self.end_forgotten();
+        }
+        let is_due = self.open_requests().any(|pending| self.is_to_be_shown(pending));
         // Deltas of requests that go on need no transaction: they are in memory, and the journal holds them.
-        let refused = if self.steps.is_empty() && self.reading_begins() == self.state.checkpoint {
+        let refused = if self.ended.is_empty() && !is_due && self.reading_begins() == self.state.checkpoint {
             HashMap::new()
         } else {
             self.commit().map_err(|error| self.failed(&error))?
         };
+        self.pending.values_mut().for_each(Pending::own_body);
         let outcomes: Vec<ItemOutcome> = batch
             .iter()
             .map(|item| match refused.get(&item.position) {
@@ -231,8 +469,11 @@ impl SessionWriter for SqliteWriter {
     }
 
     fn reconcile(&mut self) -> Result<(), WriteError> {
+        self.end_forgotten();
+        self.known_until = self.known_until.min(self.read);
         self.flush()?;
         let interrupted = self.interrupt_orphans().map_err(|error| self.failed(&error))?;
+        self.memory.forget();
         if interrupted > 0 {
             tracing::warn!(interrupted, "requests whose journal is gone were ended as interrupted");
         }
@@ -240,10 +481,11 @@ impl SessionWriter for SqliteWriter {
     }
 
     fn flush(&mut self) -> Result<Ack, WriteError> {
-        self.in_place()?;
-        if !self.steps.is_empty() || self.read != self.state.read {
+        self.prepare()?;
+        if !self.ended.is_empty() || self.read != self.state.read {
             self.commit().map_err(|error| self.failed(&error))?;
         }
+        self.remove_some().map_err(|error| self.failed(&error))?;
         Ok(Ack { position: self.state.checkpoint })
     }
 
@@ -252,93 +494,12 @@ impl SessionWriter for SqliteWriter {
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "the database was not flushed at shutdown");
         } else if Instant::now() < deadline
-            && let Err(error) = self.database.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            && let Some(database) = &self.database
+            && let Err(error) = database.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "the write-ahead log was not folded into the database at shutdown");
         }
         DrainReport { written: self.written, lost: 0 }
     }
-}
 
-fn known(connection: &Connection, request: RequestId) -> Result<Known, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT status, request_blob IS NOT NULL FROM requests WHERE id = ?1")?;
-    let row = statement
-        .query_row([request.to_string()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))
-        .optional()?;
-    Ok(match row {
-        None => Known::Nothing,
-        Some((status, body)) if status == "running" => Known::Running { body },
-        Some(_) => Known::Over,
-    })
-}
-
-/// One transaction's work.
-struct Work<'transaction> {
-    connection: &'transaction Connection,
-    store: &'transaction mut BlobStore,
-    sessions: Sessions,
-    out_of_order: u64,
-    /// Events that were put aside, by their place in the journal, and why.
-    refused: HashMap<Position, String>,
-}
-
-impl Work<'_> {
-    /// Takes one step; one that cannot be written is put aside and the rest goes on.
-    fn step(&mut self, position: Position, pending: &mut Pending, step: Step) -> Result<(), StepError> {
-        if step == Step::Begin {
-            return self.sessions.begin(self.connection, pending, !pending.row_stored);
-        }
-        self.savepoint("SAVEPOINT item")?;
-        let error = match self.write(pending, step) {
-            Ok(()) => return self.savepoint("RELEASE item"),
-            Err(error) if matches!(error.reach(), Reach::Item) => error,
-            Err(error) => return Err(error),
-        };
-        self.savepoint("ROLLBACK TO item")?;
-        self.savepoint("RELEASE item")?;
-        tracing::warn!(request = %pending.request, %error, "an event fits no row and was put aside");
-        let seq = pending.completed.as_ref().map_or(1, |completed| completed.seq);
-        quarantine::put_aside(self.connection, pending, seq, &error)?;
-        self.refused.insert(position, error.to_string());
-        // What is left without what may not fit: the request is there, and over when it is over.
-        let mut plain = pending.without_figures();
-        if step == Step::Body || !pending.body_queued {
-            plain.read = None;
-        }
-        self.write(&mut plain, step)?;
-        pending.references = plain.references;
-        Ok(())
-    }
-
-    fn write(&mut self, pending: &mut Pending, step: Step) -> Result<(), StepError> {
-        // A request whose body was never read keeps it when it is over.
-        let body_is_due = step == Step::Body || !pending.body_queued;
-        let mut body_change = None;
-        if body_is_due {
-            let (references, change) = request::write_body(self.connection, self.store, pending)?;
-            pending.references = Some(references);
-            body_change = Some(change);
-        }
-        let mut end = None;
-        if step == Step::End {
-            let references = pending.references.clone().unwrap_or_default();
-            end = Some(request::write_end(self.connection, self.store, pending, &references)?);
-        }
-        // The session hears of it once nothing of this step can be rolled back alone.
-        if let Some(change) = body_change {
-            self.sessions.body(self.connection, pending, change.added)?;
-            self.out_of_order += change.out_of_order;
-        }
-        if let Some((ended, change)) = end {
-            self.sessions.end(self.connection, pending, &ended)?;
-            self.out_of_order += change.out_of_order;
-        }
-        Ok(())
-    }
-
-    fn savepoint(&self, sql: &str) -> Result<(), StepError> {
-        self.connection.prepare_cached(sql)?.execute([])?;
-        Ok(())
-    }
 }

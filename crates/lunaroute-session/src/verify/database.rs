@@ -7,11 +7,8 @@ use lunaroute_storage::journal::Position;
 use rusqlite::Connection;
 
 use super::report::Report;
-use super::{blobs, requests, sessions};
-use crate::sqlite::{
-    BlobHash, Fields, QUARANTINE, RowDigest, STATE, State, TOOL_CALLS, Table, conversation_id, group_id,
-    open_read_only,
-};
+use super::{blobs, requests, sessions, tools};
+use crate::sqlite::{Fields, QUARANTINE, STATE, State, TOOL_CALLS, Table, conversation_id, open_read_only};
 
 /// The database as it was at one moment.
 pub(super) struct Snapshot {
@@ -50,15 +47,17 @@ type Step = fn(&Connection, &mut Report) -> rusqlite::Result<()>;
 /// Every check that needs nothing but the database.
 pub(super) fn check(snapshot: &Snapshot, report: &mut Report) {
     let connection = &snapshot.connection;
-    let steps: [(&'static str, Step); 10] = [
+    let steps: [(&'static str, Step); 9] = [
         ("integrity", integrity),
         ("blobs", blobs::contents),
         ("references", blobs::references),
         ("requests", requests::check),
         ("sessions", sessions::check),
         ("conversations", conversations),
-        ("message_groups", message_groups),
-        ("tool_calls", |connection, report| sealed(connection, &TOOL_CALLS, report)),
+        ("tool_calls", |connection, report| {
+            sealed(connection, &TOOL_CALLS, report)?;
+            tools::check(connection, report)
+        }),
         ("projector_state", |connection, report| sealed(connection, &STATE, report)),
         ("quarantine", quarantine),
     ];
@@ -125,7 +124,7 @@ pub(super) fn each_row(
 
 /// The primary key as one text.
 fn key_text(table: &Table) -> String {
-    table.key.replace(", ", " || ' ' || ")
+    format!("'' || {}", table.key.replace(", ", " || ' ' || "))
 }
 
 /// Every row of a table whose digest covers the row alone.
@@ -133,9 +132,7 @@ fn sealed(connection: &Connection, table: &'static Table, report: &mut Report) -
     let check = report.check(table.name);
     each_row(connection, table, |place, fields, digest| {
         check.checked += 1;
-        let mut expected = RowDigest::default();
-        expected.row(table.name, fields);
-        if digest.as_deref() != Some(&expected.finish()[..]) {
+        if digest.as_deref() != Some(&table.seal(fields)[..]) {
             check.problem(place, "the row was changed by other hands", "its digest", "another content");
         }
         Ok(())
@@ -183,29 +180,6 @@ fn conversations(connection: &Connection, report: &mut Report) -> rusqlite::Resu
                 created_at,
             );
         }
-    }
-    Ok(())
-}
-
-/// Every group holds the messages that its id was made of, and every group that a request names is there.
-fn message_groups(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
-    let check = report.check("message_groups");
-    let mut members =
-        connection.prepare("SELECT role, blob_hash FROM message_groups WHERE id = ? ORDER BY place")?;
-    let mut statement = connection.prepare(
-        "SELECT id FROM message_groups UNION SELECT group_id FROM request_messages WHERE group_id IS NOT NULL",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        check.checked += 1;
-        let id: BlobHash = row.get(0)?;
-        let messages = members
-            .query_map([id.as_slice()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
-        let found = group_id(messages.iter().map(|(role, message)| (role.as_str(), message.as_slice())));
-        let expected = blake3::Hash::from_bytes(id).to_hex();
-        let place = format!("message_groups {expected}");
-        check.same(&place, "it is not made of the messages it was made of", &expected, &found.to_hex());
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod parity;
 mod report;
 mod requests;
 mod sessions;
+mod tools;
 
 use std::path::PathBuf;
 

@@ -9,6 +9,7 @@ use rusqlite::OptionalExtension;
 use super::database::Snapshot;
 use super::report::{Check, Report};
 use crate::event::{EventKind, SessionEvent};
+use crate::sqlite::StoredBytes;
 
 /// What is known of a request that has not ended yet.
 struct Open {
@@ -16,6 +17,8 @@ struct Open {
     usage: Usage,
     hasher: blake3::Hasher,
     hash: Option<String>,
+    /// Hash of the request's body, once its first event was seen.
+    body: Option<blake3::Hash>,
     lost: bool,
     /// Whether its first event was seen; else it began in a part that is gone.
     whole: bool,
@@ -91,6 +94,7 @@ impl<'database> Parity<'database> {
             usage: Usage::default(),
             hasher: blake3::Hasher::new(),
             hash: None,
+            body: None,
             lost: false,
             whole,
         });
@@ -105,6 +109,7 @@ impl<'database> Parity<'database> {
         }
         open.next_seq = event.seq.saturating_add(1);
         match &event.kind {
+            EventKind::Started(_) => open.body = Some(blake3::hash(&event.body)),
             EventKind::StreamDelta { .. } => {
                 open.hasher.update(&event.body);
             }
@@ -149,8 +154,15 @@ impl<'database> Parity<'database> {
         };
         match stored(database, event.request) {
             Err(error) => self.check.finish(place, Err(error)),
-            Ok(Some(theirs)) => compare(&mut self.check, place, database, event, &ours, theirs, open.whole),
+            Ok(Some(theirs)) => {
+                if let Some(body) = open.body {
+                    same_body(&mut self.check, place, database, event.request, &body);
+                }
+                compare(&mut self.check, place, database, event, &ours, theirs, open.whole);
+            }
             Ok(None) if position >= database.state.read => self.check.pending += 1,
+            // What was put aside is told by its own check.
+            Ok(None) if is_put_aside(database, event).unwrap_or(false) => {}
             Ok(None) => {
                 let what = format!("the end of request {} is not in the database", event.request);
                 self.check.problem(place, what, ours.ending, "nothing");
@@ -170,7 +182,7 @@ impl<'database> Parity<'database> {
 fn stored(database: &Snapshot, request: RequestId) -> rusqlite::Result<Option<End>> {
     let mut statement = database.connection.prepare_cached(
         "SELECT ending, http_status, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, \
-         output_tokens, reasoning_tokens, response_blake3 FROM requests WHERE id = ? AND ending IS NOT NULL",
+         output_tokens, reasoning_tokens, nullif(lower(hex(response_blake3)), '') FROM requests WHERE id = ? AND ending IS NOT NULL",
     )?;
     let end = statement.query_row([request.to_string()], |row| {
         Ok(End {
@@ -194,13 +206,7 @@ fn compare(
 ) {
     // A request without its figures is told by the check of what was put aside; one whose beginning is gone may lack them
     // here.
-    let aside = database
-        .connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine WHERE event_id = ?)")
-        .and_then(|mut statement| {
-            statement.query_row([format!("{}:{}", event.request, event.seq)], |row| row.get::<_, bool>(0))
-        });
-    match aside {
+    match is_put_aside(database, event) {
         Err(error) => check.finish(place, Err(error)),
         Ok(true) => {}
         Ok(false) => {
@@ -217,6 +223,34 @@ fn compare(
             let what = format!("request {} ends differently in the database", event.request);
             check.same(place, &what, ours, &theirs);
         }
+    }
+}
+
+/// Whether the event is among what fits no row.
+fn is_put_aside(database: &Snapshot, event: &SessionEvent) -> rusqlite::Result<bool> {
+    let mut statement =
+        database.connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine WHERE event_id = ?)")?;
+    statement.query_row([format!("{}:{}", event.request, event.seq)], |row| row.get(0))
+}
+
+/// The body that the database gives back is the one that arrived.
+fn same_body(
+    check: &mut Check,
+    place: &str,
+    database: &Snapshot,
+    request: RequestId,
+    expected: &blake3::Hash,
+) {
+    let stored = StoredBytes::load(&database.connection, &request.to_string());
+    let body = match stored {
+        Ok(Some(stored)) if !stored.are_removed => stored.body(&database.connection),
+        Ok(_) => return,
+        Err(error) => Err(error),
+    };
+    let what = format!("request {request} has another body in the database");
+    match body {
+        Ok(body) => check.same(place, &what, &expected.to_hex(), &blake3::hash(&body).to_hex()),
+        Err(error) => check.problem(place, what, expected, error),
     }
 }
 

@@ -1,13 +1,11 @@
 //! Requests: each with all that hangs on it as it was written, and in exactly one state.
 
-use std::fmt::Write;
-
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::database::each_row;
 use super::report::{Check, Report};
-use crate::sqlite::{Fields, REQUESTS, request_digest};
+use crate::sqlite::{Fields, REQUESTS, StoredBytes, request_digest};
 
 pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let check = report.check("requests");
@@ -26,7 +24,7 @@ pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::R
             check.problem(place, what, "its digest", "another content");
         }
         state(place, fields, check);
-        answer(place, fields, check);
+        bytes(connection, place, fields, check);
         Ok(())
     })
 }
@@ -51,28 +49,51 @@ fn state(place: &str, fields: &Fields, check: &mut Check) {
     }
 }
 
-/// The answer's body is the one whose hash was taken while it flowed.
-fn answer(place: &str, fields: &Fields, check: &mut Check) {
-    let loss_is_told = value(fields, "gap_cause") != &Value::Null;
-    match (value(fields, "response_blob"), value(fields, "response_bytes")) {
-        (Value::Blob(blob), _) => {
-            let mut kept = String::with_capacity(64);
-            for byte in blob {
-                // Writing to a String cannot fail.
-                let _ = write!(kept, "{byte:02x}");
-            }
-            let flowed = word(fields, "response_blake3");
-            if kept != flowed && !loss_is_told {
-                check.problem(place, "its answer is not the one that flowed", flowed, kept);
+/// The body has the length that is told, its messages lie in it, and the answer is the one whose hash was taken while it
+/// flowed.
+fn bytes(connection: &Connection, place: &str, fields: &Fields, check: &mut Check) {
+    let stored = match StoredBytes::load(connection, word(fields, "id")) {
+        Ok(Some(stored)) if !stored.are_removed => stored,
+        Ok(_) => return,
+        Err(error) => return check.problem(place, "its bytes cannot be given back", "its content", error),
+    };
+    match stored.body(connection) {
+        Ok(body) => {
+            let length = i64::try_from(body.len()).map_or(Value::Null, Value::Integer);
+            let told = value(fields, "request_bytes");
+            // One that was cut off early may have no body, and says so.
+            let is_lost = value(fields, "body") == &Value::Null && value(fields, "gap_cause") != &Value::Null;
+            if told != &Value::Null && !is_lost {
+                check.same(place, "its body has another length", told, &length);
             }
         }
-        (_, Value::Integer(bytes)) if *bytes > 0 && !loss_is_told => {
-            check.problem(
-                place,
-                "its answer is missing and no loss is told",
-                format!("{bytes} bytes"),
-                "none",
-            );
+        Err(error) => check.problem(place, "its body cannot be given back", "its content", error),
+    }
+    if let Err(error) = stored.readable(connection) {
+        check.problem(place, "its decoded body cannot be given back", "its content", error);
+    }
+    match stored.answer(connection) {
+        Ok(answer) => of_answer(place, fields, answer.as_deref(), check),
+        Err(error) => check.problem(place, "its answer cannot be given back", "its content", error),
+    }
+}
+
+fn of_answer(place: &str, fields: &Fields, answer: Option<&[u8]>, check: &mut Check) {
+    if value(fields, "gap_cause") != &Value::Null {
+        return;
+    }
+    match (answer, value(fields, "response_bytes")) {
+        (Some(answer), _) => {
+            let kept = blake3::hash(answer);
+            let flowed = value(fields, "response_blake3");
+            if flowed != &Value::Blob(kept.as_bytes().to_vec()) {
+                let flowed = format!("{flowed:?}");
+                check.problem(place, "its answer is not the one that flowed", flowed, kept.to_hex());
+            }
+        }
+        (None, Value::Integer(bytes)) if *bytes > 0 => {
+            let expected = format!("{bytes} bytes");
+            check.problem(place, "its answer is missing and no loss is told", expected, "none");
         }
         _ => {}
     }

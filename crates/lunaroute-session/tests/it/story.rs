@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lunaroute_core::{
@@ -9,8 +10,9 @@ use lunaroute_core::{
     Role, SessionId, StopReason, Timestamp, ToolResultSpan, Usage,
 };
 use lunaroute_session::event::{
-    AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, SessionEvent, Started, Stats,
+    AttemptStarted, EventKind, GapCause, Repeats, RequestRead, ResponseRead, SessionEvent, Started, Stats,
 };
+use lunaroute_session::query::{SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{SqliteConfig, SqliteWriter};
 use lunaroute_session::writer::{ItemOutcome, JournaledEvent, SessionWriter};
 use lunaroute_storage::journal::Position;
@@ -41,6 +43,7 @@ pub(crate) struct Story {
     pub(crate) status: Option<u16>,
     pub(crate) mishap: Option<(FailureKind, String)>,
     pub(crate) gap: Option<(u64, u64, GapCause)>,
+    pub(crate) repeats: Option<Repeats>,
 }
 
 impl Story {
@@ -69,6 +72,7 @@ impl Story {
             status: Some(200),
             mishap: None,
             gap: None,
+            repeats: None,
         }
     }
 
@@ -86,6 +90,17 @@ impl Story {
         }
         body.extend_from_slice(b"],\"stream\":true}");
         self.body = body;
+        self
+    }
+
+    /// Tells how much of the body stands in that of `earlier`.
+    pub(crate) fn repeating(mut self, earlier: &Self) -> Self {
+        let (old, new) = (&earlier.body, &self.body);
+        let prefix = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+        let rest = old.len().min(new.len()) - prefix;
+        let pairs = old.iter().rev().zip(new.iter().rev()).take(rest);
+        let suffix = pairs.take_while(|(old, new)| old == new).count();
+        self.repeats = Some(Repeats { of: earlier.id(), prefix: prefix as u64, suffix: suffix as u64 });
         self
     }
 
@@ -115,7 +130,7 @@ impl Story {
             client_ip: Some("127.0.0.1".to_owned()),
             user_agent: Some(self.text.clone()),
             overhead_pre_us: 17,
-            repeats: None,
+            repeats: self.repeats,
         }))
     }
 
@@ -284,7 +299,14 @@ impl Place {
         self.directory.path().join("sessions.db")
     }
 
+    /// A writer that shows a request as running with the batch that it began in.
     pub(crate) fn writer(&self) -> SqliteWriter {
+        let config = SqliteConfig { show_running_after: Duration::ZERO, ..SqliteConfig::new(self.path()) };
+        SqliteWriter::open(config).expect("opens")
+    }
+
+    /// A writer as the gateway has it.
+    pub(crate) fn usual_writer(&self) -> SqliteWriter {
         SqliteWriter::open(SqliteConfig::new(self.path())).expect("opens")
     }
 
@@ -306,26 +328,68 @@ pub(crate) fn write(writer: &mut SqliteWriter, events: &[JournaledEvent]) {
     assert_eq!(outcomes, vec![ItemOutcome::Written; events.len()]);
 }
 
-/// Every row of every table, the time of migration excepted.
+/// What the tables say, whatever the order in which it was written: numbers that only name rows and seals are left out,
+/// bodies are put together.
 pub(crate) fn dump(path: &Path) -> Vec<String> {
+    const NAMES_ONLY: [&str; 11] = [
+        "digest",
+        // Counts what came early, which depends on how long a request runs before it is written.
+        "out_of_order",
+        "number",
+        "body",
+        "decoded",
+        "content",
+        "sections",
+        "answer",
+        "arguments",
+        "attempt_list",
+        "provider_response_blob",
+    ];
     let connection = Connection::open(path).expect("opens");
-    let mut tables = connection
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'schema_version' ORDER BY 1",
-        )
-        .expect("prepares");
-    let tables: Vec<String> =
-        tables.query_map([], |row| row.get(0)).expect("queries").collect::<Result<_, _>>().expect("reads");
+    let query = SqliteQuery::open_read_only(path).expect("opens");
     let mut lines = Vec::new();
-    for table in tables {
-        let mut statement =
-            connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).expect("prepares");
-        let columns = statement.column_count();
+    for table in [
+        "conversations",
+        "sessions",
+        "requests",
+        "attempts",
+        "responses",
+        "stream_metrics",
+        "session_errors",
+        "tool_calls",
+        "projector_state",
+        "quarantine",
+    ] {
+        let info = format!("SELECT name FROM pragma_table_info('{table}')");
+        let mut statement = connection.prepare(&info).expect("prepares");
+        let columns: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .expect("queries")
+            .collect::<Result<_, _>>()
+            .expect("reads");
+        let columns: Vec<&str> = columns
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !NAMES_ONLY.contains(name) && (table != "responses" || *name != "body_blob"))
+            .collect();
+        let select = format!("SELECT {} FROM {table} ORDER BY 1, 2", columns.join(", "));
+        let select =
+            if table == "sessions" { select.replace("ORDER BY 1, 2", "ORDER BY id") } else { select };
+        let mut statement = connection.prepare(&select).expect("prepares");
         let mut rows = statement.query([]).expect("queries");
         while let Some(row) = rows.next().expect("reads") {
-            let values: Vec<Value> = (0..columns).map(|column| row.get(column).expect("any value")).collect();
+            let values: Vec<Value> =
+                (0..columns.len()).map(|column| row.get(column).expect("any value")).collect();
             lines.push(format!("{table} {values:?}"));
         }
+    }
+    let mut statement = connection.prepare("SELECT id FROM requests ORDER BY id").expect("prepares");
+    let ids = statement.query_map([], |row| row.get::<_, String>(0)).expect("queries");
+    for id in ids {
+        let id: RequestId = id.expect("reads").parse().expect("a request id");
+        let detail = serde_json::to_string(&query.request(id).expect("is there")).expect("JSON");
+        let bodies = (query.request_body(id).ok(), query.response_body(id).ok());
+        lines.push(format!("{id} {detail} {bodies:?}"));
     }
     lines
 }

@@ -1,0 +1,276 @@
+//! From a request's body to the stretches of bytes that are kept of it: what repeats an earlier body of the session is
+//! named by its place, without looking at it; only what is new is hashed, compressed and stored.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use lunaroute_core::{RequestId, SessionId};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::blobs::{self, BlobStore};
+use super::cut::{Cut, Part, cut};
+use super::decode::decoded;
+use super::failure::StepError;
+use super::pending::Pending;
+use super::recipe::{Ingredient, Recipe};
+use crate::event::{Repeats, RequestRead};
+
+/// A body below this length is kept with the request's other small content.
+const SMALL: usize = 4_096;
+
+/// Parts of recipes that are remembered: at 32 bytes each, 2 MiB.
+const REMEMBERED_PARTS: usize = 65_536;
+
+/// What a request's row keeps of its body.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BodyReferences {
+    /// Recipe of the body as it arrived.
+    pub(crate) body: Option<Vec<u8>>,
+    /// Recipe of the body without its content coding, when it had one that can be undone.
+    pub(crate) decoded: Option<Vec<u8>>,
+    /// Whether the body goes with the small content.
+    pub(crate) is_inline: bool,
+    /// How many bytes at the start and the end of the readable body are those of a body whose tool results are known.
+    pub(crate) known: (usize, usize),
+    /// What later requests may repeat.
+    recipe: Option<Arc<Recipe>>,
+}
+
+impl BodyReferences {
+    /// What a row has that was written earlier.
+    pub(crate) fn stored(body: Vec<u8>, decoded: Option<Vec<u8>>) -> Self {
+        let is_inline = Recipe::decode(&body).is_some_and(|recipe| recipe.is_inline);
+        Self { body: Some(body), decoded, is_inline, ..Self::default() }
+    }
+}
+
+/// The recipes of the latest requests, by request. Bounded; what it forgets is asked of the database.
+#[derive(Default)]
+pub(crate) struct Recipes {
+    by_request: HashMap<RequestId, (SessionId, Arc<Recipe>)>,
+    /// Oldest first.
+    order: VecDeque<RequestId>,
+    parts: usize,
+}
+
+impl Recipes {
+    /// Forgets everything: somebody else has changed the database.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Remembers what a request's body is made of, once that is written.
+    pub(crate) fn remember(&mut self, request: RequestId, session: &SessionId, references: &BodyReferences) {
+        let Some(recipe) = &references.recipe else { return };
+        self.parts += recipe.parts.len();
+        if self.by_request.insert(request, (session.clone(), recipe.clone())).is_none() {
+            self.order.push_back(request);
+        }
+        while self.parts > REMEMBERED_PARTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            if let Some((_, recipe)) = self.by_request.remove(&oldest) {
+                self.parts -= recipe.parts.len();
+            }
+        }
+    }
+
+    /// The recipe of an earlier request of the session.
+    fn of(
+        &self,
+        connection: &Connection,
+        session: &SessionId,
+        request: RequestId,
+    ) -> Result<Option<Arc<Recipe>>, StepError> {
+        if let Some((owner, recipe)) = self.by_request.get(&request) {
+            return Ok((owner == session).then(|| recipe.clone()));
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT body FROM requests WHERE id = ?1 AND session_id = ?2 AND body IS NOT NULL AND decoded IS NULL",
+        )?;
+        let body: Option<Vec<u8>> =
+            statement.query_row((request.to_string(), session.as_str()), |row| row.get(0)).optional()?;
+        match body {
+            None => Ok(None),
+            Some(body) => Ok(blobs::measured(connection, &body)?.map(Arc::new)),
+        }
+    }
+}
+
+/// Gathers in `store` what is to be kept of the body of `pending`, whose session has the number `session`.
+pub(crate) fn references(
+    connection: &Connection,
+    store: &mut BlobStore,
+    recipes: &Recipes,
+    pending: &Pending,
+    session: i64,
+) -> Result<BodyReferences, StepError> {
+    let body = &pending.body[..];
+    if body.is_empty() {
+        return Ok(BodyReferences::default());
+    }
+    let nothing_read = RequestRead::default();
+    let read = pending.read.as_deref().unwrap_or(&nothing_read);
+    let coding = read.content_encoding.as_deref().filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+    let is_inline = body.len() < SMALL;
+    let Some(coding) = coding else {
+        let cut = cut(body.len(), &read.messages);
+        if is_inline {
+            return Ok(BodyReferences { body: Some(inline(&cut).encode()), is_inline, ..Default::default() });
+        }
+        let repeats = pending.started.as_ref().and_then(|started| started.repeats);
+        let earlier = match &repeats {
+            Some(repeats) => recipes.of(connection, &pending.session, repeats.of)?,
+            None => None,
+        };
+        let repeated =
+            repeats.zip(earlier).and_then(|(repeats, earlier)| Repeated::new(&repeats, earlier, body.len()));
+        let known = repeated.as_ref().map_or((0, 0), |repeated| (repeated.prefix, repeated.suffix));
+        let recipe = make(connection, store, session, body, cut, repeated.as_ref())?;
+        let encoded = Some(recipe.encode());
+        return Ok(BodyReferences {
+            body: encoded,
+            decoded: None,
+            is_inline,
+            known,
+            recipe: Some(Arc::new(recipe)),
+        });
+    };
+    let arrived = cut(body.len(), &[]);
+    let arrived =
+        if is_inline { inline(&arrived) } else { make(connection, store, session, body, arrived, None)? };
+    let decoded = match decoded(body, Some(coding)).filter(|decoded| !decoded.is_empty()) {
+        Some(decoded) => {
+            let cut = cut(decoded.len(), &read.messages);
+            Some(make(connection, store, session, &decoded, cut, None)?.encode())
+        }
+        None => None,
+    };
+    Ok(BodyReferences { body: Some(arrived.encode()), decoded, is_inline, ..Default::default() })
+}
+
+fn inline(cut: &Cut) -> Recipe {
+    let part = |part: &Part| Ingredient {
+        blob: 0,
+        length: part.range.len(),
+        separator: part.separator,
+        role: part.role,
+    };
+    Recipe { parts: cut.parts.iter().map(part).collect(), first: cut.first, is_inline: true }
+}
+
+fn make(
+    connection: &Connection,
+    store: &mut BlobStore,
+    session: i64,
+    body: &[u8],
+    cut: Cut,
+    repeated: Option<&Repeated>,
+) -> Result<Recipe, StepError> {
+    let mut parts = Vec::with_capacity(cut.parts.len());
+    let mut places = Places::default();
+    for part in cut.parts {
+        let length = part.range.len();
+        let blob = match repeated.and_then(|repeated| repeated.blob(&part, body.len(), &mut places)) {
+            Some(blob) => blob,
+            None => store.share(connection, session, &body[part.range])?,
+        };
+        parts.push(Ingredient { blob, length, separator: part.separator, role: part.role });
+    }
+    Ok(Recipe { parts, first: cut.first, is_inline: false })
+}
+
+/// An earlier body that a body repeats at its start and its end.
+struct Repeated {
+    recipe: Arc<Recipe>,
+    /// Length of the earlier body.
+    length: usize,
+    prefix: usize,
+    suffix: usize,
+}
+
+/// How far the earlier recipe was looked through; parts are asked for in order.
+#[derive(Default)]
+struct Places {
+    next: usize,
+    start: usize,
+}
+
+impl Repeated {
+    /// `None` when the two bodies are too short for what is said about them.
+    fn new(repeats: &Repeats, recipe: Arc<Recipe>, length: usize) -> Option<Self> {
+        let earlier: usize = recipe.parts.iter().map(|part| part.length).sum();
+        let prefix = usize::try_from(repeats.prefix).ok()?;
+        let suffix = usize::try_from(repeats.suffix).ok()?;
+        let fits = prefix.checked_add(suffix)? <= length.min(earlier);
+        fits.then_some(Self { recipe, length: earlier, prefix, suffix })
+    }
+
+    /// The blob of a part that lies within what is repeated, when the earlier body was cut in the same way there.
+    fn blob(&self, part: &Part, length: usize, places: &mut Places) -> Option<i64> {
+        let start = if part.range.end <= self.prefix {
+            part.range.start
+        } else if part.range.start >= length - self.suffix {
+            self.length - (length - part.range.start)
+        } else {
+            return None;
+        };
+        while places.start < start {
+            places.start += self.recipe.parts.get(places.next)?.length;
+            places.next += 1;
+        }
+        let earlier = self.recipe.parts.get(places.next).filter(|_| places.start == start)?;
+        (earlier.length == part.range.len()).then_some(earlier.blob)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lunaroute_core::Role;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn recipe(lengths: &[usize]) -> Arc<Recipe> {
+        let part = |(blob, length): (i64, &usize)| Ingredient {
+            blob,
+            length: *length,
+            separator: 0,
+            role: Some(Role::User),
+        };
+        Arc::new(Recipe { parts: (1..).zip(lengths).map(part).collect(), first: 0, is_inline: false })
+    }
+
+    proptest! {
+        /// Whatever is said to be repeated, a blob is only named for a part that holds the same bytes.
+        #[test]
+        fn a_named_part_holds_the_same_bytes(
+            earlier in proptest::collection::vec(1_usize..9, 1..12),
+            lengths in proptest::collection::vec(1_usize..9, 1..12),
+            prefix in 0_usize..60,
+            suffix in 0_usize..60,
+        ) {
+            let total: usize = earlier.iter().sum();
+            let length: usize = lengths.iter().sum();
+            let of = RequestId::from_bytes([1; 16]);
+            let repeats = Repeats { of, prefix: prefix as u64, suffix: suffix as u64 };
+            let Some(repeated) = Repeated::new(&repeats, recipe(&earlier), length) else {
+                prop_assert!(prefix + suffix > total.min(length));
+                return Ok(());
+            };
+            let mut places = Places::default();
+            let mut start = 0;
+            for part_length in lengths {
+                let range = start..start + part_length;
+                start = range.end;
+                let part = Part { range: range.clone(), separator: 0, role: None };
+                let Some(blob) = repeated.blob(&part, length, &mut places) else { continue };
+                let before: usize = earlier[..blob as usize - 1].iter().sum();
+                prop_assert_eq!(earlier[blob as usize - 1], part_length);
+                let in_prefix = range.end <= prefix && before == range.start;
+                let in_suffix = range.start >= length - suffix && total - before == length - range.start;
+                prop_assert!(in_prefix || in_suffix);
+            }
+        }
+    }
+}

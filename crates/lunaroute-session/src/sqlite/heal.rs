@@ -1,0 +1,100 @@
+//! A damaged database is set aside, never overwritten, and made again from what else was recorded.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lunaroute_core::Timestamp;
+use rusqlite::Connection;
+
+use crate::event::SessionEvent;
+
+/// The events of a history, one after the other.
+type Events = Box<dyn Iterator<Item = SessionEvent>>;
+
+/// Everything that was recorded earlier, for a database that begins anew: the events of each request in their order.
+/// What it holds besides the journal comes in; a request that comes twice changes nothing.
+#[derive(Clone)]
+pub struct History(Arc<dyn Fn() -> Events + Send + Sync>);
+
+impl History {
+    /// A history that `read` begins to tell each time it is called.
+    pub fn new(read: impl Fn() -> Events + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("History")
+    }
+}
+
+/// What happened to a database beyond the writing of rows.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    replaced: Arc<AtomicU64>,
+    removed: Arc<AtomicU64>,
+}
+
+impl Counters {
+    /// How often a damaged or missing database was set aside and made anew.
+    #[must_use]
+    pub fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Sessions that were removed because they were old.
+    #[must_use]
+    pub fn removed_sessions(&self) -> u64 {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_removed(&self, sessions: u64) {
+        self.removed.fetch_add(sessions, Ordering::Relaxed);
+    }
+}
+
+/// Gives a database and its companions names with the time in them; tells the new name of the database, in words when there
+/// was nothing left of it.
+pub(crate) fn set_aside(path: &Path, reason: &str, counters: &Counters) -> io::Result<String> {
+    counters.replaced.fetch_add(1, Ordering::Relaxed);
+    let time: String =
+        Timestamp::now().to_string().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let mut aside = None;
+    for companion in ["", "-wal", "-shm"] {
+        let from = beside(path, companion);
+        let to = beside(path, &format!(".damaged-{time}{companion}"));
+        match fs::rename(&from, &to) {
+            Ok(()) if companion.is_empty() => aside = Some(to.display().to_string()),
+            Ok(()) => {}
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let aside = aside.unwrap_or_else(|| "nothing, it was gone".to_owned());
+    tracing::error!(path = %path.display(), reason, aside, "the database cannot be used and is made anew");
+    Ok(aside)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Whether everything that was recorded earlier is in the database.
+pub(crate) fn has_history(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Everything that was recorded earlier is in the database now.
+pub(crate) fn mark_history(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA user_version = 1")
+}
