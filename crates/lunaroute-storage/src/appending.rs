@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{FileError, FileOperation};
+use crate::file_system::sync_directory;
 use crate::files;
 
 /// An append-only file, for example of JSON lines.
@@ -20,23 +21,52 @@ pub struct AppendingFile {
 }
 
 impl AppendingFile {
-    /// Opens the file at its end, or creates it (readable by the owner alone) with its missing parent directories.
+    /// Opens the file at its end, or creates it (readable by the owner alone) with its missing parent directories. Its
+    /// name is durable on return.
     ///
     /// # Errors
     /// [`AppendingError::File`] when it cannot be created or opened.
     pub fn open(path: &Path) -> Result<Self, AppendingError> {
-        let directory = files::parent_of(path);
+        let file = Self::open_unsynced(path)?;
+        sync_directory(files::parent_of(path))?;
+        Ok(file)
+    }
+
+    /// As [`open`](Self::open), for many files at a time: the name of one that had to be created may not survive a loss
+    /// of power before its directory is [synced](crate::sync_directory).
+    ///
+    /// # Errors
+    /// [`AppendingError::File`] when it cannot be created or opened.
+    pub fn open_unsynced(path: &Path) -> Result<Self, AppendingError> {
         let fail = |operation, path, source| AppendingError::File(FileError::new(operation, path, source));
-        files::create_private_directory(directory)
-            .map_err(|source| fail(FileOperation::Create, directory, source))?;
-        let file = files::private_options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(|source| fail(FileOperation::Open, path, source))?;
+        let mut options = files::private_options();
+        options.append(true).create(true);
+        let opened = match options.open(path) {
+            Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => {
+                let directory = files::parent_of(path);
+                files::create_private_directory(directory)
+                    .map_err(|source| fail(FileOperation::Create, directory, source))?;
+                options.open(path)
+            }
+            opened => opened,
+        };
+        let file = opened.map_err(|source| fail(FileOperation::Open, path, source))?;
         let length = file.metadata().map_err(|source| fail(FileOperation::Open, path, source))?.len();
-        files::sync_directory(directory).map_err(|source| fail(FileOperation::Sync, directory, source))?;
         Ok(Self { path: path.to_owned(), file, length, in_doubt: false })
+    }
+
+    /// Whether the file still has a name: what is appended to one that somebody removed goes nowhere.
+    ///
+    /// # Errors
+    /// [`AppendingError::File`] when the operating system does not say.
+    pub fn has_name(&self) -> Result<bool, AppendingError> {
+        let metadata = self.file.metadata().map_err(|source| self.failed(FileOperation::Open, source))?;
+        #[cfg(unix)]
+        let names = std::os::unix::fs::MetadataExt::nlink(&metadata);
+        // An open file cannot be removed here.
+        #[cfg(not(unix))]
+        let names = u64::from(metadata.is_file());
+        Ok(names > 0)
     }
 
     /// Writes `bytes` at the end and returns the new length. A write that fails half-way is cut off again, so that

@@ -13,8 +13,10 @@ pub mod journal;
 pub mod name;
 
 mod failure;
+mod file_system;
 mod files;
 
 pub use appending::{AppendingError, AppendingFile};
 pub use failure::{FileError, FileOperation};
+pub use file_system::{FileSystem, sync_directory};
 pub use name::{FileName, FileNameError};

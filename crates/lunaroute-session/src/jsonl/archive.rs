@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use lunaroute_core::Timestamp;
 use lunaroute_storage::journal::Position;
-use lunaroute_storage::{AppendingFile, compress};
+use lunaroute_storage::{AppendingFile, compress, sync_directory};
 
-use super::line;
-use super::tail::{JsonlError, Tail, has_ending, list, read_error};
+use super::error::{JsonlError, read_error};
+use super::line::{self, Place};
+use super::names;
+use super::tail::{Tail, has_ending, list};
 
 /// Bytes of text that make one Zstandard frame.
 const FRAME_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Pause after everything old is compressed.
 const PAUSE: Duration = Duration::from_secs(600);
-
-const MICROS_OF_A_DAY: i64 = 86_400_000_000;
 
 pub(super) struct Archive {
     after_days: u32,
@@ -41,13 +41,10 @@ impl Archive {
         if self.next_look.is_some_and(|next_look| clock < next_look) {
             return Ok(());
         }
-        let age = i64::from(self.after_days).saturating_mul(MICROS_OF_A_DAY);
-        let oldest_kept = Timestamp::from_micros(now.as_micros().saturating_sub(age)).to_string();
+        let oldest_kept = names::day_directory(directory, names::day(now) - i64::from(self.after_days));
         for day in list(directory)?.into_iter().filter(|path| path.is_dir()) {
             // Names of days sort like the days.
-            let is_old =
-                day.file_name().is_some_and(|name| name.to_string_lossy().as_ref() < &oldest_kept[..10]);
-            if !is_old {
+            if day >= oldest_kept {
                 continue;
             }
             if let Some(path) =
@@ -65,17 +62,20 @@ fn packed_path(path: &Path) -> PathBuf {
     path.with_extension("jsonl.zst")
 }
 
-/// The place in the journal of the last line that was packed away under this name; `None` when there is none.
-pub(super) fn last_of(path: &Path) -> Result<Option<Position>, JsonlError> {
+/// The place of the last line that was packed away under this name; `None` when there is none.
+pub(super) fn last_of(path: &Path) -> Result<Option<Place>, JsonlError> {
     let packed = packed_path(path);
     if !packed.exists() {
         return Ok(None);
     }
     let mut lines = BufReader::new(unpack(&packed)?);
     let mut line = Vec::new();
-    let mut last = None;
+    let (mut last, mut told) = (None, None);
     while lines.read_until(b'\n', &mut line).map_err(read_error(&packed))? > 0 {
-        last = line::position(&line).or(last);
+        if let Some(stamp) = line::stamp(&line) {
+            told = stamp.position.or(told);
+            last = told.map(|position| Place { position, seq: stamp.seq }).or(last);
+        }
         line.clear();
     }
     Ok(last)
@@ -145,6 +145,5 @@ fn remove(path: &Path) -> Result<(), JsonlError> {
 }
 
 fn sync_directory_of(path: &Path) -> Result<(), JsonlError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(read_error(directory))
+    Ok(sync_directory(path.parent().unwrap_or(Path::new(".")))?)
 }

@@ -1,34 +1,42 @@
 //! Keeps events as lines of JSON: one file for each session and day, for people and for tools that read text.
 //!
 //! `YYYY-MM-DD/<session>.jsonl`, the day in UTC of the event itself, so that files only grow and a run over midnight
-//! has two. A line holds the envelope, the event's place in the journal, its kind with its fields, and its raw bytes as
-//! `body` when they are UTF-8, else as `body_base64`. A line is there as a whole or not at all, and never twice: the
-//! last line of a file says how far it came.
+//! has two. A line holds the event's request, number, time and kind with its fields, and its raw bytes as `body` when
+//! they are UTF-8, else as `body_base64`. Left out is what an earlier line of the file says: the session, the place in
+//! the journal when it is that of the line before, and what a request body has in common with an earlier one. A line is
+//! there as a whole or not at all, and never twice: the last line of a file says how far it came. [`read`] gives every
+//! event back as it was.
 
 mod archive;
+mod bases;
+mod delete;
+mod error;
+mod files;
 mod line;
-mod open_file;
+mod names;
+mod read;
+mod session_file;
 mod tail;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lunaroute_core::Timestamp;
+use lunaroute_storage::atomic;
 use lunaroute_storage::journal::Position;
-use lunaroute_storage::{FileName, atomic};
 use serde::{Deserialize, Serialize};
 
 use self::archive::Archive;
-use self::open_file::OpenFile;
-pub use self::tail::JsonlError;
+pub use self::delete::delete;
+pub use self::error::JsonlError;
+use self::files::Files;
+pub use self::line::LineError;
+pub(crate) use self::read::entries;
+pub use self::read::read;
 use crate::writer::{Ack, Batching, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
 
 const NAME: &str = "jsonl";
 const CHECKPOINT: &str = "checkpoint.json";
-
-/// What may be written and not durable: it is held in memory as well, in case the disk fails to make it durable.
-const UNSYNCED_BYTES: usize = 8 * 1024 * 1024;
 
 /// How the files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +66,7 @@ struct Checkpoint {
 /// Writes events to files of JSON lines.
 pub struct JsonlWriter {
     config: JsonlConfig,
-    files: HashMap<PathBuf, OpenFile>,
-    /// Counts uses, to tell which file was used longest ago.
-    uses: u64,
-    unsynced_bytes: usize,
+    files: Files,
     /// The place after the last event that was taken.
     taken: Position,
     durable: Position,
@@ -85,79 +90,20 @@ impl JsonlWriter {
         };
         tail::repair_recent(&config.directory, durable)?;
         let archive = config.archive_after_days.map(Archive::new);
-        Ok(Self {
-            config,
-            files: HashMap::new(),
-            uses: 0,
-            unsynced_bytes: 0,
-            taken: durable,
-            durable,
-            written: 0,
-            archive,
-        })
+        let files = Files::new(&config.directory, config.open_files)?;
+        Ok(Self { config, files, taken: durable, durable, written: 0, archive })
     }
 
     fn take_batch(&mut self, batch: &[JournaledEvent]) -> Result<(), JsonlError> {
-        let mut touched: Vec<PathBuf> = Vec::new();
-        for item in batch {
-            let path = path_of(&self.config.directory, item)?;
-            let file = self.file(&path)?;
-            if file.take(item) && touched.last() != Some(&path) {
-                touched.push(path);
-            }
-        }
-        for path in touched {
-            let Some(file) = self.files.get_mut(&path) else { continue };
-            match file.write() {
-                Ok(bytes) => self.unsynced_bytes += bytes,
-                Err(failure) => return Err(self.give_up_buffers(failure)),
-            }
-        }
+        self.files.write(batch, self.durable)?;
         if let Some(last) = batch.last() {
             self.taken = self.taken.max(last.next);
         }
-        if self.unsynced_bytes >= UNSYNCED_BYTES { self.sync() } else { Ok(()) }
-    }
-
-    /// A batch that failed comes again: what is buffered of it and not in a file is taken back.
-    fn give_up_buffers(&mut self, failure: JsonlError) -> JsonlError {
-        self.files.values_mut().for_each(OpenFile::take_back);
-        failure
-    }
-
-    fn file(&mut self, path: &Path) -> Result<&mut OpenFile, JsonlError> {
-        self.uses += 1;
-        if !self.files.contains_key(path) {
-            if self.files.len() >= self.config.open_files.max(1) {
-                self.close_oldest()?;
-            }
-            let file = OpenFile::open(path, self.durable)?;
-            self.files.insert(path.to_owned(), file);
-        }
-        let file = self.files.get_mut(path).ok_or_else(|| JsonlError::Forgotten { path: path.to_owned() })?;
-        file.used = self.uses;
-        Ok(file)
-    }
-
-    fn close_oldest(&mut self) -> Result<(), JsonlError> {
-        // A file with buffered lines of the present batch is written when its turn comes.
-        for file in self.files.values_mut() {
-            self.unsynced_bytes += file.write()?;
-        }
-        let oldest = self.files.iter().min_by_key(|(_, file)| file.used).map(|(path, _)| path.clone());
-        if let Some(path) = oldest
-            && let Some(file) = self.files.get_mut(&path)
-        {
-            self.unsynced_bytes -= file.sync()?;
-            self.files.remove(&path);
-        }
-        Ok(())
+        if self.files.is_full() { self.sync() } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), JsonlError> {
-        for file in self.files.values_mut() {
-            self.unsynced_bytes -= file.sync()?;
-        }
+        self.files.sync()?;
         if self.taken > self.durable {
             write_checkpoint(&self.config.directory, self.taken)?;
             self.durable = self.taken;
@@ -168,8 +114,9 @@ impl JsonlWriter {
     /// Compresses an old file, when there is one and nothing else to do.
     fn archive_one(&mut self) {
         let Some(archive) = &mut self.archive else { return };
-        let open = |path: &Path| self.files.contains_key(path);
-        if let Err(failure) = archive.next(&self.config.directory, Timestamp::now(), Instant::now(), open) {
+        let is_known = |path: &Path| self.files.is_known(path);
+        if let Err(failure) = archive.next(&self.config.directory, Timestamp::now(), Instant::now(), is_known)
+        {
             tracing::warn!(%failure, "a file of JSON lines could not be compressed; it stays as it is");
         }
     }
@@ -185,10 +132,7 @@ impl SessionWriter for JsonlWriter {
     }
 
     fn write(&mut self, batch: &[JournaledEvent]) -> Result<Vec<ItemOutcome>, WriteError> {
-        self.take_batch(batch).map_err(|failure| {
-            self.files.values_mut().for_each(OpenFile::take_back);
-            refused(&failure)
-        })?;
+        self.take_batch(batch).map_err(|failure| refused(&failure))?;
         self.written += batch.len() as u64;
         Ok(vec![ItemOutcome::Written; batch.len()])
     }
@@ -236,23 +180,4 @@ fn write_checkpoint(directory: &Path, position: Position) -> Result<(), JsonlErr
     let text = serde_json::to_vec(&Checkpoint { segment, offset })
         .expect("two numbers, and memory never fails to write");
     Ok(atomic::write(&directory.join(CHECKPOINT), &text)?)
-}
-
-/// Longest file name of a session without its ending: room for `.jsonl.zst-unfinished` within 255 bytes.
-const STEM_BYTES: usize = 230;
-
-/// The file of an event. The name of a session too long for a file name is cut and made unique by a hash.
-fn path_of(directory: &Path, item: &JournaledEvent) -> Result<PathBuf, JsonlError> {
-    let event = &item.event;
-    let day = event.at.to_string();
-    let day = FileName::new(day.get(..10).unwrap_or("unknown-day"))?;
-    let session = event.session.as_str();
-    let stem = if session.len() <= STEM_BYTES {
-        session.to_owned()
-    } else {
-        let hash = blake3::hash(session.as_bytes()).to_hex();
-        format!("{}-{}", &session[..STEM_BYTES - 33], &hash[..32])
-    };
-    let name = FileName::new(format!("{stem}.jsonl"))?;
-    Ok(name.inside(&day.inside(directory)))
 }

@@ -4,60 +4,22 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use lunaroute_storage::AppendingFile;
 use lunaroute_storage::journal::Position;
-use lunaroute_storage::{AppendingError, AppendingFile, FileError, FileNameError};
 
-use super::line;
+use super::error::{JsonlError, read_error};
+use super::line::{self, Place};
 
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// Days whose files are looked at when the writer is opened: a run of yesterday may still go on.
 const RECENT_DAYS: usize = 2;
 
-/// What can go wrong with the files.
-#[derive(Debug, thiserror::Error)]
-pub enum JsonlError {
-    /// A file or directory cannot be read.
-    #[error("could not read {}: {source}; check that this user may", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: io::Error,
-    },
-    /// A file cannot be written.
-    #[error(transparent)]
-    Append(#[from] AppendingError),
-    /// A file cannot be replaced.
-    #[error(transparent)]
-    Replace(#[from] FileError),
-    /// A session id gave no file name.
-    #[error("no file can be named after the session: {0}")]
-    Name(#[from] FileNameError),
-    /// A compressed file does not unpack to what was packed.
-    #[error("{} does not unpack to what was packed; the original is kept", path.display())]
-    Unequal {
-        /// The compressed file.
-        path: PathBuf,
-    },
-    /// A file that was just opened is not there.
-    #[error("{} was closed while it was needed", path.display())]
-    Forgotten {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-pub(super) fn read_error(path: &Path) -> impl FnOnce(io::Error) -> JsonlError {
-    let path = path.to_owned();
-    move |source| JsonlError::Read { path, source }
-}
-
-/// Where the whole lines of a file end, and the place in the journal that the last of them names.
+/// Where the whole lines of a file end, and the place of the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tail {
     pub(super) whole_bytes: u64,
-    pub(super) last: Option<Position>,
+    pub(super) last: Option<Place>,
 }
 
 impl Tail {
@@ -66,13 +28,19 @@ impl Tail {
     pub(super) fn of(path: &Path, durable: Position) -> Result<Self, JsonlError> {
         let mut lines = LinesFromEnd::open(path)?;
         let mut tail = Self::default();
+        // The last line, as long as no line before it has told its place.
+        let mut unplaced = None;
         while let Some((end, line)) = lines.next().map_err(read_error(path))? {
-            let Some(position) = line::position(&line) else {
-                tail = Self::default();
+            let Some(stamp) = line::stamp(&line) else {
+                (tail, unplaced) = (Self::default(), None);
                 continue;
             };
             if tail.last.is_none() {
-                tail = Self { whole_bytes: end, last: Some(position) };
+                unplaced.get_or_insert((end, stamp.seq));
+            }
+            let Some(position) = stamp.position else { continue };
+            if let Some((whole_bytes, seq)) = unplaced.take() {
+                tail = Self { whole_bytes, last: Some(Place { position, seq }) };
             }
             if position < durable {
                 break;

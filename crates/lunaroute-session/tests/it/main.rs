@@ -2,7 +2,9 @@
 
 mod crash;
 mod disks;
+mod exchange;
 mod jsonl;
+mod jsonl_read;
 mod query;
 mod recorder;
 mod recorder_faults;

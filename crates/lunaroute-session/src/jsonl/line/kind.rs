@@ -1,0 +1,303 @@
+//! What happened, field by field.
+//!
+//! Every struct is taken apart by all of its names, so that a field that is added and not written does not compile.
+//! What has no value is left out. The names are those of serde's form of the events, which reads them back.
+
+use std::ops::Range;
+
+use lunaroute_core::{AttemptOutcome, Delta, MessageSpan, ToolResultSpan, Usage};
+
+use super::json::{self, Fields};
+use crate::event::{AttemptStarted, EventKind, Repeats, RequestRead, ResponseRead, Started, Stats};
+
+/// Appends `kind` and its fields.
+pub(super) fn append(kind: &EventKind, output: &mut Vec<u8>) {
+    let mut fields = Fields(output);
+    match kind {
+        EventKind::Started(started) => started_fields(started, &mut fields),
+        EventKind::Request(read) => request_fields(read, &mut fields),
+        EventKind::AttemptStarted(attempt) => attempt_fields(attempt, &mut fields),
+        EventKind::AttemptFinished { ordinal, outcome } => {
+            fields.word("kind", "attempt_finished");
+            fields.number("ordinal", *ordinal);
+            outcome_field(outcome, &mut fields);
+        }
+        EventKind::ResponseStarted { status, headers } => {
+            fields.word("kind", "response_started");
+            fields.number("status", *status);
+            headers_field(headers, &mut fields);
+        }
+        EventKind::StreamDelta { frames, first_us, last_us, parts } => {
+            fields.word("kind", "stream_delta");
+            fields.number("frames", *frames);
+            fields.number("first_us", *first_us);
+            fields.number("last_us", *last_us);
+            fields.list("parts", parts, delta);
+        }
+        EventKind::ToolCall { id, name, arguments } => {
+            fields.word("kind", "tool_call");
+            fields.text("id", id);
+            fields.text("name", name);
+            fields.text("arguments", arguments);
+        }
+        EventKind::Response(read) => response_fields(read, &mut fields),
+        EventKind::Stats(stats) => stats_fields(stats, &mut fields),
+        EventKind::Error { error, message } => {
+            fields.word("kind", "error");
+            fields.word("error", error.as_str());
+            fields.text("message", message);
+        }
+        EventKind::Gap { lost_frames, lost_bytes, cause } => {
+            fields.word("kind", "gap");
+            fields.number("lost_frames", *lost_frames);
+            fields.number("lost_bytes", *lost_bytes);
+            fields.word("cause", cause.as_str());
+        }
+        EventKind::Completed { ending, status, error, message } => {
+            fields.word("kind", "completed");
+            fields.word("ending", ending.as_str());
+            fields.optional_number("status", *status);
+            fields.optional_word("error", error.map(|error| error.as_str()));
+            fields.optional_text("message", message.as_deref());
+        }
+    }
+}
+
+fn started_fields(started: &Started, fields: &mut Fields<'_>) {
+    let Started {
+        client,
+        external_id,
+        session_source,
+        dialect,
+        operation,
+        listener,
+        method,
+        path,
+        headers,
+        client_ip,
+        user_agent,
+        overhead_pre_us,
+        repeats,
+    } = started;
+    fields.word("kind", "started");
+    fields.text("client", client);
+    fields.optional_text("external_id", external_id.as_deref());
+    fields.text("session_source", session_source);
+    fields.word("dialect", dialect.as_str());
+    fields.word("operation", operation.as_str());
+    fields.text("listener", listener);
+    fields.text("method", method);
+    fields.text("path", path);
+    headers_field(headers, fields);
+    fields.optional_text("client_ip", client_ip.as_deref());
+    fields.optional_text("user_agent", user_agent.as_deref());
+    fields.number("overhead_pre_us", *overhead_pre_us);
+    if let Some(repeats) = repeats {
+        repeats_field("repeats", *repeats, fields);
+    }
+}
+
+/// How much of a body stands in an earlier one.
+pub(super) fn repeats_field(name: &str, repeats: Repeats, fields: &mut Fields<'_>) {
+    let Repeats { of, prefix, suffix } = repeats;
+    fields.name(name);
+    fields.0.extend_from_slice(b"{\"of\":");
+    json::request(of, fields.0);
+    fields.number("prefix", prefix);
+    fields.number("suffix", suffix);
+    fields.0.push(b'}');
+}
+
+fn request_fields(read: &RequestRead, fields: &mut Fields<'_>) {
+    let RequestRead { model, stream, content_encoding, messages, tool_results, preview, problem } = read;
+    fields.word("kind", "request");
+    fields.optional_text("model", model.as_deref());
+    fields.truth("stream", *stream);
+    fields.optional_text("content_encoding", content_encoding.as_deref());
+    // As lists: an agent's history has hundreds of them in every request.
+    fields.list("messages", messages, |MessageSpan { role, range }, output| {
+        output.push(b'[');
+        json::word(role.as_str(), output);
+        span(range, output);
+    });
+    fields.list("tool_results", tool_results, |ToolResultSpan { call_id, is_error, range }, output| {
+        output.push(b'[');
+        json::text(call_id, output);
+        output.push(b',');
+        match is_error {
+            Some(is_error) => json::truth(*is_error, output),
+            None => output.extend_from_slice(b"null"),
+        }
+        span(range, output);
+    });
+    fields.optional_text("preview", preview.as_deref());
+    fields.optional_text("problem", problem.as_deref());
+}
+
+/// A range as the last element of a list.
+fn span(range: &Range<usize>, output: &mut Vec<u8>) {
+    output.extend_from_slice(b",[");
+    json::number(range.start, output);
+    output.push(b',');
+    json::number(range.end, output);
+    output.extend_from_slice(b"]]");
+}
+
+fn attempt_fields(attempt: &AttemptStarted, fields: &mut Fields<'_>) {
+    let AttemptStarted { ordinal, provider, model, reason } = attempt;
+    fields.word("kind", "attempt_started");
+    fields.number("ordinal", *ordinal);
+    fields.text("provider", provider);
+    fields.optional_text("model", model.as_deref());
+    fields.word("reason", reason.as_str());
+}
+
+fn outcome_field(outcome: &AttemptOutcome, fields: &mut Fields<'_>) {
+    let AttemptOutcome { status, latency_us, failure, message, retry_after_ms } = outcome;
+    fields.name("outcome");
+    fields.0.extend_from_slice(b"{\"latency_us\":");
+    json::number(*latency_us, fields.0);
+    fields.optional_number("status", *status);
+    fields.optional_word("failure", failure.map(|failure| failure.as_str()));
+    fields.optional_text("message", message.as_deref());
+    fields.optional_number("retry_after_ms", *retry_after_ms);
+    fields.0.push(b'}');
+}
+
+fn headers_field(headers: &[(String, String)], fields: &mut Fields<'_>) {
+    fields.list("headers", headers, |(name, value), output| {
+        output.push(b'[');
+        json::text(name, output);
+        output.push(b',');
+        json::text(value, output);
+        output.push(b']');
+    });
+}
+
+fn delta(delta: &Delta, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"{\"type\":");
+    let of_type = |name, output| json::word(name, output);
+    match delta {
+        Delta::Start { id, model } => {
+            of_type("start", output);
+            let mut fields = Fields(output);
+            fields.optional_text("id", id.as_deref());
+            fields.optional_text("model", model.as_deref());
+        }
+        Delta::Text { index, text } => {
+            of_type("text", output);
+            indexed(*index, "text", text, output);
+        }
+        Delta::Reasoning { index, text } => {
+            of_type("reasoning", output);
+            indexed(*index, "text", text, output);
+        }
+        Delta::Refusal { text } => {
+            of_type("refusal", output);
+            Fields(output).text("text", text);
+        }
+        Delta::ToolCallStart { index, id, name } => {
+            of_type("tool_call_start", output);
+            indexed(*index, "id", id, output);
+            Fields(output).text("name", name);
+        }
+        Delta::ToolCallArguments { index, fragment } => {
+            of_type("tool_call_arguments", output);
+            indexed(*index, "fragment", fragment, output);
+        }
+        Delta::Usage(usage) => {
+            of_type("usage", output);
+            usage_fields(usage, &mut Fields(output));
+        }
+        Delta::Stop { reason, raw } => {
+            of_type("stop", output);
+            let mut fields = Fields(output);
+            fields.word("reason", reason.as_str());
+            fields.text("raw", raw);
+        }
+        Delta::Error { kind, message } => {
+            of_type("error", output);
+            let mut fields = Fields(output);
+            fields.text("kind", kind);
+            fields.text("message", message);
+        }
+        Delta::End => of_type("end", output),
+    }
+    output.push(b'}');
+}
+
+fn indexed(index: u32, name: &str, value: &str, output: &mut Vec<u8>) {
+    let mut fields = Fields(output);
+    fields.number("index", index);
+    fields.text(name, value);
+}
+
+fn usage_fields(usage: &Usage, fields: &mut Fields<'_>) {
+    let Usage { input, cache_read, cache_write_5m, cache_write_1h, output, reasoning } = usage;
+    fields.optional_number("input", *input);
+    fields.optional_number("cache_read", *cache_read);
+    fields.optional_number("cache_write_5m", *cache_write_5m);
+    fields.optional_number("cache_write_1h", *cache_write_1h);
+    fields.optional_number("output", *output);
+    fields.optional_number("reasoning", *reasoning);
+}
+
+fn response_fields(read: &ResponseRead, fields: &mut Fields<'_>) {
+    let ResponseRead {
+        provider_response_id,
+        model,
+        text_preview,
+        usage,
+        stop,
+        stop_raw,
+        tool_calls,
+        content_encoding,
+        ended,
+    } = read;
+    fields.word("kind", "response");
+    fields.optional_text("provider_response_id", provider_response_id.as_deref());
+    fields.optional_text("model", model.as_deref());
+    fields.optional_text("text_preview", text_preview.as_deref());
+    fields.name("usage");
+    let open = fields.0.len();
+    usage_fields(usage, fields);
+    match fields.0.get_mut(open) {
+        // The first field has a comma before it.
+        Some(comma) => *comma = b'{',
+        None => fields.0.push(b'{'),
+    }
+    fields.0.push(b'}');
+    fields.optional_word("stop", stop.map(|stop| stop.as_str()));
+    fields.optional_text("stop_raw", stop_raw.as_deref());
+    fields.number("tool_calls", *tool_calls);
+    fields.optional_text("content_encoding", content_encoding.as_deref());
+    fields.truth("ended", *ended);
+}
+
+fn stats_fields(stats: &Stats, fields: &mut Fields<'_>) {
+    let Stats {
+        request_bytes,
+        response_bytes,
+        response_blake3,
+        frames,
+        ttft_us,
+        gap_p50_us,
+        gap_p95_us,
+        gap_p99_us,
+        total_us,
+        overhead_pre_us,
+        overhead_post_us,
+    } = stats;
+    fields.word("kind", "stats");
+    fields.number("request_bytes", *request_bytes);
+    fields.number("response_bytes", *response_bytes);
+    fields.text("response_blake3", response_blake3);
+    fields.number("frames", *frames);
+    fields.optional_number("ttft_us", *ttft_us);
+    fields.optional_number("gap_p50_us", *gap_p50_us);
+    fields.optional_number("gap_p95_us", *gap_p95_us);
+    fields.optional_number("gap_p99_us", *gap_p99_us);
+    fields.number("total_us", *total_us);
+    fields.number("overhead_pre_us", *overhead_pre_us);
+    fields.number("overhead_post_us", *overhead_post_us);
+}

@@ -1,0 +1,170 @@
+//! Reads lines back.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use lunaroute_core::{RequestId, SessionId, Timestamp};
+use lunaroute_storage::journal::Position;
+use memchr::memmem;
+use serde::Deserialize;
+
+use crate::event::{EventKind, Repeats};
+
+/// The place of an event among all: several events of one request may share their place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::jsonl) struct Place {
+    pub(in crate::jsonl) position: Position,
+    pub(in crate::jsonl) seq: u32,
+}
+
+/// Why a line is no event.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// It is no JSON, or not that of an event.
+    #[error("it is not the JSON of an event: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Its place in the journal is malformed, or no line before it has one.
+    #[error("it has no place in the journal")]
+    Journal,
+    /// Neither it nor a line before it names its session.
+    #[error("it has no session")]
+    Session,
+    /// Its time is no time.
+    #[error("its time is malformed")]
+    Time,
+    /// Its bytes are no base64.
+    #[error("its bytes are no base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// It has the middle of a body and does not say of what, or without the checksum of the whole.
+    #[error("it does not say what its body repeats")]
+    Repeats,
+    /// The body that it repeats is not in the file before it, or is not what it was.
+    #[error("the body of request {of}, which it repeats, is not in the file or is damaged")]
+    Base {
+        /// The request that brought the earlier body.
+        of: RequestId,
+    },
+    /// It is longer than any event.
+    #[error("it is longer than any event, or cut short")]
+    Length,
+}
+
+/// A line, as far as it speaks for itself.
+pub(in crate::jsonl) struct Line {
+    pub(in crate::jsonl) session: Option<SessionId>,
+    pub(in crate::jsonl) position: Option<Position>,
+    pub(in crate::jsonl) request: RequestId,
+    pub(in crate::jsonl) seq: u32,
+    pub(in crate::jsonl) at: Timestamp,
+    pub(in crate::jsonl) kind: EventKind,
+    pub(in crate::jsonl) body: LineBody,
+}
+
+/// The raw bytes of a line.
+pub(in crate::jsonl) enum LineBody {
+    /// All of them.
+    Whole(Bytes),
+    /// Those between what an earlier body begins and ends with, and the checksum of the whole.
+    Middle { middle: Bytes, repeats: Repeats, crc32: u32 },
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    session: Option<SessionId>,
+    request: RequestId,
+    seq: u32,
+    at: String,
+    journal: Option<String>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    body_middle: Option<String>,
+    body_middle_base64: Option<String>,
+    body_repeats: Option<Repeats>,
+    body_crc32: Option<u32>,
+    #[serde(flatten)]
+    kind: EventKind,
+}
+
+impl Line {
+    /// Reads a line, with or without its end.
+    ///
+    /// # Errors
+    /// [`LineError`] says what is wrong with it.
+    pub(in crate::jsonl) fn parse(line: &[u8]) -> Result<Self, LineError> {
+        let fields: Fields = serde_json::from_slice(line)?;
+        let position = match &fields.journal {
+            None => None,
+            Some(journal) => Some(position(journal).ok_or(LineError::Journal)?),
+        };
+        let at = moment(&fields.at).ok_or(LineError::Time)?;
+        let middle = bytes(fields.body_middle, fields.body_middle_base64)?;
+        let body = match middle {
+            None => LineBody::Whole(bytes(fields.body, fields.body_base64)?.unwrap_or_default()),
+            Some(middle) => {
+                let told = match &fields.kind {
+                    EventKind::Started(started) => started.repeats,
+                    _ => None,
+                };
+                let repeats = fields.body_repeats.or(told).ok_or(LineError::Repeats)?;
+                let crc32 = fields.body_crc32.ok_or(LineError::Repeats)?;
+                LineBody::Middle { middle, repeats, crc32 }
+            }
+        };
+        let Fields { session, request, seq, kind, .. } = fields;
+        Ok(Self { session, position, request, seq, at, kind, body })
+    }
+}
+
+fn bytes(text: Option<String>, base64: Option<String>) -> Result<Option<Bytes>, LineError> {
+    match (text, base64) {
+        (Some(text), _) => Ok(Some(Bytes::from(text))),
+        (None, Some(base64)) => Ok(Some(Bytes::from(STANDARD.decode(base64)?))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn position(journal: &str) -> Option<Position> {
+    let (segment, offset) = journal.split_once(':')?;
+    Some(Position { segment: segment.parse().ok()?, offset: offset.parse().ok()? })
+}
+
+/// A moment as [`Timestamp`] shows it: RFC 3339, or microseconds where no calendar reaches.
+fn moment(text: &str) -> Option<Timestamp> {
+    let micros = match text.strip_suffix(" us") {
+        Some(micros) => micros.parse().ok()?,
+        None => text.parse::<jiff::Timestamp>().ok()?.as_microsecond(),
+    };
+    Some(Timestamp::from_micros(micros))
+}
+
+/// What a line says of its place; the position is missing where it is that of the line before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::jsonl) struct Stamp {
+    pub(in crate::jsonl) position: Option<Position>,
+    pub(in crate::jsonl) seq: u32,
+}
+
+/// The place of a line; `None` when it is no line of ours.
+pub(in crate::jsonl) fn stamp(line: &[u8]) -> Option<Stamp> {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        seq: u32,
+        #[serde(borrow)]
+        journal: Option<Cow<'a, str>>,
+    }
+    let fields: Fields<'_> = serde_json::from_slice(line).ok()?;
+    let position = match fields.journal {
+        None => None,
+        Some(journal) => Some(position(&journal)?),
+    };
+    Some(Stamp { position, seq: fields.seq })
+}
+
+/// The time in the head of a line that need not be whole.
+pub(in crate::jsonl) fn started_at(head: &[u8]) -> Option<Timestamp> {
+    const NAME: &[u8] = b"\"at\":\"";
+    let text = &head[memmem::find(head, NAME)? + NAME.len()..];
+    moment(std::str::from_utf8(&text[..memchr::memchr(b'"', text)?]).ok()?)
+}
