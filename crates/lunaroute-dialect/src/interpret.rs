@@ -7,7 +7,7 @@ use lunaroute_core::{
 
 use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
 use crate::dispatch::{EventReader, Language, language};
-use crate::json::{Json, is_complete};
+use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::Conversation;
 use crate::sse::Framer;
@@ -178,8 +178,8 @@ impl BodyReader {
             }
             return;
         }
-        let json = if is_complete(buffer) { Json::new(buffer) } else { None };
-        if let Some(error) = crate::error::read_body(self.status, buffer) {
+        let json = Json::whole(buffer);
+        if let Some(error) = crate::error::read_body(self.status, buffer, json) {
             deltas.push(Delta::Error { kind: error.kind, message: error.message });
         } else if let Some(json) = json {
             if self.exchange.operation.is_generation() {

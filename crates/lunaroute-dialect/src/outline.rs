@@ -18,7 +18,7 @@ impl<'a> Outline<'a> {
     /// The outline of a body; `None` when it is no whole JSON object.
     pub(crate) fn new(body: &'a [u8], known: Option<Known>) -> Option<Self> {
         let names = ["model", "stream", "messages", "input", "system", "instructions"];
-        let [model, stream, messages, input, system, instructions] = Json::object(body, names, known)?;
+        let (_, [model, stream, messages, input, system, instructions]) = Json::object(body, names, known)?;
         Some(Self { model, stream, messages, input, system, instructions })
     }
 }

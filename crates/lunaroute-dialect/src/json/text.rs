@@ -28,10 +28,17 @@ pub(super) fn decode_start(quoted: &[u8], limit: usize) -> Cow<'_, str> {
 
 /// Whether a JSON string, given with its quotes, says this plain word.
 pub(super) fn says(quoted: &[u8], word: &str) -> bool {
+    which(quoted, &[word]).is_some()
+}
+
+/// Which of these plain words a JSON string, given with its quotes, says.
+pub(super) fn which(quoted: &[u8], words: &[&str]) -> Option<usize> {
     let inner = inner(quoted);
-    inner == word.as_bytes()
-        // An escaped spelling is longer than what it spells.
-        || (inner.len() > word.len() && inner.contains(&b'\\') && decode_string(quoted) == word)
+    if inner.contains(&b'\\') {
+        let decoded = decode_string(quoted);
+        return words.iter().position(|word| decoded == *word);
+    }
+    words.iter().position(|word| inner == word.as_bytes())
 }
 
 fn inner(quoted: &[u8]) -> &[u8] {

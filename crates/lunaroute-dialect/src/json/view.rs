@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::scan::{Known, Scanner};
-use super::text::{decode_start, decode_string, says};
+use super::text::{decode_start, decode_string, says, which};
 
 /// One value inside a document. Copying it copies a reference.
 #[derive(Debug, Clone, Copy)]
@@ -21,22 +21,28 @@ impl<'a> Json<'a> {
         Some(Self::at(document, &range))
     }
 
+    /// The whole document as a value, when nothing but white space stands behind it.
+    pub(crate) fn whole(document: &'a [u8]) -> Option<Self> {
+        let mut scanner = Scanner::new(document, 0);
+        let range = scanner.value()?;
+        scanner.next_byte().is_none().then(|| Self::at(document, &range))
+    }
+
     /// The value at a range at which one is known to stand. The range is within the document.
     pub(crate) const fn at(document: &'a [u8], range: &Range<usize>) -> Self {
         Self { document, start: range.start, end: range.end }
     }
 
-    /// The members of these names in a document that is a whole object, as [`fields`](Self::fields) gives them; `None`
-    /// when it is none. What is `known` of an array is not looked at again.
+    /// The object that a document begins with, and its members of these names as [`fields`](Self::fields) gives them;
+    /// `None` when it is no whole object. What is `known` of an array is not looked at again.
     pub(crate) fn object<const N: usize>(
         document: &'a [u8],
         names: [&str; N],
         known: Option<Known>,
-    ) -> Option<[Option<Self>; N]> {
+    ) -> Option<(Self, [Option<Self>; N])> {
         let mut scanner = Scanner::knowing(document, known);
         (scanner.next_byte()? == b'{').then_some(())?;
-        let (_, found) = Self::next_object(document, &mut scanner, names)?;
-        Some(found)
+        Self::next_object(document, &mut scanner, names)
     }
 
     /// The next value, and its members of these names when it is an object.
@@ -47,7 +53,7 @@ impl<'a> Json<'a> {
     ) -> Option<(Self, [Option<Self>; N])> {
         let mut found = [None; N];
         let range = scanner.object(|name, value| {
-            if let Some(place) = names.iter().position(|wanted| says(&document[name.clone()], wanted)) {
+            if let Some(place) = which(&document[name], &names) {
                 let value = Self::at(document, &value);
                 found[place] = (!value.is_null()).then_some(value);
             }
