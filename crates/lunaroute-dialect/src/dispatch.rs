@@ -1,13 +1,15 @@
 //! The one place where a dialect is told from another.
 
 use http::StatusCode;
-use lunaroute_core::{Delta, Dialect, Failure, Operation, RequestReading, Usage};
+use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
 
 use crate::anthropic::Anthropic;
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
 use crate::openai_responses::OpenaiResponses;
+use crate::outline::Outline;
+use crate::reading::Conversation;
 use crate::sse::Event;
 
 /// What a dialect can do: one implementation in each vendor's folder.
@@ -18,8 +20,8 @@ pub(crate) trait Language: Sync {
     /// What tells the end of a stream.
     fn signs(&self) -> &'static Signs;
 
-    /// Reads a request body that is a JSON object.
-    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading;
+    /// Reads the messages of a request.
+    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>);
 
     /// Reads a whole answer of a generation that is not an error.
     fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>);

@@ -6,7 +6,7 @@ use lunaroute_core::{Dialect, Failure};
 
 use crate::coding::decode_request;
 use crate::dispatch::language;
-use crate::json::{Json, is_complete};
+use crate::json::Json;
 
 /// How much of a provider's sentence a record keeps, in bytes.
 const MESSAGE_LIMIT: usize = 4096;
@@ -65,7 +65,7 @@ pub struct ProviderError {
 pub fn upstream_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<ProviderError> {
     let coding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let decoded = decode_request(coding, body, BODY_LIMIT).unwrap_or_default();
-    let mut error = read_body(status, &decoded)?;
+    let mut error = read_body(status, &decoded, Json::whole(&decoded))?;
     let named =
         || ["request-id", "x-request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name));
     error.request_id =
@@ -73,10 +73,9 @@ pub fn upstream_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> O
     Some(error)
 }
 
-/// The same for a body that is not coded, without headers.
-pub(crate) fn read_body(status: StatusCode, body: &[u8]) -> Option<ProviderError> {
+/// The same for a body that is not coded, without headers; `json` is the body when it is whole JSON.
+pub(crate) fn read_body(status: StatusCode, body: &[u8], json: Option<Json<'_>>) -> Option<ProviderError> {
     let failed = status.as_u16() >= 400;
-    let json = if is_complete(body) { Json::new(body) } else { None };
     if let Some(error) = json.and_then(|json| read(json, failed)) {
         return Some(error);
     }
@@ -89,6 +88,12 @@ pub(crate) fn read_body(status: StatusCode, body: &[u8]) -> Option<ProviderError
     })
 }
 
+/// Whether an object with these members (`error`, `type`, `object`) may be an error at all; nothing else is one.
+pub(crate) fn may_be(error: Option<Json<'_>>, kind: Option<Json<'_>>, object: Option<Json<'_>>) -> bool {
+    let says_error = |value: Option<Json<'_>>| value.is_some_and(|value| value.says("error"));
+    error.is_some() || says_error(kind) || says_error(object)
+}
+
 /// The error that a JSON value tells, in any of the envelopes that providers use. `certain` says that the value is an
 /// error whatever it looks like.
 pub(crate) fn read(json: Json<'_>, certain: bool) -> Option<ProviderError> {
@@ -99,14 +104,13 @@ pub(crate) fn read(json: Json<'_>, certain: bool) -> Option<ProviderError> {
     }
     let [error, kind, object, message, detail, request_id] =
         json.fields(["error", "type", "object", "message", "detail", "request_id"]);
-    let says_error = |value: Option<Json<'_>>| value.and_then(Json::text).is_some_and(|word| word == "error");
     let inner = match error {
         Some(error) if error.is_object() => error,
         Some(error) if error.text().is_some_and(|text| !text.is_empty()) => {
             return Some(assemble(json, error.text(), request_id));
         }
         // Old vLLM and the flat events of Responses put the members beside `type` or `object`.
-        _ if says_error(kind) || says_error(object) || certain => json,
+        _ if certain || may_be(None, kind, object) => json,
         _ => return None,
     };
     let sentence = match inner.range() == json.range() {

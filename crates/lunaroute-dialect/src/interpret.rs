@@ -1,11 +1,15 @@
 //! Reads bodies for the record.
 
 use http::{HeaderMap, StatusCode, header};
-use lunaroute_core::{Delta, Exchange, Interpreter, Operation, RequestReading, ResponseHead, ResponseReader};
+use lunaroute_core::{
+    Delta, Earlier, Exchange, Interpreter, Operation, RequestReading, ResponseHead, ResponseReader,
+};
 
 use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
 use crate::dispatch::{EventReader, Language, language};
-use crate::json::{Json, is_complete};
+use crate::json::Json;
+use crate::outline::Outline;
+use crate::reading::Conversation;
 use crate::sse::Framer;
 
 /// The readers of all dialects, for the recorder.
@@ -24,11 +28,23 @@ impl Interpreter for Dialects {
             Ok(decoded) => decoded,
             Err(error) => return problem(error.to_string()),
         };
-        match Json::new(&decoded).filter(Json::is_object) {
-            Some(json) => language(exchange.dialect).request(exchange.operation, json),
+        match Outline::new(&decoded, None) {
+            Some(outline) => {
+                let mut conversation = Conversation::new(&outline, None);
+                language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
+                conversation.finish()
+            }
             None if exchange.operation.is_generation() => problem("the body is no JSON object".to_owned()),
             None => RequestReading::default(),
         }
+    }
+
+    fn request_after(&self, exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> RequestReading {
+        // What a coding makes of two bodies that begin alike need not begin alike.
+        let is_plain =
+            body.len() <= DECODED_LIMIT && !exchange.headers.contains_key(header::CONTENT_ENCODING);
+        let short = if is_plain { crate::earlier::read(exchange, body, earlier) } else { None };
+        short.unwrap_or_else(|| self.request(exchange, body))
     }
 
     fn response(&self, exchange: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader> {
@@ -162,8 +178,8 @@ impl BodyReader {
             }
             return;
         }
-        let json = if is_complete(buffer) { Json::new(buffer) } else { None };
-        if let Some(error) = crate::error::read_body(self.status, buffer) {
+        let json = Json::whole(buffer);
+        if let Some(error) = crate::error::read_body(self.status, buffer, json) {
             deltas.push(Delta::Error { kind: error.kind, message: error.message });
         } else if let Some(json) = json {
             if self.exchange.operation.is_generation() {

@@ -8,9 +8,11 @@
 mod anthropic;
 mod blocks;
 mod dispatch;
+mod earlier;
 mod json;
 mod openai_chat;
 mod openai_responses;
+mod outline;
 mod reading;
 
 mod peek;

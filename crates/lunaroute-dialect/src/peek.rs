@@ -112,14 +112,15 @@ fn note(peek: &mut Peek, splices: bool, key: &str, body: &[u8], range: Range<usi
         "user" => hints.user = short_text(raw),
         "safety_identifier" if hints.user.is_none() => hints.user = short_text(raw),
         "metadata" => {
-            hints.metadata_session_id = member_text(raw, "session_id");
-            hints.cursor_conversation_id = member_text(raw, "cursorConversationId");
-            hints.metadata_user_id = Json::new(raw).and_then(|metadata| metadata.field("user_id")).and_then(
-                |user_id| match user_id.is_object() {
-                    true => short(user_id.bytes()).map(|json| String::from_utf8_lossy(json).into_owned()),
-                    false => short_text(user_id.bytes()),
-                },
-            );
+            let names = ["session_id", "cursorConversationId", "user_id"];
+            let metadata = Json::new(raw).map(|metadata| metadata.fields(names)).unwrap_or_default();
+            let [session, cursor, user] = metadata;
+            hints.metadata_session_id = session.and_then(|session| short_text(session.bytes()));
+            hints.cursor_conversation_id = cursor.and_then(|cursor| short_text(cursor.bytes()));
+            hints.metadata_user_id = user.and_then(|user| match user.is_object() {
+                true => short(user.bytes()).map(|json| String::from_utf8_lossy(json).into_owned()),
+                false => short_text(user.bytes()),
+            });
         }
         _ => {}
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
@@ -21,6 +22,10 @@ pub struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
     host: HeaderValue,
+    /// Scheme and authority: what a connection is kept for.
+    origin: Arc<str>,
+    /// The authority, for messages.
+    shown: Arc<str>,
     prefix: String,
     ends_in_version: bool,
 }
@@ -66,6 +71,8 @@ impl BaseUrl {
         Ok(Self {
             host: HeaderValue::from_str(&authority).map_err(|_| InvalidBaseUrl::NotAUrl)?,
             authority: Authority::from_str(&authority).map_err(|_| InvalidBaseUrl::NotAUrl)?,
+            origin: format!("{scheme}://{authority}").into(),
+            shown: authority.into(),
             scheme,
             ends_in_version: prefix.rsplit('/').next().is_some_and(is_version),
             prefix,
@@ -76,6 +83,16 @@ impl BaseUrl {
     #[must_use]
     pub fn authority(&self) -> &str {
         self.authority.as_str()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_authority(&self) -> &Arc<str> {
+        &self.shown
+    }
+
+    /// Scheme, host and port: all that a connection depends on.
+    pub(crate) fn origin(&self) -> &Arc<str> {
+        &self.origin
     }
 
     pub(crate) fn host_header(&self) -> HeaderValue {

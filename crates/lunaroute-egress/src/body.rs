@@ -14,6 +14,7 @@ use lunaroute_core::Failure;
 use tokio::time::{Instant, Sleep};
 
 use crate::failure;
+use crate::pool::Lease;
 
 /// When a body is given up.
 pub(crate) struct Limits {
@@ -29,6 +30,8 @@ pub(crate) struct Limits {
 /// before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2) at once.
 pub struct UpstreamBody {
     incoming: Incoming,
+    /// The connection, while it is this body that drives it.
+    lease: Option<Lease>,
     limits: Limits,
     /// When the wait for the next frame began; `None` while frames are ready.
     waiting_since: Option<Instant>,
@@ -39,16 +42,41 @@ pub struct UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, limits: Limits, provider: &str) -> Self {
+    /// A body that drives its connection, if it is given one, and gives it back at its end.
+    pub(crate) fn new(incoming: Incoming, lease: Option<Lease>, limits: Limits, provider: Arc<str>) -> Self {
         let first = Instant::now() + limits.idle;
         let first = limits.end.map_or(first, |(end, _)| end.min(first));
-        Self {
+        let mut body = Self {
             incoming,
+            lease,
             limits,
             waiting_since: None,
             timer: Box::pin(tokio::time::sleep_until(first)),
-            provider: provider.into(),
+            provider,
             failed: false,
+        };
+        if body.incoming.is_end_stream() {
+            body.give_back();
+        }
+        body
+    }
+
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let Some(lease) = &mut self.lease else { return Pin::new(&mut self.incoming).poll_frame(context) };
+        let polled = lease.channel.poll_frame(&mut self.incoming, context);
+        match &polled {
+            Poll::Ready(None) => self.give_back(),
+            // A body of declared length need not be asked for its end.
+            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.give_back(),
+            Poll::Ready(Some(Err(_))) => self.lease = None,
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
         }
     }
 
@@ -84,7 +112,7 @@ impl Body for UpstreamBody {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let failure = match Pin::new(&mut this.incoming).poll_frame(context) {
+        let failure = match this.poll_incoming(context) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting_since = None;
@@ -94,6 +122,7 @@ impl Body for UpstreamBody {
             Poll::Pending => std::task::ready!(this.poll_limits(context)),
         };
         this.failed = true;
+        this.lease = None;
         Poll::Ready(Some(Err(failure)))
     }
 

@@ -1,11 +1,14 @@
 //! One attempt: a request goes out, the head of the answer comes back.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lunaroute_core::{Failure, FailureKind, headers};
@@ -13,13 +16,23 @@ use tokio::time::Instant;
 
 use crate::body::{Limits, UpstreamBody};
 use crate::connector::Connector;
+use crate::failure::Lost;
+use crate::pool::{Answer, Lease, Pool};
 use crate::{BaseUrl, Config, ConfigError, Credential, ProxyRules, failure};
 
 /// A pool of connections to providers. Cheap to clone; clones share the pool.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
-    pool: legacy::Client<Connector, Full<Bytes>>,
+    connections: Connections,
     proxy: Option<ProxyRules>,
+}
+
+#[derive(Clone)]
+enum Connections {
+    /// HTTP/1.1 only: connections that their requests drive.
+    Http1(Arc<Pool>),
+    /// HTTP/2 where the provider agrees to it. Its connections are shared by requests, so they have tasks of their own.
+    Negotiated(Box<legacy::Client<Connector, Full<Bytes>>>),
 }
 
 /// What is sent.
@@ -75,15 +88,20 @@ impl Client {
     /// [`ConfigError`] when a certificate or key file cannot be used.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         let connector = Connector::new(config)?;
-        // Both timers: without the first, idle connections are never swept; without the second, HTTP/2 has no clock.
-        let pool = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle_timeout)
-            .pool_max_idle_per_host(config.pool_max_idle_per_host)
-            .set_host(false)
-            .build(connector);
-        Ok(Self { pool, proxy: config.proxy.clone() })
+        let connections = if config.http2 {
+            // Both timers: without the first, idle connections are never swept; without the second, HTTP/2 has no clock.
+            let pool = legacy::Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(config.pool_idle_timeout)
+                .pool_max_idle_per_host(config.pool_max_idle_per_host)
+                .set_host(false)
+                .build(connector);
+            Connections::Negotiated(Box::new(pool))
+        } else {
+            Connections::Http1(Pool::new(connector, config))
+        };
+        Ok(Self { connections, proxy: config.proxy.clone() })
     }
 
     /// Sends one request to one provider and waits for the head of its answer. Dropping the future cancels the request.
@@ -96,9 +114,9 @@ impl Client {
         let started = Instant::now();
         let request = self.request(outbound)?;
         let head_limit = timeouts.total.map_or(timeouts.first_byte, |total| total.min(timeouts.first_byte));
-        let response = match tokio::time::timeout(head_limit, self.pool.request(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure::of_attempt(&error, base.authority())),
+        let (response, lease) = match tokio::time::timeout(head_limit, self.exchange(base, request)).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(lost)) => return Err(failure::of_attempt(&lost, base.authority())),
             Err(_) => return Err(failure::no_head(base.authority(), head_limit)),
         };
         let (mut parts, body) = response.into_parts();
@@ -113,8 +131,24 @@ impl Client {
             status: parts.status,
             headers: parts.headers,
             version: parts.version,
-            body: UpstreamBody::new(body, limits, base.authority()),
+            body: UpstreamBody::new(body, lease, limits, Arc::clone(base.shared_authority())),
         })
+    }
+
+    async fn exchange(
+        &self,
+        base: &BaseUrl,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Option<Lease>), Lost> {
+        match &self.connections {
+            Connections::Http1(pool) => {
+                let Answer { response, lease } = pool.exchange(base.origin(), request).await?;
+                Ok((response, Some(lease)))
+            }
+            Connections::Negotiated(pool) => {
+                Ok((pool.request(request).await.map_err(Lost::Negotiated)?, None))
+            }
+        }
     }
 
     fn request(&self, outbound: Outbound<'_>) -> Result<Request<Full<Bytes>>, Failure> {
@@ -142,6 +176,13 @@ impl Client {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offers_http2 = matches!(self.connections, Connections::Negotiated(_));
+        f.debug_struct("Client").field("proxy", &self.proxy).field("offers_http2", &offers_http2).finish()
     }
 }
 

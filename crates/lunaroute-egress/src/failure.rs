@@ -18,11 +18,26 @@ fn upstream(kind: FailureKind, message: String) -> Failure {
     Failure::upstream(kind, retry, message)
 }
 
+/// Why no answer came.
+pub(crate) enum Lost {
+    /// There was no connection.
+    Connection(Box<dyn Error + Send + Sync>),
+    /// The connection gave no answer.
+    Exchange(hyper::Error),
+    /// One of the two, where HTTP/2 may be spoken.
+    Negotiated(legacy::Error),
+}
+
 /// No answer came because of an error.
-pub(crate) fn of_attempt(error: &legacy::Error, provider: &str) -> Failure {
-    let kind = if error.is_connect() { FailureKind::Connect } else { FailureKind::Protocol };
+pub(crate) fn of_attempt(lost: &Lost, provider: &str) -> Failure {
+    let (is_connect, error): (bool, &(dyn Error + 'static)) = match lost {
+        Lost::Connection(error) => (true, &**error),
+        Lost::Exchange(error) => (false, error),
+        Lost::Negotiated(error) => (error.is_connect(), error),
+    };
+    let kind = if is_connect { FailureKind::Connect } else { FailureKind::Protocol };
     let what = causes(error).find_map(|cause| explain(cause, provider)).unwrap_or_else(|| {
-        if error.is_connect() {
+        if is_connect {
             format!("no connection to {provider}; check the provider's base URL and the network")
         } else {
             format!("the connection to {provider} failed before an answer came; try again")

@@ -9,12 +9,15 @@
 //! that, with [`retry`]), and never puts a credential, a query string or a body into an error or a log line.
 
 mod base_url;
+mod bell;
 mod body;
+mod channel;
 mod client;
 mod config;
 mod connector;
 mod credential;
 mod failure;
+mod pool;
 mod proxy;
 pub mod retry;
 mod tls;

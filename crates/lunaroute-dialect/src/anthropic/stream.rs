@@ -29,27 +29,29 @@ pub(super) struct Events {
 
 impl EventReader for Events {
     fn event(&mut self, event: Event<'_>, deltas: &mut Vec<Delta>) {
-        let Some(data) = Json::new(event.data).filter(Json::is_object) else { return };
-        if self.ended {
+        let names = ["type", "index", "delta", "content_block", "message", "usage"];
+        let Some((data, members)) = Json::object(event.data, names, None).filter(|_| !self.ended) else {
             return;
-        }
+        };
+        let [kind, index, delta, block, message, figures] = members;
+        let index = index.and_then(Json::count).unwrap_or_default();
         // The two names are the same; hosts exist that leave the line out.
-        let kind = data.text_of("type").or(event.name.map(Into::into)).unwrap_or_default();
+        let kind = kind.and_then(Json::text).or(event.name.map(Into::into)).unwrap_or_default();
         match kind.as_ref() {
             "message_start" if !self.started => {
                 self.started = true;
-                let message = data.field("message").unwrap_or(data);
+                let message = message.unwrap_or(data);
                 deltas.push(start(message));
-                self.usage(message, deltas);
+                self.usage(message.field("usage"), deltas);
             }
-            "content_block_start" => self.block_start(data, deltas),
-            "content_block_delta" => self.block_delta(data, deltas),
+            "content_block_start" => self.block_start(index, block, deltas),
+            "content_block_delta" => self.block_delta(index, delta, deltas),
             "content_block_stop" => self.close_call(deltas),
             "message_delta" => {
                 self.close_call(deltas);
-                let stop_reason = data.field("delta").and_then(|delta| delta.text_of("stop_reason"));
+                let stop_reason = delta.and_then(|delta| delta.text_of("stop_reason"));
                 deltas.extend(stop_reason.map(|raw| stop(&raw)));
-                self.usage(data, deltas);
+                self.usage(figures, deltas);
             }
             "message_stop" => {
                 self.close_call(deltas);
@@ -72,12 +74,9 @@ impl EventReader for Events {
 }
 
 impl Events {
-    fn block_start(&mut self, data: Json<'_>, deltas: &mut Vec<Delta>) {
+    fn block_start(&mut self, vendor_index: u64, block: Option<Json<'_>>, deltas: &mut Vec<Delta>) {
         self.close_call(deltas);
-        let [index, block] = data.fields(["index", "content_block"]);
-        let (Some(block), vendor_index) = (block, index.and_then(Json::count).unwrap_or_default()) else {
-            return;
-        };
+        let Some(block) = block else { return };
         let [kind, text, thinking, id, name, input] =
             block.fields(["type", "text", "thinking", "id", "name", "input"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
@@ -96,11 +95,8 @@ impl Events {
         }
     }
 
-    fn block_delta(&mut self, data: Json<'_>, deltas: &mut Vec<Delta>) {
-        let [index, delta] = data.fields(["index", "delta"]);
-        let (Some(delta), vendor_index) = (delta, index.and_then(Json::count).unwrap_or_default()) else {
-            return;
-        };
+    fn block_delta(&mut self, vendor_index: u64, delta: Option<Json<'_>>, deltas: &mut Vec<Delta>) {
+        let Some(delta) = delta else { return };
         let [kind, text, thinking, partial] = delta.fields(["type", "text", "thinking", "partial_json"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
         match kind.and_then(Json::text).as_deref() {
@@ -124,8 +120,8 @@ impl Events {
     }
 
     /// Present figures replace earlier ones, absent ones keep them: the same rule as everywhere in the record.
-    fn usage(&mut self, holder: Json<'_>, deltas: &mut Vec<Delta>) {
-        let Some(figures) = holder.field("usage") else { return };
+    fn usage(&mut self, figures: Option<Json<'_>>, deltas: &mut Vec<Delta>) {
+        let Some(figures) = figures else { return };
         let later = usage_after(figures, &self.usage);
         if !later.is_unknown() {
             self.usage.overlay(&later);

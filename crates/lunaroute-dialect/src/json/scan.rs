@@ -4,16 +4,36 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use super::block::{Block, WIDTH, escaped, parity};
+
+/// How many blocks of a string in a row may have no quote before the search for one takes over.
+const QUIET_BLOCKS: u32 = 2;
+
+/// An array of which the first elements are known, so that they need not be skipped again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// Where its opening bracket stands.
+    pub(crate) array: usize,
+    /// Where the last of the known elements ends.
+    pub(crate) end: usize,
+}
+
 /// Walks over JSON bytes value by value.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     position: usize,
+    known: Option<Known>,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) const fn new(bytes: &'a [u8], position: usize) -> Self {
-        Self { bytes, position }
+        Self { bytes, position, known: None }
+    }
+
+    /// A scanner that passes over what is known of an array when it comes to it.
+    pub(crate) const fn knowing(bytes: &'a [u8], known: Option<Known>) -> Self {
+        Self { bytes, position: 0, known }
     }
 
     /// Where the next byte is taken from.
@@ -47,7 +67,13 @@ impl<'a> Scanner<'a> {
         let start = self.position;
         match first {
             b'"' => self.skip_string()?,
-            b'{' | b'[' => self.skip_container()?,
+            b'{' | b'[' => {
+                let inside = match self.known {
+                    Some(known) if known.array == start => known.end,
+                    _ => start + 1,
+                };
+                self.leave_container(inside)?;
+            }
             b'}' | b']' | b',' | b':' => return None,
             _ => self.skip_scalar(),
         }
@@ -62,6 +88,36 @@ impl<'a> Scanner<'a> {
         Some(start..self.position)
     }
 
+    /// Skips one value, as [`value`](Self::value) does, and tells the members of an object on the way: the range of each
+    /// name, quotes included, and of its value. Where the members are broken off by what is no JSON, the brackets alone
+    /// say where the object ends.
+    pub(crate) fn object(
+        &mut self,
+        mut on_member: impl FnMut(Range<usize>, Range<usize>),
+    ) -> Option<Range<usize>> {
+        if self.next_byte()? != b'{' {
+            return self.value();
+        }
+        let start = self.position;
+        self.position += 1;
+        if !self.take(b'}') && self.members(&mut on_member).is_none() {
+            self.leave_container(start + 1)?;
+        }
+        Some(start..self.position)
+    }
+
+    /// Takes members up to the closing brace; `None` when they do not lead to one.
+    fn members(&mut self, on_member: &mut impl FnMut(Range<usize>, Range<usize>)) -> Option<()> {
+        loop {
+            let name = self.string()?;
+            let value = self.take(b':').then(|| self.value()).flatten()?;
+            on_member(name, value);
+            if !self.take(b',') {
+                return self.take(b'}').then_some(());
+            }
+        }
+    }
+
     fn skip_scalar(&mut self) {
         while let Some(&byte) = self.bytes.get(self.position) {
             if matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r') {
@@ -71,59 +127,148 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn skip_container(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
+    /// Skips from a place inside a container, between two of its values, to behind its end. Brackets are counted, not
+    /// matched.
+    fn leave_container(&mut self, inside: usize) -> Option<()> {
+        self.position = match Self::container_end(self.bytes, inside) {
+            Ok(end) => end?,
+            Err(BackslashOutside) => Self::container_end_bytewise(self.bytes, inside)?,
+        };
+        Some(())
+    }
+
+    /// Where the container ends whose inside begins at `inside`, a block at a time.
+    fn container_end(bytes: &[u8], inside: usize) -> Result<Option<usize>, BackslashOutside> {
+        let (mut position, mut depth, mut in_string, mut carried, mut quiet) =
+            (inside, 1_u32, 0_u64, false, 0);
+        while let Some(block) = Block::at(bytes, position) {
+            let (backslashes, marks) = (block.backslashes(), block.quotes());
+            let quotes = marks & !escaped(backslashes, &mut carried);
+            let inside_strings = parity(quotes) ^ in_string;
+            if backslashes & !inside_strings != 0 {
+                return Err(BackslashOutside);
+            }
+            quiet = if marks == 0 { quiet + 1 } else { 0 };
+            if quotes == 0 && in_string != 0 {
+                position += WIDTH;
+                if quiet >= QUIET_BLOCKS && !carried {
+                    let Some(end) = string_end(bytes, position) else { return Ok(None) };
+                    (position, in_string) = (end, 0);
+                }
+                continue;
+            }
+            // All ones when the last byte is inside a string, so that the next block begins there.
+            in_string = 0_u64.wrapping_sub(inside_strings >> 63);
+            let (opening, closing) = block.brackets();
+            let (opening, closing) = (opening & !inside_strings, closing & !inside_strings);
+            if depth <= closing.count_ones()
+                && let Some(place) = outermost(opening, closing, depth)
+            {
+                return Ok(Some(position + place + 1));
+            }
+            depth = depth + opening.count_ones() - closing.count_ones();
+            position += WIDTH;
+        }
+        Ok(None)
+    }
+
+    /// The same a byte at a time.
+    fn container_end_bytewise(bytes: &[u8], inside: usize) -> Option<usize> {
+        let (mut position, mut depth) = (inside, 1_usize);
         loop {
-            match self.bytes.get(self.position)? {
+            match bytes.get(position)? {
                 b'"' => {
-                    self.skip_string()?;
+                    position = string_end(bytes, position + 1)?;
                     continue;
                 }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
                     depth -= 1;
                     if depth == 0 {
-                        self.position += 1;
-                        return Some(());
+                        return Some(position + 1);
                     }
                 }
                 _ => {}
             }
-            self.position += 1;
+            position += 1;
         }
     }
 
-    /// Skips the string that opens at `position`: looks for quotes only, and at the backslashes before one, because most
-    /// escapes (line feeds in code) are none of a quote.
     fn skip_string(&mut self) -> Option<()> {
-        let mut from = self.position + 1;
-        loop {
-            let quote = self.quote(from)?;
-            let backslashes = self.bytes[from..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
-            from = quote + 1;
-            if backslashes % 2 == 0 {
-                self.position = from;
-                return Some(());
-            }
-        }
+        self.position = string_end(self.bytes, self.position + 1)?;
+        Some(())
     }
+}
 
-    /// The next quote. Most strings are short (keys, roles), so the first bytes are looked at a word at a time and only
-    /// what is longer pays for the vectorised search.
-    fn quote(&self, from: usize) -> Option<usize> {
-        let mut at = from;
-        for _ in 0..4 {
-            let Some(word) = self.bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) else {
-                break;
-            };
-            let found = marks(u64::from_le_bytes(word), b'"');
-            if found != 0 {
-                return Some(at + found.trailing_zeros() as usize / 8);
-            }
-            at += 8;
+/// A backslash stands where no string is. That is no JSON, and what the backslash would escape in a string it does not
+/// escape there.
+struct BackslashOutside;
+
+/// The place of the bracket that closes the outermost of `depth` containers, when it is one of these.
+fn outermost(opening: u64, mut closing: u64, depth: u32) -> Option<usize> {
+    let mut closed = 0;
+    while closing != 0 {
+        let place = closing.trailing_zeros();
+        closed += 1;
+        if depth + (opening & ((1 << place) - 1)).count_ones() == closed {
+            return Some(place as usize);
         }
-        Some(at + memchr(b'"', self.bytes.get(at..)?)?)
+        closing &= closing - 1;
     }
+    None
+}
+
+/// Where the string ends, its quote included, whose inside goes on at `from`, with a byte that is not escaped. Most
+/// strings are short (names, roles), so the first bytes are looked at a word at a time and only longer ones in blocks.
+fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..4 {
+        let Some(word) = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) else { break };
+        let found = marks(u64::from_le_bytes(word), b'"');
+        if found != 0 {
+            let quote = at + found.trailing_zeros() as usize / 8;
+            return if is_escaped(&bytes[from..quote]) {
+                string_end_in_blocks(bytes, quote + 1)
+            } else {
+                Some(quote + 1)
+            };
+        }
+        at += 8;
+    }
+    // A run of backslashes that has begun belongs to what follows.
+    let run = trailing_backslashes(bytes.get(from..at)?);
+    string_end_in_blocks(bytes, at - run)
+}
+
+fn string_end_in_blocks(bytes: &[u8], from: usize) -> Option<usize> {
+    let (mut position, mut carried, mut quiet) = (from, false, 0);
+    loop {
+        let block = Block::at(bytes, position)?;
+        let marks = block.quotes();
+        let quotes = marks & !escaped(block.backslashes(), &mut carried);
+        if quotes != 0 {
+            return Some(position + quotes.trailing_zeros() as usize + 1);
+        }
+        position += WIDTH;
+        quiet = if marks == 0 { quiet + 1 } else { 0 };
+        // Prose has no quotes for long: one search beats many blocks.
+        if quiet >= QUIET_BLOCKS && !carried {
+            let quote = position + memchr(b'"', bytes.get(position..)?)?;
+            if !is_escaped(&bytes[position..quote]) {
+                return Some(quote + 1);
+            }
+            (position, quiet) = (quote + 1, 0);
+        }
+    }
+}
+
+/// Whether what follows these bytes of a string is escaped.
+fn is_escaped(before: &[u8]) -> bool {
+    trailing_backslashes(before) % 2 == 1
+}
+
+fn trailing_backslashes(bytes: &[u8]) -> usize {
+    bytes.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// Sets the high bit of each byte of `word` that equals `wanted`. Bytes above the first hit may be marked wrongly, the
@@ -142,6 +287,8 @@ pub(crate) fn is_complete(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -171,9 +318,58 @@ mod tests {
     }
 
     #[test]
+    fn a_string_of_any_length_is_cut_or_whole() {
+        for length in 0..300 {
+            let cut = format!("[[\"{}", "x".repeat(length));
+            assert!(!is_complete(cut.as_bytes()), "length {length}");
+            assert!(!is_complete(format!("{cut}\\\"]]").as_bytes()), "length {length}, escaped");
+            assert!(is_complete(format!("{cut}\\\\\"]]").as_bytes()), "length {length}, ended");
+        }
+    }
+
+    #[test]
     fn depth_costs_no_stack() {
         let deep = [vec![b'['; 1_000_000], vec![b']'; 1_000_000]].concat();
         assert!(is_complete(&deep));
         assert!(!is_complete(&deep[..deep.len() - 1]));
+    }
+
+    #[test]
+    fn broken_members_end_where_the_brackets_say() {
+        for (text, end, members) in [
+            (r#"{"a":1,"b":[2]} x"#, 15, 2),
+            (r#"{"a":1 "b":2}, 3"#, 13, 1),
+            (r#"{"a":1,}]"#, 8, 1),
+            (r#"{"a":{]}]"#, 8, 1),
+            ("{ } ,", 3, 0),
+            ("[{}],", 4, 0),
+        ] {
+            let mut seen = 0;
+            let range = Scanner::new(text.as_bytes(), 0).object(|_, _| seen += 1);
+            assert_eq!((range, seen), (Some(0..end), members), "{text}");
+        }
+        assert_eq!(Scanner::new(br#"{"a":1,"b":"#, 0).object(|_, _| {}), None);
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_and_bytes_see_the_same(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "\"", "\\", "\\\"", "\\\\", "{", "}", "[", "]", ",", ":", " ", "x", "\"key\":", "[[[", "]]]",
+                    "0123456789012345678901234567890123456789012345678901234567890", "\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\",
+                ]),
+                0..90,
+            ),
+            opened in 0_usize..3,
+        ) {
+            let text = "[".repeat(opened) + &parts.concat() + &"]".repeat(opened);
+            for inside in 0..text.len().min(70) {
+                let bytewise = Scanner::container_end_bytewise(text.as_bytes(), inside);
+                if let Ok(end) = Scanner::container_end(text.as_bytes(), inside) {
+                    prop_assert_eq!(end, bytewise, "{} from {}", &text, inside);
+                }
+            }
+        }
     }
 }

@@ -1,13 +1,10 @@
 //! A value in JSON bytes, read only where it is asked.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::Visitor;
-
-use super::scan::Scanner;
+use super::scan::{Known, Scanner};
+use super::text::{decode_start, decode_string, says, which};
 
 /// One value inside a document. Copying it copies a reference.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +21,44 @@ impl<'a> Json<'a> {
         Some(Self::at(document, &range))
     }
 
-    const fn at(document: &'a [u8], range: &Range<usize>) -> Self {
+    /// The whole document as a value, when nothing but white space stands behind it.
+    pub(crate) fn whole(document: &'a [u8]) -> Option<Self> {
+        let mut scanner = Scanner::new(document, 0);
+        let range = scanner.value()?;
+        scanner.next_byte().is_none().then(|| Self::at(document, &range))
+    }
+
+    /// The value at a range at which one is known to stand. The range is within the document.
+    pub(crate) const fn at(document: &'a [u8], range: &Range<usize>) -> Self {
         Self { document, start: range.start, end: range.end }
+    }
+
+    /// The object that a document begins with, and its members of these names as [`fields`](Self::fields) gives them;
+    /// `None` when it is no whole object. What is `known` of an array is not looked at again.
+    pub(crate) fn object<const N: usize>(
+        document: &'a [u8],
+        names: [&str; N],
+        known: Option<Known>,
+    ) -> Option<(Self, [Option<Self>; N])> {
+        let mut scanner = Scanner::knowing(document, known);
+        (scanner.next_byte()? == b'{').then_some(())?;
+        Self::next_object(document, &mut scanner, names)
+    }
+
+    /// The next value, and its members of these names when it is an object.
+    fn next_object<const N: usize>(
+        document: &'a [u8],
+        scanner: &mut Scanner<'a>,
+        names: [&str; N],
+    ) -> Option<(Self, [Option<Self>; N])> {
+        let mut found = [None; N];
+        let range = scanner.object(|name, value| {
+            if let Some(place) = which(&document[name], &names) {
+                let value = Self::at(document, &value);
+                found[place] = (!value.is_null()).then_some(value);
+            }
+        })?;
+        Some((Self::at(document, &range), found))
     }
 
     /// Where the value stands in the document.
@@ -81,15 +114,29 @@ impl<'a> Json<'a> {
         .fuse()
     }
 
+    /// The elements of an array in order, each with its members of these names, in one pass; none when the value is no
+    /// array.
+    pub(crate) fn objects<const N: usize>(self, names: [&'static str; N]) -> Objects<'a, N> {
+        let mut scanner = Scanner::new(&self.document[..self.end], self.start);
+        let open = self.is_array() && scanner.take(b'[');
+        Objects { array: self, scanner, names, open }
+    }
+
+    /// The same from behind an element of the array that ends at `end`.
+    pub(crate) fn objects_behind<const N: usize>(
+        self,
+        end: usize,
+        names: [&'static str; N],
+    ) -> Objects<'a, N> {
+        let mut scanner = Scanner::new(&self.document[..self.end], end);
+        let open = scanner.take(b',');
+        Objects { array: self, scanner, names, open }
+    }
+
     /// The members of these names in one pass; the last of equal names counts, and `null` counts as absent.
     pub(crate) fn fields<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
-        let mut found = [None; N];
-        for (key, value) in self.members() {
-            if let Some(place) = names.iter().position(|name| *name == key) {
-                found[place] = (!value.is_null()).then_some(value);
-            }
-        }
-        found
+        let mut scanner = Scanner::new(&self.document[..self.end], self.start);
+        Self::next_object(self.document, &mut scanner, names).map_or([None; N], |(_, found)| found)
     }
 
     /// One member; `null` counts as absent.
@@ -101,6 +148,16 @@ impl<'a> Json<'a> {
     /// The text of a string; `None` for any other value.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         self.is_string().then(|| decode_string(self.bytes()))
+    }
+
+    /// The text of a string as far as its first `limit` bytes, and more where that is no work.
+    pub(crate) fn text_start(self, limit: usize) -> Option<Cow<'a, str>> {
+        self.is_string().then(|| decode_start(self.bytes(), limit))
+    }
+
+    /// Whether it is a string that says this word.
+    pub(crate) fn says(self, word: &str) -> bool {
+        self.is_string() && says(self.bytes(), word)
     }
 
     /// The text of a string member.
@@ -129,6 +186,32 @@ impl<'a> Json<'a> {
     }
 }
 
+/// The elements of an array with their members; see [`Json::objects`].
+pub(crate) struct Objects<'a, const N: usize> {
+    array: Json<'a>,
+    scanner: Scanner<'a>,
+    names: [&'static str; N],
+    open: bool,
+}
+
+impl<const N: usize> Objects<'_, N> {
+    /// Whether the elements led to the bracket with which the array ends.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        !self.open && self.scanner.take(b']') && self.scanner.position() == self.array.end
+    }
+}
+
+impl<'a, const N: usize> Iterator for Objects<'a, N> {
+    type Item = (Json<'a>, [Option<Json<'a>>; N]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.open.then_some(())?;
+        let next = Json::next_object(self.array.document, &mut self.scanner, self.names);
+        self.open = next.is_some() && self.scanner.take(b',');
+        next
+    }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -137,41 +220,6 @@ impl<'a> Json<'a> {
 fn fraction(text: &str) -> Option<u64> {
     let number: f64 = text.parse().ok()?;
     (number.is_finite() && number >= 0.0).then_some(number as u64)
-}
-
-/// The text of a JSON string given with its quotes. Lone surrogates and bytes that are not UTF-8 become U+FFFD, because
-/// a record shows text and the raw bytes are kept elsewhere; an escape that JSON does not know leaves the raw text.
-pub(crate) fn decode_string(quoted: &[u8]) -> Cow<'_, str> {
-    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    if memchr::memchr(b'\\', inner).is_none() {
-        return String::from_utf8_lossy(inner);
-    }
-    match serde_json::Deserializer::from_slice(quoted).deserialize_bytes(Unescaped) {
-        Ok(bytes) => Cow::Owned(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
-        }),
-        Err(_) => String::from_utf8_lossy(inner),
-    }
-}
-
-/// Takes a string as bytes: the one way in which `serde_json` accepts lone surrogates.
-struct Unescaped;
-
-impl Visitor<'_> for Unescaped {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string")
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(bytes.to_vec())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(text.as_bytes().to_vec())
-    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ mod response;
 mod stream;
 
 use http::StatusCode;
-use lunaroute_core::{Delta, Failure, Operation, RequestReading, Usage};
+use lunaroute_core::{Delta, Failure, Operation, Usage};
 
 use crate::dispatch::{EventReader, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
+use crate::outline::Outline;
+use crate::reading::Conversation;
 
 /// The dialect.
 pub(crate) struct OpenaiChat;
@@ -25,8 +27,8 @@ impl Language for OpenaiChat {
         &Signs { events: &[], chunks: true }
     }
 
-    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading {
-        request::read(operation, body)
+    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+        request::read(operation, outline, conversation);
     }
 
     fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {

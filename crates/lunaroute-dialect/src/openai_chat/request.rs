@@ -1,30 +1,29 @@
 //! Reads a Chat Completions request.
 
-use lunaroute_core::{Operation, RequestReading, Role};
+use lunaroute_core::{Operation, Role};
 
 use crate::json::Json;
 use crate::openai_responses;
+use crate::outline::Outline;
 use crate::reading::Conversation;
 
-pub(super) fn read(operation: Operation, body: Json<'_>) -> RequestReading {
-    let [messages, input] = body.fields(["messages", "input"]);
-    let mut conversation = Conversation::new(body);
-    match (operation, messages, input) {
+pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+    match (operation, outline.messages, outline.input) {
         (Operation::Chat, Some(messages), _) => {
-            for message in messages.elements() {
-                read_message(&mut conversation, message);
-            }
+            conversation.each(messages, ["role", "content", "tool_call_id"], read_message);
         }
         // Cursor posts bodies of Responses to the chat path.
-        (Operation::Chat, None, Some(_)) => return openai_responses::request::read(body),
+        (Operation::Chat, None, Some(_)) => openai_responses::request::read(outline, conversation),
         (Operation::Embeddings, _, Some(input)) => conversation.message(Role::User, input, Some(input)),
         _ => {}
     }
-    conversation.finish()
 }
 
-fn read_message<'a>(conversation: &mut Conversation<'a>, message: Json<'a>) {
-    let [role, content, call_id] = message.fields(["role", "content", "tool_call_id"]);
+fn read_message<'a>(
+    conversation: &mut Conversation<'a>,
+    message: Json<'a>,
+    [role, content, call_id]: [Option<Json<'a>>; 3],
+) {
     let role = match role.and_then(Json::text).as_deref() {
         Some("system" | "developer") => Role::System,
         Some("assistant") => Role::Assistant,

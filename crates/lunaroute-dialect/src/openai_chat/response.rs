@@ -69,8 +69,9 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
     deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
     let mut messages = Messages::default();
-    for (place, choice) in (0..).zip(choices.into_iter().flat_map(Json::elements)) {
-        let [index, message, finish_reason] = choice.fields(["index", "message", "finish_reason"]);
+    let choices =
+        choices.into_iter().flat_map(|choices| choices.objects(["index", "message", "finish_reason"]));
+    for (place, (_, [index, message, finish_reason])) in (0..).zip(choices) {
         if let Some(message) = message {
             messages.take(index.and_then(Json::count).unwrap_or(place), message, deltas);
         }

@@ -31,22 +31,28 @@ impl EventReader for Chunks {
             self.end(deltas);
             return;
         }
-        let Some(chunk) = Json::new(event.data).filter(Json::is_object) else { return };
-        let [id, model, choices, figures] = chunk.fields(["id", "model", "choices", "usage"]);
+        let names = ["id", "model", "choices", "usage", "error", "type", "object"];
+        let Some((chunk, members)) = Json::object(event.data, names, None) else { return };
+        let [id, model, choices, figures, error, kind, object] = members;
         if !self.started
             && let Some(start) = start(id, model)
         {
             self.started = true;
             deltas.push(start);
         }
-        for choice in choices.into_iter().flat_map(Json::elements) {
-            self.choice(choice, deltas);
+        for (_, members) in
+            choices.into_iter().flat_map(|choices| choices.objects(["index", "delta", "finish_reason"]))
+        {
+            self.choice(members, deltas);
         }
         if let Some(figures) = figures.map(usage).filter(|figures| *figures != self.usage) {
             self.usage = figures;
             deltas.push(Delta::Usage(figures));
         }
-        if let Some(error) = crate::error::read(chunk, event.name == Some("error")) {
+        let is_named = event.name == Some("error");
+        if (is_named || crate::error::may_be(error, kind, object))
+            && let Some(error) = crate::error::read(chunk, is_named)
+        {
             self.failed = true;
             deltas.push(Delta::Error { kind: error.kind, message: error.message });
         }
@@ -62,8 +68,7 @@ impl EventReader for Chunks {
 }
 
 impl Chunks {
-    fn choice(&mut self, choice: Json<'_>, deltas: &mut Vec<Delta>) {
-        let [index, delta, finish_reason] = choice.fields(["index", "delta", "finish_reason"]);
+    fn choice(&mut self, [index, delta, finish_reason]: [Option<Json<'_>>; 3], deltas: &mut Vec<Delta>) {
         let index = index.and_then(Json::count).unwrap_or_default();
         if let Some(delta) = delta {
             self.messages.take(index, delta, deltas);

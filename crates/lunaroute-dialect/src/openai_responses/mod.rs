@@ -6,13 +6,14 @@ mod response;
 mod stream;
 
 use http::StatusCode;
-use lunaroute_core::{Delta, Failure, Operation, RequestReading, Usage};
+use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
 use crate::dispatch::{EventReader, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::error;
+use crate::outline::Outline;
 use crate::reading::Conversation;
 
 /// The dialect.
@@ -30,8 +31,10 @@ impl Language for OpenaiResponses {
         }
     }
 
-    fn request(&self, operation: Operation, body: Json<'_>) -> RequestReading {
-        if operation == Operation::Responses { request::read(body) } else { Conversation::new(body).finish() }
+    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+        if operation == Operation::Responses {
+            request::read(outline, conversation);
+        }
     }
 
     fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {

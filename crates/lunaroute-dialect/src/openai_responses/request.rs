@@ -1,28 +1,27 @@
 //! Reads a Responses request.
 
-use lunaroute_core::{RequestReading, Role};
+use lunaroute_core::Role;
 
 use crate::json::Json;
+use crate::outline::Outline;
 use crate::reading::Conversation;
 
-pub(crate) fn read(body: Json<'_>) -> RequestReading {
-    let [instructions, input] = body.fields(["instructions", "input"]);
-    let mut conversation = Conversation::new(body);
-    if let Some(instructions) = instructions {
+pub(crate) fn read<'a>(outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+    if let Some(instructions) = outline.instructions {
         conversation.message(Role::System, instructions, Some(instructions));
     }
-    if let Some(input) = input.filter(Json::is_string) {
-        conversation.message(Role::User, input, Some(input));
+    match outline.input {
+        Some(input) if input.is_string() => conversation.message(Role::User, input, Some(input)),
+        Some(input) => conversation.each(input, ["type", "role", "content", "call_id", "output"], read_item),
+        None => {}
     }
-    for item in input.into_iter().flat_map(Json::elements) {
-        read_item(&mut conversation, item);
-    }
-    conversation.finish()
 }
 
-fn read_item<'a>(conversation: &mut Conversation<'a>, item: Json<'a>) {
-    let [kind, role, content, call_id, output] =
-        item.fields(["type", "role", "content", "call_id", "output"]);
+fn read_item<'a>(
+    conversation: &mut Conversation<'a>,
+    item: Json<'a>,
+    [kind, role, content, call_id, output]: [Option<Json<'a>>; 5],
+) {
     let kind = kind.and_then(Json::text).unwrap_or_default();
     // A message may leave its type out; everything else has one.
     let role = match (role.and_then(Json::text).as_deref(), kind.as_ref()) {

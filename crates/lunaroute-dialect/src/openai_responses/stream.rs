@@ -8,6 +8,19 @@ use crate::dispatch::EventReader;
 use crate::json::Json;
 use crate::sse::Event;
 
+/// What is read of an event: its kind, a whole response, and the parts of one.
+const MEMBERS: [&str; 9] = [
+    "type",
+    "response",
+    "output_index",
+    "content_index",
+    "summary_index",
+    "item",
+    "delta",
+    "arguments",
+    "input",
+];
+
 /// The state of one stream.
 #[derive(Default)]
 pub(super) struct Events {
@@ -18,18 +31,18 @@ pub(super) struct Events {
 
 impl EventReader for Events {
     fn event(&mut self, event: Event<'_>, deltas: &mut Vec<Delta>) {
-        let Some(data) = Json::new(event.data).filter(Json::is_object) else { return };
-        if self.ended {
+        let Some((data, members)) = Json::object(event.data, MEMBERS, None).filter(|_| !self.ended) else {
             return;
-        }
+        };
+        let [kind, response, parts @ ..] = members;
         // The two names are the same; hosts exist that leave the line out.
-        let kind = data.text_of("type").or(event.name.map(Into::into)).unwrap_or_default();
+        let kind = kind.and_then(Json::text).or(event.name.map(Into::into)).unwrap_or_default();
         match kind.as_ref() {
-            "response.created" | "response.in_progress" | "response.queued" => self.start(data, deltas),
+            "response.created" | "response.in_progress" | "response.queued" => self.start(response, deltas),
             "response.completed" | "response.incomplete" | "response.failed" => {
-                self.start(data, deltas);
+                self.start(response, deltas);
                 self.ended = true;
-                let whole = data.field("response").is_none_or(|last| close(last, &mut self.output, deltas));
+                let whole = response.is_none_or(|last| close(last, &mut self.output, deltas));
                 if whole {
                     deltas.push(Delta::End);
                 }
@@ -40,7 +53,7 @@ impl EventReader for Events {
                     deltas.push(Delta::Error { kind: error.kind, message: error.message });
                 }
             }
-            kind => self.part(kind, data, deltas),
+            kind => self.part(kind, parts, deltas),
         }
     }
 
@@ -50,24 +63,20 @@ impl EventReader for Events {
 }
 
 impl Events {
-    fn start(&mut self, data: Json<'_>, deltas: &mut Vec<Delta>) {
-        if let Some(response) = data.field("response")
+    fn start(&mut self, response: Option<Json<'_>>, deltas: &mut Vec<Delta>) {
+        if let Some(response) = response
             && !std::mem::replace(&mut self.started, true)
         {
             deltas.push(start(response));
         }
     }
 
-    fn part(&mut self, kind: &str, data: Json<'_>, deltas: &mut Vec<Delta>) {
-        let [place, content, summary, item, delta, arguments, input] = data.fields([
-            "output_index",
-            "content_index",
-            "summary_index",
-            "item",
-            "delta",
-            "arguments",
-            "input",
-        ]);
+    fn part(
+        &mut self,
+        kind: &str,
+        [place, content, summary, item, delta, arguments, input]: [Option<Json<'_>>; 7],
+        deltas: &mut Vec<Delta>,
+    ) {
         let number = |value: Option<Json<'_>>| value.and_then(Json::count).unwrap_or_default();
         let (place, content, summary) = (number(place), number(content), number(summary));
         let block = match kind {

@@ -8,6 +8,7 @@ mod errors;
 mod fixtures;
 mod models;
 mod peek;
+mod repeats;
 mod requests;
 mod sse;
 mod streams;

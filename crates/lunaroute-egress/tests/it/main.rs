@@ -7,6 +7,7 @@ mod forward;
 mod pool;
 mod proxy;
 mod retry;
+mod reuse;
 mod secure;
 mod timeouts;
 mod upstream;

@@ -40,9 +40,10 @@ async fn the_connection_has_a_limit_that_includes_the_handshake() {
 async fn the_head_has_a_limit() {
     let silent = Upstream::start(|mut peer| async move { peer.closed().await }).await;
     let base = silent.base();
+    let client = client();
     for timeouts in [Timeouts { first_byte: LIMIT, ..PATIENT }, Timeouts { total: Some(LIMIT), ..PATIENT }] {
         let started = Instant::now();
-        let failure = client().attempt(post(&base), &timeouts).await.expect_err("no head");
+        let failure = client.attempt(post(&base), &timeouts).await.expect_err("no head");
         check(started, &failure, FailureKind::Timeout, "did not begin to answer within 1 s");
     }
 }
@@ -99,9 +100,10 @@ async fn an_answer_that_is_no_stream_has_to_be_whole_in_time() {
     })
     .await;
     let base = upstream.base();
+    let client = client();
     let started = Instant::now();
     let inbound =
-        client().attempt(post(&base), &Timeouts { total: Some(LIMIT), ..PATIENT }).await.expect("a head");
+        client.attempt(post(&base), &Timeouts { total: Some(LIMIT), ..PATIENT }).await.expect("a head");
     let (bytes, failure) = read(inbound).await;
     assert!(bytes.len() > 3, "{bytes:?}");
     check(started, &failure.expect("cut"), FailureKind::Timeout, "did not finish its answer within 1 s");

@@ -108,6 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         let _ = self.stream.flush().await;
     }
 
+    /// Takes nothing more, and keeps the connection open until the test is over.
+    pub(crate) async fn stalled(self) {
+        std::future::pending::<()>().await;
+        drop(self);
+    }
+
     /// Waits until the other end has closed the connection, in whatever way.
     pub(crate) async fn closed(&mut self) {
         let mut buffer = [0; 1024];
