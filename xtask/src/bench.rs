@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::process::cargo;
+use crate::process::{cargo, run_apart};
 use crate::workspace::Workspace;
 
 /// What is measured, and how long.
@@ -131,15 +131,4 @@ fn git(root: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(root);
     command
-}
-
-/// Runs the command without a word on the standard output, which may have to be JSON.
-fn run_apart(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
-    eprintln!("$ {shown}");
-    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
-    if !status.success() {
-        bail!("{shown} failed ({status})");
-    }
-    Ok(())
 }

@@ -1,0 +1,82 @@
+//! The program behind `cargo xtask chaos`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use lunaroute_chaos::{Kill9, Report};
+
+/// Breaks what is around the gateway and compares its record with what clients and provider saw.
+#[derive(Parser)]
+#[command(name = "lunaroute-chaos", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Common {
+    /// The build of `lunaroute` that is tried.
+    #[arg(long, value_name = "FILE", global = true, default_value = "target/release/lunaroute")]
+    gateway: PathBuf,
+    /// Sizes that are not given are small: seconds instead of minutes.
+    #[arg(long, global = true)]
+    short: bool,
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Kill the gateway under live streams, again and again.
+    Kill9 {
+        /// How often; 200 if not given, or 5 when short.
+        #[arg(long)]
+        kills: Option<usize>,
+        /// Streams that live at each kill; 100 if not given, or 20 when short.
+        #[arg(long)]
+        streams: Option<usize>,
+        /// MiB of a journal that the gateway is started with; 1024 if not given, or 64 when short; 0 leaves that out.
+        #[arg(long)]
+        journal_mib: Option<usize>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let report = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&cli)));
+    match report.and_then(|report| print(&report, cli.common.json)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> Result<Report> {
+    let Common { gateway: program, short, .. } = &cli.common;
+    match &cli.scenario {
+        Scenario::Kill9 { kills, streams, journal_mib } => {
+            let usual = if *short { Kill9::SHORT } else { Kill9::FULL };
+            let kill9 = Kill9 {
+                kills: kills.unwrap_or(usual.kills),
+                streams: streams.unwrap_or(usual.streams),
+                journal_mib: journal_mib.unwrap_or(usual.journal_mib),
+            };
+            kill9.run(program).await
+        }
+    }
+}
+
+/// Prints the table and says whether every promise is kept.
+fn print(report: &Report, json: bool) -> Result<bool> {
+    println!("{}", if json { report.json()? } else { report.table() });
+    Ok(report.holds())
+}

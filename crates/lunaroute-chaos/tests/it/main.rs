@@ -1,0 +1,3 @@
+//! Short runs of the scenarios against the debug build of the gateway.
+
+mod scenarios;
