@@ -161,6 +161,7 @@ mod tests {
             name: full(name),
             folder: format!("crates/{}", full(name)),
             has_library: true,
+            benches: Vec::new(),
             inherits_lints: true,
             dependencies: Vec::new(),
         }
@@ -189,6 +190,9 @@ mod tests {
             ("session", "egress", false),
             ("routing", "sim", false),
             ("server", "cli", false),
+            ("bench", "session", true),
+            ("bench", "server", false),
+            ("bench", "storage", false),
         ] {
             check(from, Kind::Built, to, &[], allowed);
         }
