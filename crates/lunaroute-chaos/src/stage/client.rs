@@ -103,8 +103,12 @@ impl Default for Habit {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) mark: String,
+    /// Bytes of the request's body.
+    pub(crate) asked: usize,
     /// The status of the answer, when a head came.
     pub(crate) status: Option<u16>,
+    /// Seconds after which it may come again, when the answer says that.
+    pub(crate) retry_after: Option<u64>,
     /// What the gateway calls the request.
     pub(crate) id: Option<RequestId>,
     /// The body as far as it came, without its framing.
@@ -127,6 +131,11 @@ impl Seen {
         self.arrivals.iter().find(|(bytes, _)| *bytes > offset).map(|(_, at)| *at)
     }
 
+    /// Whether the gateway said that it cannot serve now, in the words of the dialect.
+    pub(crate) fn refused(&self) -> bool {
+        self.whole && matches!(self.status, Some(503 | 529))
+    }
+
     /// Whether a whole answer with a good status came.
     pub(crate) fn succeeded(&self) -> bool {
         self.whole && self.status.is_some_and(|status| status < 400)
@@ -135,7 +144,7 @@ impl Seen {
 
 /// Sends a request on a connection of its own and watches the answer; `pieces` counts what comes.
 pub(crate) async fn watch(address: SocketAddr, call: &Call, habit: Habit, pieces: &AtomicUsize) -> Seen {
-    let mut seen = Seen { mark: call.mark.clone(), ..Seen::default() };
+    let mut seen = Seen { mark: call.mark.clone(), asked: call.body.len(), ..Seen::default() };
     let exchange = exchange(address, call, habit, pieces, &mut seen);
     // A gateway that is killed breaks the connection, which is what these runs are about: what came until then counts.
     let gone = tokio::time::timeout(habit.patience, exchange).await;
@@ -214,6 +223,7 @@ impl Unread {
                 };
                 seen.status = head.get(9..12).and_then(|status| status.parse().ok());
                 seen.id = header("x-lunaroute-request-id").and_then(|id| id.parse().ok());
+                seen.retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
                 seen.answered_at = Some(Instant::now());
                 self.framing = match header("content-length").and_then(|length| length.parse().ok()) {
                     Some(length) => Framing::Length(length),

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -78,8 +78,8 @@ impl Plan {
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         let output = child.stdout.take().context("the output was not piped")?;
-        let mut gateway =
-            Gateway { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), ready_after: Duration::ZERO };
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut gateway = Gateway { child, address, ready_after: Duration::ZERO, plan: self.clone() };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).context("cannot read what the gateway says")?;
         let told: Option<Value> = serde_json::from_str(&line).ok();
@@ -142,7 +142,8 @@ impl Plan {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of that.
+    pub(crate) fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         format!("the end of its log:\n{}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
@@ -156,6 +157,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     /// From its start until it said that it is ready.
     pub(crate) ready_after: Duration,
+    plan: Plan,
 }
 
 impl Gateway {
@@ -171,7 +173,19 @@ impl Gateway {
     }
 
     /// Tells the gateway to end and waits until it has.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Also when it says by its exit code that something of its record is lost.
+    pub(crate) async fn stop(self) -> Result<()> {
+        let tail = self.plan.clone();
+        if !self.end().await?.success() {
+            bail!("the gateway ended with an error; {}", tail.log_tail());
+        }
+        Ok(())
+    }
+
+    /// The same for a gateway that has to tell of gaps.
+    pub(crate) async fn end(mut self) -> Result<ExitStatus> {
         // The standard library can only kill.
         let told = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status();
         if !told.context("cannot run kill")?.success() {
@@ -180,10 +194,7 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().context("cannot wait for the gateway")? {
-                if status.success() {
-                    return Ok(());
-                }
-                bail!("the gateway ended with {status}");
+                return Ok(status);
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -41,7 +41,8 @@ impl Sent {
     pub(crate) fn add<'a>(&mut self, seen: impl IntoIterator<Item = &'a Seen>) {
         for seen in seen {
             self.sent.insert(seen.mark.clone());
-            if seen.status.is_some() {
+            // Whoever is told at once that the gateway cannot serve has the whole account; a record may be there or not.
+            if seen.status.is_some() && !seen.refused() {
                 self.accepted.insert(seen.mark.clone());
             }
             if let Some(id) = seen.id {
@@ -52,13 +53,6 @@ impl Sent {
 
     pub(crate) fn add_ledger(&mut self, ledger: &Ledger) {
         self.accepted.extend(ledger.entries.iter().filter_map(|entry| entry.test_id.clone()));
-    }
-
-    /// Requests that a client had refused with 503, and that may therefore have no record: the answer was the account.
-    pub(crate) fn forgive<'a>(&mut self, refused: impl IntoIterator<Item = &'a Seen>) {
-        for seen in refused {
-            self.accepted.remove(&seen.mark);
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -29,9 +30,11 @@ pub(crate) async fn ready(at: SocketAddr, patience: Duration) -> Result<()> {
     }
 }
 
-/// What the gateway says of its own readiness: `ready`, or what is wrong.
-pub(crate) async fn readiness(at: SocketAddr) -> Result<(u16, String)> {
-    get(at, "/readyz").await
+/// What the gateway says of itself, in one word: `ready`, `degraded` or `down`.
+pub(crate) async fn readiness(at: SocketAddr) -> Result<String> {
+    let (_, told) = get(at, "/readyz").await?;
+    let told: Value = serde_json::from_str(&told).context("/readyz said something else than JSON")?;
+    Ok(told["status"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits until all that was received is in the journal and every writer has applied the journal.

@@ -73,7 +73,7 @@ pub(crate) fn in_database(query: &SqliteQuery) -> Result<Keeper> {
         kept.repeats += usize::from(kept.starts > 0);
         kept.starts += 1;
         kept.ends += usize::from(row.ending.is_some());
-        kept.gaps += usize::from(row.lost_frames.is_some_and(|lost| lost > 0));
+        kept.gaps += usize::from(row.gap_cause.is_some());
         kept.mark = mark_of(&detail.request_headers);
     }
     Ok(keeper)

@@ -20,3 +20,8 @@ fn check(scenario: &str) {
 fn a_kill_loses_duplicates_and_leaves_open_nothing() {
     check("kill9");
 }
+
+#[test]
+fn a_full_broken_or_damaged_disk_conceals_no_loss() {
+    check("disk");
+}
