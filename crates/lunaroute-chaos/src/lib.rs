@@ -5,6 +5,7 @@
 //! Lines files and the database afterwards. It never reaches beyond the loopback, never changes a gateway that it did not
 //! start, and leaves no process, mount or record behind.
 
+mod clients;
 mod disk;
 mod kill9;
 mod report;
@@ -12,5 +13,6 @@ mod stage;
 
 pub use report::{Line, Promise, Report};
 
+pub use clients::{ClientPart, Clients};
 pub use disk::{Disk, with_own_mounts};
 pub use kill9::Kill9;

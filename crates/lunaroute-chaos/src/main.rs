@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use lunaroute_chaos::{Disk, Kill9, Report, with_own_mounts};
+use lunaroute_chaos::{ClientPart, Clients, Disk, Kill9, Report, with_own_mounts};
 
 /// Breaks what is around the gateway and compares its record with what clients and provider saw.
 #[derive(Parser)]
@@ -32,6 +32,11 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Scenario {
+    /// Clients that are unclear, hang up, stall, flood, or come in numbers that no gateway can bear.
+    Clients {
+        /// Which parts; none means all.
+        parts: Vec<ClientPart>,
+    },
     /// Fill the disk, let it fail, and damage the journal.
     Disk {
         /// Sizes of file systems that get full, in MiB; 8, 16, 32 and 64 if not given.
@@ -90,6 +95,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: &Cli) -> Result<Report> {
     let Common { gateway: program, short, .. } = &cli.common;
     match &cli.scenario {
+        Scenario::Clients { parts } => Clients { parts: parts.clone(), short: *short }.run(program).await,
         Scenario::Disk { sizes, full_seconds, points, damage_kib, own_mounts: _ } => {
             let usual = if *short { Disk::short() } else { Disk::full() };
             let disk = Disk {

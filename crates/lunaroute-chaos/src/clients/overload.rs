@@ -19,7 +19,6 @@ use super::{Scale, home};
 use crate::report::{Promise, Report};
 use crate::stage::client::{Call, Habit, PATHS, watch};
 use crate::stage::gateway::{Gateway, Plan};
-use crate::stage::parity::{REFUSED, REFUSED_BY_ANTHROPIC};
 use crate::stage::probe::Metrics;
 use crate::stage::provider;
 use crate::stage::vitals::{Vitals, mebibytes};
@@ -111,7 +110,7 @@ async fn requests(program: &Path, folder: &Path, scale: &Scale, report: &mut Rep
 
 /// The status that the callers of this path know for an overload.
 fn overloaded(path: &str) -> u16 {
-    if path == PATHS[2] { REFUSED_BY_ANTHROPIC } else { REFUSED }
+    if path == PATHS[2] { 529 } else { 503 }
 }
 
 /// So many clients, each of which asks again as soon as it has its answer.
@@ -141,7 +140,7 @@ async fn phase(address: SocketAddr, clients: usize, lasting: Duration) -> Arc<Se
                     _ => &served.otherwise,
                 };
                 of.fetch_add(1, Ordering::Relaxed);
-                if seen.status == Some(overloaded(path)) {
+                if seen.refused() {
                     tokio::time::sleep(IMPATIENCE).await;
                 }
             }

@@ -16,7 +16,7 @@ use super::{Scale, home};
 use crate::report::{Promise, Report};
 use crate::stage::client::{Call, Habit, PATHS, watch};
 use crate::stage::gateway::Plan;
-use crate::stage::parity::{Keepers, Parity, REFUSED, REFUSED_BY_ANTHROPIC, Sent};
+use crate::stage::parity::{Keepers, Parity, Sent};
 use crate::stage::provider;
 use crate::stage::vitals::Vitals;
 
@@ -73,9 +73,8 @@ async fn many_clients(address: SocketAddr, sent: &mut Sent, report: &mut Report)
         });
     }
     let seen = tasks.join_all().await;
-    let of_status =
-        |status: u16| seen.iter().filter(|seen| seen.status == Some(status) && seen.whole).count();
-    let (served, sent_away) = (of_status(200), of_status(REFUSED) + of_status(REFUSED_BY_ANTHROPIC));
+    let served = seen.iter().filter(|seen| seen.succeeded()).count();
+    let sent_away = seen.iter().filter(|seen| seen.refused()).count();
     report.count(format!("clients at once with {DESCRIPTORS} descriptors"), CLIENTS, Promise::Told);
     report.count("served", served, Promise::AtLeast(1.0));
     report.count("sent away with 503 (Anthropic: 529)", sent_away, Promise::Told);

@@ -166,6 +166,8 @@ async fn exchange(
     let mut unread = Unread::default();
     let mut came = 0;
     while !seen.whole {
+        // An empty vector would take 64 bytes at a time, and every read counts as a piece.
+        unread.bytes.reserve(16 * 1024);
         if socket.read_buf(&mut unread.bytes).await? == 0 {
             return Ok(());
         }

@@ -6,6 +6,8 @@ pub(crate) mod load;
 pub(crate) mod parity;
 pub(crate) mod probe;
 pub(crate) mod record;
+pub(crate) mod source;
+pub(crate) mod vitals;
 
 use std::time::{Duration, Instant};
 

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a scenario by the chaos program itself.
+/// Runs a scenario, or a part of one, by the chaos program itself.
 #[track_caller]
-fn check(scenario: &str) {
+pub(crate) fn check(scenario: &str) {
     let chaos = Path::new(env!("CARGO_BIN_EXE_lunaroute-chaos"));
     // Cargo names only this crate's programs; the gateway's stands beside them once the workspace is built.
     let gateway = chaos.with_file_name("lunaroute");
     assert!(gateway.is_file(), "{} is missing: run `cargo build -p lunaroute-cli`", gateway.display());
-    let output = Command::new(chaos).args([scenario, "--short", "--gateway"]).arg(gateway).output().unwrap();
+    let mut command = Command::new(chaos);
+    command.args(scenario.split(' ')).args(["--short", "--gateway"]).arg(gateway);
+    let output = command.output().unwrap();
     let (table, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{table}");
     assert!(output.status.success(), "{table}\n{told}");
