@@ -19,6 +19,10 @@ use crate::{Config, Handler};
 /// Connections that the kernel keeps for us until they are accepted.
 const BACKLOG: u32 = 1024;
 
+/// Bytes of an answer that the kernel keeps for one client (it doubles this for its own account). Left to itself it takes
+/// megabytes of an answer that nobody reads, before the provider is held back.
+const SEND_BUFFER: u32 = 128 * 1024;
+
 /// Connections that are taken beyond the limit, each for a moment.
 const CROWDED_CONNECTIONS: usize = 32;
 
@@ -86,6 +90,7 @@ impl Listener {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             // A restart must not wait until the kernel has forgotten the connections of the last run.
             socket.set_reuseaddr(true)?;
+            socket.set_send_buffer_size(SEND_BUFFER)?;
             socket.bind(address)?;
             let socket = socket.listen(BACKLOG)?;
             Ok((socket.local_addr()?, socket))

@@ -147,8 +147,8 @@ pub struct Limits {
     pub decoded_body: Size,
     /// Largest request head.
     pub headers: Size,
-    /// Requests in flight at once; a further one gets 503 with `Retry-After` before its body is read. Health, readiness
-    /// and metrics are always answered.
+    /// Requests in flight at once; a further one gets 503 (529 in Anthropic's dialect) with `Retry-After` before its
+    /// body is read. Health, readiness and metrics are always answered.
     pub requests: usize,
     /// Memory for the bodies of all requests in flight, as they travel and without their content coding; what does not
     /// fit gets 503 with `Retry-After`.
