@@ -147,3 +147,43 @@ fn timed<T>(times: &mut Histogram<u64>, report: impl FnOnce() -> T) -> T {
     times.saturating_record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
     reported
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use lunaroute_session::SyncPolicy;
+
+    use super::{Alone, Writers, times};
+    use crate::home::Home;
+    use crate::{Template, Workload};
+
+    #[track_caller]
+    fn check(writers: Writers, files: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let alone = Alone::start(folder.path(), SyncPolicy::Group, writers).unwrap();
+            let template = Template::new(Workload::Small, 0);
+            let pieces = [Bytes::from_static(b"{\"choices\":"), Bytes::from_static(b"[]}")];
+            let mut times = times().unwrap();
+            for number in 0..20 {
+                alone.report(number / 16, template.body(number), &pieces, &mut times).await.unwrap();
+            }
+            alone.flush(Duration::from_secs(30)).await.unwrap();
+            assert_eq!(times.len(), 20 * (5 + 2), "begin, two for the attempt, head, two pieces, end");
+            assert!(alone.written() >= 20 * 5, "{} events of 20 requests", alone.written());
+            let sizes = Home::existing(folder.path()).sizes().unwrap();
+            assert!(sizes.database > 0, "{sizes:?}");
+            assert_eq!(sizes.files > 0, files, "{sizes:?}");
+            alone.stop().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn every_report_is_timed_and_reaches_every_writer() {
+        check(Writers::Both, true);
+        check(Writers::Database, false);
+    }
+}

@@ -11,9 +11,10 @@ mod time;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::figures::{Figures, Rounds};
+use crate::figures::Rounds;
 use crate::line::{Line, Recording};
 use crate::measure::{Bench, DRAIN, Settings};
+use crate::probe::Backlog;
 use crate::report::{Report, processors};
 use crate::stand::{Place, Programs, Stand};
 use crate::table::figure;
@@ -111,19 +112,25 @@ const fn recording(place: Place) -> Recording {
     if place.records() { Recording::On } else { Recording::Off }
 }
 
-/// Spoils a line whose requests failed, or whose recorder was not done in time: then its cost is not known.
-fn honest(line: Line, figures: &[Figures]) -> Line {
-    let failed: u64 = figures.iter().map(|figures| figures.failed).sum();
+/// Spoils a line whose requests failed, through the way itself or through one that it is compared with, or whose recorder
+/// was not done in time: then its cost is not known.
+fn honest(line: Line, rounds: &Rounds, place: Place) -> Line {
+    let compared = [Place::Direct, Place::Bare, place];
+    let failed: u64 = compared.iter().flat_map(|place| rounds.of(*place)).map(|figures| figures.failed).sum();
     if failed > 0 {
         return line.spoil(&format!("{failed} requests failed"));
     }
-    match figures.iter().find_map(|figures| figures.left) {
-        Some(left) => line.spoil(&format!(
-            "the recorder was not done {} s after the last answer: {left}; the figure lacks that",
-            DRAIN.as_secs()
-        )),
+    match rounds.of(place).iter().find_map(|figures| figures.left) {
+        Some(left) => line.spoil(&not_done(left)),
         None => line,
     }
+}
+
+fn not_done(left: Backlog) -> String {
+    format!(
+        "the recorder was not done {} s after the last answer: {left}; the figure lacks that",
+        DRAIN.as_secs()
+    )
 }
 
 /// The part of the recorder's threads in the CPU of one request, in words; the walk is the rest.

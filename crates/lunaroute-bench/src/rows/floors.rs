@@ -26,7 +26,7 @@ pub(super) fn floors(bench: &mut Bench) -> Result<Vec<Line>> {
         floor("floor: requests sustained", "requests/s", sustained, Limit::AtLeast(1_000.0)),
         floor("floor: first event p95, 100/s", "ms", first, Limit::AtMost(150.0)),
         floor("floor: memory peak in the rows before", "MiB", memory, Limit::AtMost(953.0)),
-        honest(busy, rounds.of(Place::On)),
+        honest(busy, &rounds, Place::On),
         floor("floor: caller's side of one event, p99", "ms", report, Limit::AtMost(1.0)),
         floor("floor: events recorded", "events/s", events, Limit::AtLeast(10_000.0)),
     ])

@@ -8,9 +8,9 @@ use anyhow::Result;
 
 use super::{honest, recording};
 use crate::Workload;
-use crate::figures::{Figures, Reading, Standing};
+use crate::figures::{Reading, Rounds};
 use crate::limits::Limit;
-use crate::line::{Line, Point};
+use crate::line::{Line, Point, Recording};
 use crate::measure::{Bench, Task};
 use crate::stand::Place;
 
@@ -20,13 +20,6 @@ const MOST: Limit = Limit::AtMost(1.3);
 const UNIT: &str = "CPU us/request";
 const PER_REQUEST: Reading = |figures| figures.cpu_per_request;
 const WAYS: &[Place] = &[Place::Bare, Place::Off, Place::On];
-
-/// The points of one way, and what they were measured by.
-#[derive(Default)]
-struct Way {
-    points: Vec<Point>,
-    figures: Vec<Figures>,
-}
 
 pub(super) fn growth(bench: &mut Bench) -> Result<Vec<Line>> {
     let mut lines = connections(bench)?;
@@ -54,14 +47,15 @@ fn history(bench: &mut Bench) -> Result<Vec<Line>> {
 }
 
 fn over(bench: &mut Bench, row: &'static str, tasks: &[(&'static str, Task)]) -> Result<Vec<Line>> {
-    let (mut off, mut on) = (Way::default(), Way::default());
+    let mut measured = Vec::new();
     for (size, task) in tasks {
-        let rounds = bench.some_rounds(bench.settings.rounds.min(ROUNDS), *task, WAYS)?;
-        for (place, way) in [(Place::Off, &mut off), (Place::On, &mut on)] {
-            way.take(size, rounds.standing(place, PER_REQUEST), rounds.of(place));
-        }
+        measured.push((*size, bench.some_rounds(bench.settings.rounds.min(ROUNDS), *task, WAYS)?));
     }
-    Ok(vec![off.line(row, Place::Off), on.line(row, Place::On)])
+    let line = |place| {
+        let ways: Vec<_> = measured.iter().map(|(size, rounds)| (*size, rounds, place)).collect();
+        line(row, &ways)
+    };
+    Ok([Place::Off, Place::On].map(line).into())
 }
 
 /// An empty database and a large one, in the same rounds.
@@ -70,21 +64,16 @@ fn database(bench: &mut Bench) -> Result<Line> {
     let task = Task::saturating(Workload::Small);
     let ways = [Place::Bare, Place::On, Place::OnFilled];
     let rounds = bench.some_rounds(bench.settings.rounds.min(ROUNDS), task, &ways)?;
-    let mut way = Way::default();
-    for (size, place) in [("empty", Place::On), ("1 GiB", Place::OnFilled)] {
-        way.take(size, rounds.standing(place, PER_REQUEST), rounds.of(place));
-    }
-    let line = way.line("database, small", Place::On);
+    let line = line("database, small", &[("empty", &rounds, Place::On), ("1 GiB", &rounds, Place::OnFilled)]);
     Ok(if large { line } else { line.spoil("the large database is too small") })
 }
 
-impl Way {
-    fn take(&mut self, size: &'static str, standing: Standing, figures: &[Figures]) {
-        self.points.push(Point { size, standing });
-        self.figures.extend_from_slice(figures);
-    }
-
-    fn line(self, row: &'static str, place: Place) -> Line {
-        honest(Line::growing(row, recording(place), UNIT, self.points).limit(MOST), &self.figures)
-    }
+fn line(row: &'static str, ways: &[(&'static str, &Rounds, Place)]) -> Line {
+    let point = |(size, rounds, place): &(&'static str, &Rounds, Place)| Point {
+        size,
+        standing: rounds.standing(*place, PER_REQUEST),
+    };
+    let recorded = ways.last().map_or(Recording::Either, |(_, _, place)| recording(*place));
+    let line = Line::growing(row, recorded, UNIT, ways.iter().map(point).collect()).limit(MOST);
+    ways.iter().fold(line, |line, (_, rounds, place)| honest(line, rounds, *place))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{honest, recording};
 use crate::Workload;
-use crate::figures::median;
+use crate::figures::{Rounds, median};
 use crate::limits::Limit;
 use crate::line::{Line, Recording};
 use crate::measure::{Bench, DRAIN, Task};
@@ -23,17 +23,17 @@ pub(super) const MEBIBYTE: f64 = 1_048_576.0;
 pub(super) fn disk(bench: &mut Bench) -> Result<Vec<Line>> {
     bench.stand.renew(&[Place::On])?;
     let before = bench.answered;
-    let mut measured = Vec::new();
+    let mut measured = Rounds::default();
     for workload in [Workload::Small, Workload::Stream50] {
         if bench.stand.has(Place::On) {
-            measured.push(bench.once(Task::saturating(workload), Place::On)?);
+            measured.add(Place::On, bench.once(Task::saturating(workload), Place::On)?);
         }
     }
     let line = |share| {
         Line::alone("answered requests on disk", Recording::On, "%", Some(share)).limit(Limit::AtLeast(100.0))
     };
     if !bench.stand.has(Place::On) {
-        return Ok(vec![honest(line(f64::NAN), &measured)]);
+        return Ok(vec![honest(line(f64::NAN), &measured, Place::On)]);
     }
     let answered = bench.answered - before;
     let home = bench.stand.retire(Place::On)?;
@@ -42,7 +42,7 @@ pub(super) fn disk(bench: &mut Bench) -> Result<Vec<Line>> {
     let line = line(recorded.min(answered) as f64 / answered.max(1) as f64 * 100.0)
         .note(&format!("{answered} answered, {recorded} recorded"));
     if sound {
-        return Ok(vec![honest(line, &measured)]);
+        return Ok(vec![honest(line, &measured, Place::On)]);
     }
     Ok(vec![line.spoil(&format!("verify found {} problems", problems(&verdict)))])
 }
@@ -63,7 +63,7 @@ pub(super) fn written(bench: &mut Bench) -> Result<Vec<Line>> {
         .limit(Limit::AtMost(8.0))
         .stretch(Limit::AtMost(4.0))
         .note(&words.join(", "));
-    Ok(vec![honest(line, rounds.of(Place::On))])
+    Ok(vec![honest(line, &rounds, Place::On)])
 }
 
 pub(super) fn memory(bench: &mut Bench) -> Result<Vec<Line>> {

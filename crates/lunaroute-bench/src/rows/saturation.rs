@@ -51,7 +51,7 @@ pub(super) fn stream50(bench: &mut Bench) -> Result<Vec<Line>> {
     let mut lines = lines(&rounds, "stream50", "CPU us/request", PER_REQUEST, bounds);
     let standing = rounds.standing(Place::On, |figures| figures.per_second);
     let streams = Line::new("stream50", Recording::On, "streams/s", standing).limit(Limit::AtLeast(6_000.0));
-    lines.push(honest(streams, rounds.of(Place::On)));
+    lines.push(honest(streams, &rounds, Place::On));
     Ok(lines)
 }
 
@@ -75,7 +75,7 @@ fn lines(
             Some(stretch) => line.stretch(stretch),
             None => line,
         };
-        honest(line.note(&cpu_by_thread(rounds, place)), rounds.of(place))
+        honest(line.note(&cpu_by_thread(rounds, place)), rounds, place)
     };
     [Place::Off, Place::On].into_iter().zip(bounds).map(of_place).collect()
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 
 use super::lasting::MEBIBYTE;
+use super::not_done;
 use crate::connection::Connection;
 use crate::home::{Home, Sizes};
 use crate::limits::Limit;
@@ -45,7 +46,7 @@ pub(super) fn session(bench: &mut Bench) -> Result<Vec<Line>> {
         .stretch(Limit::AtMost(1.0 / 50.0))
         .note(&words(raw, &before, &running, &stopped));
     let stored = match left {
-        Some(left) => stored.spoil(&format!("the recorder was not done: {left}")),
+        Some(left) => stored.spoil(&not_done(left)),
         None => stored,
     };
     let percent = restored as f64 / f64::from(REQUESTS) * 100.0;

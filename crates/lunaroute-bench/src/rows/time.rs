@@ -67,7 +67,7 @@ pub(super) fn paced(bench: &mut Bench) -> Result<Vec<Line>> {
         let cost = Line::new("paced stream", recording(place), "CPU us/event", standing)
             .limit(Limit::TimesBare(times))
             .note(&cpu_by_thread(&rounds, place));
-        lines.push(honest(cost, rounds.of(place)));
+        lines.push(honest(cost, &rounds, place));
     }
     Ok(lines)
 }
@@ -75,5 +75,5 @@ pub(super) fn paced(bench: &mut Bench) -> Result<Vec<Line>> {
 fn added(rounds: &Rounds, place: Place, row: &'static str, reading: Reading, most: f64) -> Line {
     let line = Line::new(row, recording(place), "us", rounds.added_standing(place, reading))
         .limit(Limit::AtMost(most));
-    honest(line, rounds.of(place))
+    honest(line, rounds, place)
 }
