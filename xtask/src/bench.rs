@@ -1,13 +1,15 @@
 //! `cargo xtask bench`: builds the release binaries and has `lunaroute-bench` measure them.
 
-use std::path::{Path, PathBuf};
+mod earlier;
+
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::process::cargo;
-use crate::workspace::Workspace;
+use crate::workspace::{Member, Workspace};
 
 /// What is measured, and how long.
 #[derive(Debug, Args)]
@@ -21,17 +23,22 @@ pub(crate) struct Options {
     #[arg(long)]
     no_gate: bool,
     #[command(subcommand)]
-    compare: Option<Compare>,
+    other: Option<Other>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Compare {
+enum Other {
     /// Build an earlier revision too, and measure both in turn.
     Compare {
         /// The revision, as git knows it.
         revision: String,
         #[command(flatten)]
         lengths: Lengths,
+    },
+    /// Run the micro-benchmarks of all crates that have some.
+    Micro {
+        /// Only those whose name holds one of these words.
+        filters: Vec<String>,
     },
 }
 
@@ -40,32 +47,42 @@ struct Lengths {
     /// Rounds; the table shows medians over them.
     #[arg(long)]
     rounds: Option<u32>,
+    /// One round: for a first look, not for a claim.
+    #[arg(long, conflicts_with = "rounds")]
+    quick: bool,
     /// Seconds that each measurement of a round takes.
     #[arg(long)]
     seconds: Option<f64>,
-    /// Print JSON instead of a table.
+    /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Print the tables alone, in Markdown, as docs/PERFORMANCE.md has them.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
 }
 
-/// Builds what is measured, measures it, and prints the table.
+/// Builds what is measured, measures it, and prints the tables.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    build(&workspace.root, &workspace.target)?;
     let release = workspace.target.join("release");
     let mut bench = Command::new(release.join("lunaroute-bench"));
-    match &options.compare {
+    match &options.other {
+        Some(Other::Micro { filters }) => return micro(workspace, filters),
         None => {
             bench.arg("run").args(&options.rows);
             options.lengths.pass_on(&mut bench);
             if options.no_gate {
                 bench.arg("--no-gate");
             }
+            // The next run says what changed since this one.
+            bench.arg("--keep").arg(workspace.target.join("bench-last.json"));
         }
-        Some(Compare::Compare { revision, lengths }) => {
-            bench.arg("compare").arg("--against").arg(earlier(workspace, revision)?);
+        Some(Other::Compare { revision, lengths }) => {
+            // Before the build of this tree, which would otherwise be overwritten by it.
+            bench.arg("compare").arg("--against").arg(earlier::build(workspace, revision)?);
             lengths.pass_on(&mut bench);
         }
     }
+    build(&workspace.root, &workspace.target)?;
     run_apart(bench.arg("--gateway").arg(release.join("lunaroute")))
 }
 
@@ -77,9 +94,8 @@ impl Lengths {
         if let Some(seconds) = self.seconds {
             bench.args(["--seconds", &seconds.to_string()]);
         }
-        if self.json {
-            bench.arg("--json");
-        }
+        let flags = [(self.quick, "--quick"), (self.json, "--json"), (self.markdown, "--markdown")];
+        bench.args(flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)));
     }
 }
 
@@ -88,48 +104,25 @@ fn build(root: &Path, target: &Path) -> Result<()> {
     run_apart(cargo(root, arguments).env("CARGO_TARGET_DIR", target))
 }
 
-/// The gateway as it was at a revision, built in a worktree of its own that is removed afterwards.
-fn earlier(workspace: &Workspace, revision: &str) -> Result<PathBuf> {
-    let commit = commit(&workspace.root, revision)?;
-    let folder = workspace.target.join("bench").join(&commit);
-    let tree = folder.join("tree");
-    let program = folder.join("lunaroute");
-    if program.is_file() {
-        return Ok(program);
+/// Each crate's benchmarks in turn, none beside another.
+fn micro(workspace: &Workspace, filters: &[String]) -> Result<()> {
+    let measured: Vec<&Member> =
+        workspace.members.iter().filter(|member| !member.benches.is_empty()).collect();
+    if measured.is_empty() {
+        bail!("no crate has a micro-benchmark: they stand in crates/*/benches");
     }
-    if !tree.is_dir() {
-        run_apart(git(&workspace.root).args(["worktree", "add", "--detach"]).arg(&tree).arg(&commit))?;
-    }
-    // One target folder for all revisions: most of what they depend on is the same.
-    let target = workspace.target.join("bench/target");
-    let built = cargo_build(&tree, &target).and_then(|()| {
-        std::fs::copy(target.join("release/lunaroute"), &program).context("cannot keep the earlier program")
-    });
-    let removed = run_apart(git(&workspace.root).args(["worktree", "remove", "--force"]).arg(&tree));
-    built.and(removed)?;
-    Ok(program)
+    measured.iter().try_for_each(|member| run_apart(&mut micro_of(&workspace.root, member, filters)))
 }
 
-fn cargo_build(tree: &Path, target: &Path) -> Result<()> {
-    let arguments = ["build", "--release", "--package", "lunaroute-cli"];
-    run_apart(cargo(tree, arguments).env("CARGO_TARGET_DIR", target))
-}
-
-fn commit(root: &Path, revision: &str) -> Result<String> {
-    let wanted = format!("{revision}^{{commit}}");
-    let output = git(root)
-        .args(["rev-parse", "--verify", "--end-of-options", &wanted])
-        .output()
-        .context("cannot start git")?;
-    if !output.status.success() {
-        bail!("git knows no revision {revision}");
+/// The benchmarks by name, because the crate's own tests would otherwise be asked for benchmarks too.
+fn micro_of(root: &Path, member: &Member, filters: &[String]) -> Command {
+    let mut command = cargo(root, ["bench", "--package", &member.name]);
+    for name in &member.benches {
+        command.args(["--bench", name]);
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn git(root: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.current_dir(root);
+    if !filters.is_empty() {
+        command.arg("--").args(filters);
+    }
     command
 }
 
@@ -142,4 +135,31 @@ fn run_apart(command: &mut Command) -> Result<()> {
         bail!("{shown} failed ({status})");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::micro_of;
+    use crate::workspace::Member;
+
+    #[test]
+    fn micro_benchmarks_are_named_one_by_one() {
+        let member = Member {
+            name: "lunaroute-session".to_owned(),
+            folder: String::new(),
+            has_library: true,
+            benches: vec!["recorder".to_owned(), "sqlite".to_owned()],
+            inherits_lints: true,
+            dependencies: Vec::new(),
+        };
+        let words = |filters: &[String]| -> Vec<String> {
+            let command = micro_of(Path::new("."), &member, filters);
+            command.get_args().map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        let all = ["bench", "--package", "lunaroute-session", "--bench", "recorder", "--bench", "sqlite"];
+        assert_eq!(words(&[]), all);
+        assert_eq!(words(&["codec".to_owned()]), [&all[..], &["--", "codec"]].concat());
+    }
 }

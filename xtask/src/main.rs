@@ -4,6 +4,7 @@
 //! of the product, and no crate of the product depends on it.
 
 mod bench;
+mod chaos;
 mod ci;
 mod layers;
 mod process;
@@ -36,6 +37,8 @@ enum Task {
     Layers,
     /// Measure what the gateway costs beside a bare proxy and nginx; fails when a limit does not hold.
     Bench(bench::Options),
+    /// Break what is around the gateway and compare its record with what happened; fails when a promise is not kept.
+    Chaos(chaos::Options),
     /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
     Tidy,
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(&workspace.root),
         Task::Layers => layers::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
     });
     match done {

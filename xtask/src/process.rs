@@ -25,6 +25,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs the command without a word on the standard output, which may have to be JSON.
+pub(crate) fn run_apart(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    eprintln!("$ {shown}");
+    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
+    if !status.success() {
+        bail!("{shown} failed ({status})");
+    }
+    Ok(())
+}
+
 /// Runs the command, passes its output on line by line, and gives `read` each line.
 ///
 /// The lines come also when the command fails; its failure is the error.

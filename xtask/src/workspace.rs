@@ -24,6 +24,8 @@ pub(crate) struct Member {
     /// Its folder, relative to the workspace root.
     pub(crate) folder: String,
     pub(crate) has_library: bool,
+    /// Names of its benchmarks.
+    pub(crate) benches: Vec<String>,
     /// Whether the manifest takes the workspace's lints.
     pub(crate) inherits_lints: bool,
     pub(crate) dependencies: Vec<Dependency>,
@@ -80,6 +82,12 @@ impl Member {
         Ok(Member {
             name: package.name.to_string(),
             folder: folder.to_string_lossy().into_owned(),
+            benches: package
+                .targets
+                .iter()
+                .filter(|target| target.kind.contains(&TargetKind::Bench))
+                .map(|target| target.name.clone())
+                .collect(),
             has_library: package.targets.iter().any(|target| target.kind.contains(&TargetKind::Lib)),
             inherits_lints: inherits_lints(&text),
             dependencies: package.dependencies.iter().map(|found| Dependency::read(package, found)).collect(),

@@ -6,8 +6,9 @@ use serde::Serialize;
 use crate::Workload;
 use crate::figures::{Figures, Reading, Rounds};
 use crate::measure::{Bench, Settings, Task};
-use crate::report::{figure, table};
+use crate::report::{FOREIGN, change};
 use crate::stand::{Place, Programs, Stand};
+use crate::table::{Style, figure};
 
 /// A kind of exchange, how the gateway is loaded with it, and what is read off.
 struct Question {
@@ -15,6 +16,8 @@ struct Question {
     task: Task,
     unit: &'static str,
     reading: Reading,
+    /// Without a recorder there is nothing to read off.
+    recording_only: bool,
 }
 
 const QUESTIONS: &[Question] = &[
@@ -27,12 +30,21 @@ const QUESTIONS: &[Question] = &[
         task: Task::saturating(Workload::Stream500),
         unit: "CPU us/event",
         reading: |figures| figures.cpu_per_event,
+        recording_only: false,
+    },
+    Question {
+        row: "written, small",
+        task: Task::saturating(Workload::Small),
+        unit: "KiB/request",
+        reading: |figures| figures.written_per_request / 1_024.0,
+        recording_only: true,
     },
     Question {
         row: "p50, small, 1000/s",
         task: Task::per_second(Workload::Small, 1_000.0, 0),
         unit: "us",
         reading: |figures| figures.p50,
+        recording_only: false,
     },
 ];
 
@@ -43,6 +55,7 @@ impl Question {
             task: Task::saturating(workload),
             unit: "CPU us/request",
             reading: |figures| figures.cpu_per_request,
+            recording_only: false,
         }
     }
 }
@@ -55,6 +68,8 @@ struct Pair {
     recording: bool,
     earlier: Option<f64>,
     now: Option<f64>,
+    /// The median of the ratios within each round.
+    times: Option<f64>,
     /// Requests that failed, and measurements after which the recorder was not done, in both builds together.
     failed: u64,
     not_drained: usize,
@@ -64,6 +79,8 @@ struct Pair {
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     rounds: u32,
+    /// Processors that other work used on average while it was measured.
+    foreign_processors: f64,
     pairs: Vec<Pair>,
 }
 
@@ -77,12 +94,15 @@ pub fn compare(programs: &Programs, settings: Settings) -> Result<Comparison> {
     let mut pairs = Vec::new();
     for question in QUESTIONS {
         eprintln!("comparing {}", question.row);
-        let places = [Place::EarlierOff, Place::Off, Place::EarlierOn, Place::On];
+        let ways: &[_] = match question.recording_only {
+            true => &[(Place::EarlierOn, Place::On)],
+            false => &[(Place::EarlierOff, Place::Off), (Place::EarlierOn, Place::On)],
+        };
+        let places: Vec<Place> = ways.iter().flat_map(|(earlier, now)| [*earlier, *now]).collect();
         let rounds = bench.rounds(question.task, &places)?;
-        pairs.push(pair(question, &rounds, Place::EarlierOff, Place::Off));
-        pairs.push(pair(question, &rounds, Place::EarlierOn, Place::On));
+        pairs.extend(ways.iter().map(|(earlier, now)| pair(question, &rounds, *earlier, *now)));
     }
-    Ok(Comparison { rounds: settings.rounds, pairs })
+    Ok(Comparison { rounds: settings.rounds, foreign_processors: bench.foreign_processors(), pairs })
 }
 
 fn pair(question: &Question, rounds: &Rounds, earlier: Place, now: Place) -> Pair {
@@ -93,8 +113,9 @@ fn pair(question: &Question, rounds: &Rounds, earlier: Place, now: Place) -> Pai
         recording: now.records(),
         earlier: rounds.median(earlier, question.reading),
         now: rounds.median(now, question.reading),
+        times: rounds.ratio(now, earlier, question.reading),
         failed: both().map(|figures: &Figures| figures.failed).sum(),
-        not_drained: both().filter(|figures| !figures.drained).count(),
+        not_drained: both().filter(|figures| figures.left.is_some()).count(),
     }
 }
 
@@ -107,19 +128,40 @@ impl Comparison {
         Ok(serde_json::to_string_pretty(self)?)
     }
 
-    /// As a table for people.
+    /// As a table.
     #[must_use]
-    pub fn table(&self) -> String {
+    pub fn table(&self, style: Style) -> String {
         let heads = ["row", "recording", "#earlier", "#now", "#now / earlier", "notes"];
-        let mut text = table(&heads, self.pairs.iter().map(Pair::cells));
-        text.push_str(&format!("\nmedians of {} interleaved rounds", self.rounds));
+        style.table(&heads, self.pairs.iter().map(Pair::cells))
+    }
+
+    /// What is to be known about the table.
+    #[must_use]
+    pub fn remarks(&self) -> String {
+        let mut text = format!("medians of {} interleaved rounds", self.rounds);
+        if self.foreign_processors > FOREIGN {
+            let used = self.foreign_processors;
+            text.push_str(&format!(
+                "\nwarning: other work used {used:.2} processors meanwhile; measure again"
+            ));
+        }
         text
+    }
+
+    /// Each figure in a line of its own, as a commit message has it.
+    #[must_use]
+    pub fn changes(&self) -> String {
+        let line = |pair: &Pair| {
+            let recording = if pair.recording { "on" } else { "off" };
+            let name = format!("{}, recording {recording} ({})", pair.row, pair.unit);
+            change(&name, pair.earlier, pair.now)
+        };
+        self.pairs.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Pair {
     fn cells(&self) -> [String; 6] {
-        let ratio = self.earlier.zip(self.now).map(|(earlier, now)| now / earlier);
         let mut notes = Vec::new();
         if self.failed > 0 {
             notes.push(format!("{} requests failed", self.failed));
@@ -132,7 +174,7 @@ impl Pair {
             (if self.recording { "on" } else { "off" }).to_owned(),
             figure(self.earlier),
             figure(self.now),
-            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            figure(self.times),
             notes.join(", "),
         ]
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::figures::Standing;
+
 /// A bound on a figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Limit {
@@ -16,14 +18,14 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Whether a figure keeps it; `None` when what it is compared with was not measured.
-    pub(crate) fn holds(self, value: f64, bare: Option<f64>, nginx: Option<f64>) -> Option<bool> {
+    /// Whether a figure keeps it; `None` when it, or what it is compared with, was not measured.
+    pub(crate) fn holds(self, standing: &Standing) -> Option<bool> {
         // A figure that is no number, because nothing was answered, keeps no limit.
         match self {
-            Self::TimesBare(times) => bare.map(|bare| value <= times * bare),
-            Self::TimesNginx(times) => nginx.map(|nginx| value <= times * nginx),
-            Self::AtMost(most) => Some(value <= most),
-            Self::AtLeast(least) => Some(value >= least),
+            Self::TimesBare(most) => standing.times_bare.map(|times| times <= most),
+            Self::TimesNginx(most) => standing.times_nginx.map(|times| times <= most),
+            Self::AtMost(most) => standing.value.map(|value| value <= most),
+            Self::AtLeast(least) => standing.value.map(|value| value >= least),
         }
     }
 }
@@ -42,14 +44,18 @@ impl fmt::Display for Limit {
 #[cfg(test)]
 mod tests {
     use super::Limit;
+    use crate::figures::Standing;
 
     #[test]
     fn a_limit_needs_what_it_compares_with() {
-        assert_eq!(Limit::TimesBare(1.5).holds(15.0, Some(10.0), None), Some(true));
-        assert_eq!(Limit::TimesBare(1.5).holds(15.1, Some(10.0), None), Some(false));
-        assert_eq!(Limit::TimesBare(1.5).holds(1.0, None, Some(10.0)), None);
-        assert_eq!(Limit::TimesNginx(2.0).holds(1.0, Some(1.0), None), None);
-        assert_eq!(Limit::AtLeast(5.0).holds(4.9, None, None), Some(false));
-        assert_eq!(Limit::AtMost(5.0).holds(f64::NAN, None, None), Some(false));
+        let beside = |times_bare| Standing { value: Some(15.0), times_bare, ..Standing::default() };
+        assert_eq!(Limit::TimesBare(1.5).holds(&beside(Some(1.5))), Some(true));
+        assert_eq!(Limit::TimesBare(1.5).holds(&beside(Some(1.51))), Some(false));
+        assert_eq!(Limit::TimesBare(1.5).holds(&beside(None)), None);
+        assert_eq!(Limit::TimesNginx(2.0).holds(&beside(Some(1.0))), None);
+        assert_eq!(Limit::AtLeast(15.1).holds(&beside(None)), Some(false));
+        let unknown = Standing { value: Some(f64::NAN), ..Standing::default() };
+        assert_eq!(Limit::AtMost(5.0).holds(&unknown), Some(false));
+        assert_eq!(Limit::AtMost(5.0).holds(&Standing::default()), None);
     }
 }

@@ -34,6 +34,14 @@ pub enum Load {
 impl Load {
     /// As many requests as the time allows.
     pub const SATURATING: Self = Self::Saturating { at_most: u64::MAX };
+
+    /// The same with so many requests at most; a fixed rate stays as it is.
+    pub(crate) fn at_most(self, requests: u64) -> Self {
+        match self {
+            Self::Saturating { at_most } => Self::Saturating { at_most: at_most.min(requests) },
+            Self::PerSecond(_) => self,
+        }
+    }
 }
 
 /// What the client's side counted. Times in nanoseconds.
@@ -85,6 +93,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Where its connections lead.
+    pub(crate) const fn at(&self) -> SocketAddr {
+        self.at
+    }
+
     /// Opens so many connections.
     ///
     /// # Errors
@@ -180,9 +193,16 @@ impl Client {
         }
     }
 
-    async fn serve(mut self, mut due: mpsc::Receiver<Instant>) -> Option<Connection> {
-        while let Some(due) = due.recv().await {
-            self.one(due).await?;
+    async fn serve(mut self, mut queue: mpsc::Receiver<Instant>) -> Option<Connection> {
+        while let Some(due) = queue.recv().await {
+            if self.one(due).await.is_none() {
+                // What waits for this connection is due all the same.
+                queue.close();
+                while queue.recv().await.is_some() {
+                    lock(&self.tally).fail("the connection it waited for was lost".to_owned());
+                }
+                return None;
+            }
         }
         Some(self.connection)
     }

@@ -1,12 +1,12 @@
 //! The program behind `cargo xtask bench`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use lunaroute_bench::{Programs, Row, Settings};
+use lunaroute_bench::{Programs, Report, Row, Settings, Style};
 use tokio::net::TcpListener;
 
 /// Measures the gateway beside a bare proxy and nginx.
@@ -28,6 +28,9 @@ enum Command {
         /// Only print: a limit that does not hold is no failure.
         #[arg(long)]
         no_gate: bool,
+        /// Where the report is kept as JSON. When one is there already, the figures before and after are printed.
+        #[arg(long, value_name = "FILE")]
+        keep: Option<PathBuf>,
     },
     /// Measure two builds of the gateway in turn.
     Compare {
@@ -56,17 +59,23 @@ struct Options {
     /// Rounds; the table shows medians over them.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Seconds that each measurement of a round takes.
-    #[arg(long, default_value_t = 2.0)]
+    /// One round: for a first look, not for a claim.
+    #[arg(long, conflicts_with = "rounds")]
+    quick: bool,
+    /// Seconds that each measurement of a round takes; those of times take two and a half times as long.
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Print JSON instead of a table.
+    /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Print the tables alone, in Markdown.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
 }
 
 impl Options {
     fn settings(&self) -> anyhow::Result<Settings> {
-        Settings::new(self.rounds, self.seconds)
+        Settings::new(if self.quick { 1 } else { self.rounds }, self.seconds)
     }
 
     fn programs(&self) -> anyhow::Result<Programs> {
@@ -89,15 +98,29 @@ fn main() -> ExitCode {
 /// Whether all is as it should be.
 fn act(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Run { rows, options, no_gate } => {
+        Command::Run { rows, options, no_gate, keep } => {
             let report = lunaroute_bench::run(&rows, &options.programs()?, options.settings()?)?;
-            println!("{}", if options.json { report.json()? } else { report.table() });
+            if options.json {
+                println!("{}", report.json()?);
+            } else if options.markdown {
+                print!("{}", report.tables(Style::Markdown));
+            } else {
+                println!("{}\n{}", report.tables(Style::Plain), report.remarks());
+            }
+            keep.map_or(Ok(()), |file| exchange(&report, &file))?;
             Ok(no_gate || report.holds())
         }
         Command::Compare { against, options } => {
             let programs = Programs { earlier: Some(against), ..options.programs()? };
             let comparison = lunaroute_bench::compare(&programs, options.settings()?)?;
-            println!("{}", if options.json { comparison.json()? } else { comparison.table() });
+            if options.json {
+                println!("{}", comparison.json()?);
+            } else if options.markdown {
+                print!("{}", comparison.table(Style::Markdown));
+            } else {
+                let table = comparison.table(Style::Plain);
+                println!("{table}\n{}\n\n{}", comparison.changes(), comparison.remarks());
+            }
             Ok(true)
         }
         Command::BareProxy { upstream, listen } => {
@@ -114,4 +137,17 @@ fn act(command: Command) -> anyhow::Result<bool> {
             Ok(true)
         }
     }
+}
+
+/// Prints what changed since the report that is kept, and keeps this one in its stead.
+fn exchange(report: &Report, file: &Path) -> anyhow::Result<()> {
+    match std::fs::read_to_string(file) {
+        Ok(earlier) => match report.since(&earlier) {
+            Ok(changes) => eprintln!("\nbefore -> after:\n{changes}"),
+            Err(error) => eprintln!("warning: {} is replaced: {error:#}", file.display()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+    std::fs::write(file, report.json()?).with_context(|| format!("cannot write {}", file.display()))
 }

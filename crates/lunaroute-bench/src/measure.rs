@@ -1,24 +1,31 @@
 //! One measurement: load on one way while the kernel counts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
+use crate::account::{Account, Spent};
 use crate::figures::{Figures, Rounds};
+use crate::probe::{self, Backlog};
 use crate::stand::{Place, Stand};
-use crate::{Load, Pool, Tally, Template, Workload, kernel, probe};
+use crate::{Load, Pool, Tally, Template, Workload};
 
 /// The recorder may take this long after the last answer.
 pub(crate) const DRAIN: Duration = Duration::from_secs(20);
-/// Bytes of request bodies, and events, that a recording gateway gets in one measurement at saturation: enough for a
-/// figure, and few enough that a recorder slower than the walk is done with them in time.
-const RECORDED_BYTES: u64 = 128 << 20;
-const RECORDED_EVENTS: u64 = 100_000;
-const RECORDED_REQUESTS: u64 = 4_000;
+/// A measurement at saturation sends no more than a recorder, as quick as it was with the warm-up, has done in this time.
+const RECORDED: Duration = Duration::from_secs(12);
+/// Bytes of request bodies, events and requests of a recording gateway's warm-up: few enough that one which is slower
+/// than the walk by far is done with them in time.
+const WARM_UP_BYTES: u64 = 64 << 20;
+const WARM_UP_EVENTS: u64 = 50_000;
+const WARM_UP_REQUESTS: u64 = 2_000;
 /// Load before the measurement begins, to open connections and fill caches.
 const WARM_UP: Duration = Duration::from_millis(400);
+/// Times of answers need more samples than CPU does: so many times the length.
+const OPEN_LOOP: f64 = 2.5;
 
 /// How long is measured.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +67,28 @@ impl Task {
     pub(crate) const fn per_second(workload: Workload, rate: f64, pause_ms: u32) -> Self {
         Self { workload, load: Load::PerSecond(rate), connections: 64, pause_ms }
     }
+
+    fn length(&self, settings: Settings) -> Duration {
+        match self.load {
+            Load::Saturating { .. } => settings.length,
+            Load::PerSecond(_) => settings.length.mul_f64(OPEN_LOOP),
+        }
+    }
+}
+
+/// What one row found and another needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fact {
+    /// Microseconds that recording on adds to 95 of 100 small requests.
+    AddedP95,
+    /// Small requests answered and recorded in a second.
+    Sustained,
+    /// Microseconds to the first event of 95 of 100 streams.
+    FirstEventP95,
+    /// Microseconds that 99 of 100 reports to the recorder take.
+    ReportP99,
+    /// Events in a second into all writers.
+    EventsPerSecond,
 }
 
 /// The bench while it measures.
@@ -73,6 +102,7 @@ pub(crate) struct Bench {
     pub(crate) answered: u64,
     /// The first request that failed, in words.
     pub(crate) failure: Option<String>,
+    pub(crate) facts: BTreeMap<Fact, f64>,
 }
 
 impl Bench {
@@ -84,60 +114,101 @@ impl Bench {
             measured: Duration::ZERO,
             answered: 0,
             failure: None,
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// Notes what another row may need, unless it was not measured.
+    pub(crate) fn note(&mut self, fact: Fact, value: Option<f64>) {
+        if let Some(value) = value {
+            self.facts.insert(fact, value);
         }
     }
 
     /// Measures the ways in turn, round after round. The gateways among them are started afresh before.
     pub(crate) fn rounds(&mut self, task: Task, places: &[Place]) -> Result<Rounds> {
+        self.some_rounds(self.settings.rounds, task, places)
+    }
+
+    /// The same with so many rounds.
+    pub(crate) fn some_rounds(&mut self, rounds: u32, task: Task, places: &[Place]) -> Result<Rounds> {
         self.stand.renew(places)?;
-        let mut rounds = Rounds::default();
-        for _ in 0..self.settings.rounds {
+        let mut found = Rounds::default();
+        for _ in 0..rounds {
             for place in places.iter().copied() {
                 // nginx may be missing; a gateway whose recorder was not done in time was given up.
                 if self.stand.has(place) {
-                    let figures = self.once(task, place)?;
-                    rounds.add(place, figures);
+                    found.add(place, self.once(task, place)?);
                 }
             }
         }
-        Ok(rounds)
+        Ok(found)
     }
 
-    /// One measurement of one way.
+    /// One measurement of one way. What the way does for the warm-up does not count; what its recorder does after the
+    /// last answer does.
     pub(crate) fn once(&mut self, task: Task, place: Place) -> Result<Figures> {
         let at = self.stand.address(place)?;
         let process = self.stand.id(place)?;
         let template = Arc::new(Template::new(task.workload, task.pause_ms));
-        let load = if place.records() { recorded(task.load, &template) } else { task.load };
         let runtime = self.stand.runtime();
         let mut pool = runtime.block_on(Pool::open(at, task.connections))?;
-        let warm_up = runtime.block_on(pool.run(&template, load, WARM_UP.min(self.settings.length)))?;
-        self.answered += warm_up.answered;
-        if place.records() && !runtime.block_on(probe::drained(at, DRAIN))? {
-            // What follows would be measured together with what is left of the warm-up.
-            self.stand.give_up(place)?;
-            return Ok(Figures::unknown(warm_up.failed));
-        }
+        let (warm_up, load) = self.warm_up(&mut pool, &template, task.load, place)?;
+        self.take(&warm_up, task, place);
+        let load = match load {
+            Ok(load) => load,
+            Err(left) => {
+                // What follows would be measured together with what is left of the warm-up.
+                self.stand.give_up(place)?;
+                return Ok(Figures::unknown(warm_up.failed, left));
+            }
+        };
+        let runtime = self.stand.runtime();
         let before = Account::read(&self.stand, process)?;
-        let tally = runtime.block_on(pool.run(&template, load, self.settings.length))?;
-        let drained = !place.records() || runtime.block_on(probe::drained(at, DRAIN))?;
+        let tally = runtime.block_on(pool.run(&template, load, task.length(self.settings)))?;
+        let left = if place.records() { runtime.block_on(probe::drain(at, DRAIN))? } else { None };
         let spent = Account::read(&self.stand, process)?.since(&before);
-        if !drained {
+        if left.is_some() {
             self.stand.give_up(place)?;
         }
-        self.foreign += spent.machine.saturating_sub(spent.bench);
+        self.foreign += spent.foreign;
         self.measured += spent.time;
-        self.answered += tally.answered;
-        if self.failure.is_none() {
-            self.failure = warm_up
-                .failure
-                .as_ref()
-                .or(tally.failure.as_ref())
-                .map(|why| format!("{:?} through {place:?}: {why}", task.workload));
-        }
-        let mut figures = figures(&task, &tally, &spent, drained);
+        self.take(&tally, task, place);
+        let mut figures = figures(&task, &tally, &spent, left);
         figures.failed += warm_up.failed;
         Ok(figures)
+    }
+
+    /// Loads the way for a while. Gives the load for the measurement, or what the recorder had left of the warm-up.
+    fn warm_up(
+        &self,
+        pool: &mut Pool,
+        template: &Arc<Template>,
+        load: Load,
+        place: Place,
+    ) -> Result<(Tally, Result<Load, Backlog>)> {
+        let runtime = self.stand.runtime();
+        let length = WARM_UP.min(self.settings.length);
+        if !place.records() {
+            return Ok((runtime.block_on(pool.run(template, load, length))?, Ok(load)));
+        }
+        let by_bytes = WARM_UP_BYTES / template.body_bytes().max(1);
+        let by_events = WARM_UP_EVENTS / template.workload().events().max(1);
+        let started = Instant::now();
+        let bounded = load.at_most(WARM_UP_REQUESTS.min(by_bytes).min(by_events));
+        let tally = runtime.block_on(pool.run(template, bounded, length))?;
+        if let Some(left) = runtime.block_on(probe::drain(pool.at(), DRAIN))? {
+            return Ok((tally, Err(left)));
+        }
+        let pace = tally.answered as f64 / started.elapsed().as_secs_f64();
+        Ok((tally, Ok(load.at_most((pace * RECORDED.as_secs_f64()).max(1.0) as u64))))
+    }
+
+    fn take(&mut self, tally: &Tally, task: Task, place: Place) {
+        self.answered += tally.answered;
+        if let (None, Some(why)) = (&self.failure, &tally.failure) {
+            self.failure = Some(format!("{:?} through {place:?}: {why}", task.workload));
+        }
     }
 
     /// Processors that other work used on average while measurements ran.
@@ -146,69 +217,28 @@ impl Bench {
     }
 }
 
-/// The kernel's account at a moment, or between two.
-struct Account {
-    at: Instant,
-    time: Duration,
-    process: Duration,
-    bench: Duration,
-    machine: Duration,
-    written: u64,
-}
-
-impl Account {
-    fn read(stand: &Stand, process: u32) -> Result<Self> {
-        Ok(Self {
-            at: Instant::now(),
-            time: Duration::ZERO,
-            process: kernel::cpu_of_tree(process)?,
-            bench: stand.own_cpu()?,
-            machine: kernel::busy()?,
-            // A process of another user tells only its owner what it wrote; nginx may be one.
-            written: kernel::written(process).unwrap_or(0),
-        })
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        Self {
-            at: self.at,
-            time: self.at - before.at,
-            process: self.process.saturating_sub(before.process),
-            bench: self.bench.saturating_sub(before.bench),
-            machine: self.machine.saturating_sub(before.machine),
-            written: self.written.saturating_sub(before.written),
-        }
-    }
-}
-
-fn figures(task: &Task, tally: &Tally, spent: &Account, drained: bool) -> Figures {
+fn figures(task: &Task, tally: &Tally, spent: &Spent, left: Option<Backlog>) -> Figures {
     let times = match task.workload {
-        Workload::Small | Workload::Agent => &tally.whole,
+        Workload::Small | Workload::Agent | Workload::History { .. } => &tally.whole,
         Workload::Paced => &tally.gaps,
         Workload::Stream50 | Workload::Stream500 | Workload::Messages50 => &tally.first,
     };
     let microseconds = spent.process.as_secs_f64() * 1e6;
+    // A temporary folder in memory has no disk to be written to: then nothing is known.
+    let written = if spent.written == 0 { f64::NAN } else { spent.written as f64 };
     Figures {
         cpu_per_request: share(microseconds, tally.answered),
         cpu_per_event: share(microseconds, tally.events),
         per_second: tally.answered as f64 / tally.elapsed.as_secs_f64(),
+        sustained: tally.answered as f64 / spent.time.as_secs_f64(),
+        processors: spent.process.as_secs_f64() / spent.time.as_secs_f64(),
         p50: quantile(times, 0.5),
+        p95: quantile(times, 0.95),
         p99: quantile(times, 0.99),
-        written_per_request: share(spent.written as f64, tally.answered),
+        written_per_request: share(written, tally.answered),
+        threads: spent.shares(tally.answered),
         failed: tally.failed,
-        drained,
-    }
-}
-
-/// The same load, bounded for a gateway that records.
-fn recorded(load: Load, template: &Template) -> Load {
-    match load {
-        Load::Saturating { .. } => {
-            let by_bytes = RECORDED_BYTES / template.body_bytes().max(1);
-            let by_events = RECORDED_EVENTS / template.workload().events().max(1);
-            Load::Saturating { at_most: RECORDED_REQUESTS.min(by_bytes).min(by_events) }
-        }
-        Load::PerSecond(_) => load,
+        left,
     }
 }
 
@@ -216,7 +246,24 @@ fn share(of: f64, among: u64) -> f64 {
     if among == 0 { f64::NAN } else { of / among as f64 }
 }
 
-/// In microseconds.
+/// In microseconds; no number when there is no sample.
 fn quantile(times: &Histogram<u64>, quantile: f64) -> f64 {
-    times.value_at_quantile(quantile) as f64 / 1e3
+    if times.is_empty() { f64::NAN } else { times.value_at_quantile(quantile) as f64 / 1e3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::{quantile, share};
+
+    #[test]
+    fn what_has_no_sample_is_unknown_and_not_nothing() {
+        assert!(share(5.0, 0).is_nan());
+        assert_eq!(share(6.0, 3), 2.0);
+        let mut times = Histogram::<u64>::new_with_bounds(1, 1_000_000, 3).unwrap();
+        assert!(quantile(&times, 0.5).is_nan());
+        times.record(2_000).unwrap();
+        assert_eq!(quantile(&times, 0.5), 2.0);
+    }
 }

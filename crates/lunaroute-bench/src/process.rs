@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -35,17 +37,14 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {shown}"))?;
         let output = child.stdout.take().context("the output was not piped")?;
-        let mut line = String::new();
-        BufReader::new(output)
-            .read_line(&mut line)
-            .with_context(|| format!("cannot read what {shown} says"))?;
+        let line = first_line(output).unwrap_or_default();
         let told = serde_json::from_str::<Value>(&line).ok();
         let address =
             told.as_ref().and_then(|told| told["listening"].as_str()?.strip_prefix("http://")?.parse().ok());
         let Some(address) = address else {
             let _ = child.kill();
             let _ = child.wait();
-            bail!("{shown} ended, or did not say where it listens: {line:?}");
+            bail!("{shown} ended, or did not say within {PATIENCE:?} where it listens: {line:?}");
         };
         Ok(Self { child, address, started })
     }
@@ -122,6 +121,20 @@ impl Drop for Process {
             eprintln!("warning: {error:#}");
         }
     }
+}
+
+/// What a program says first; `None` when it says nothing in time.
+fn first_line(output: ChildStdout) -> Option<String> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // It ends with the program, which is killed when it was waited for in vain.
+    thread::spawn(move || {
+        let mut line = String::new();
+        if BufReader::new(output).read_line(&mut line).is_ok() {
+            // Whoever does not wait any more has killed the program.
+            drop(sender.send(line));
+        }
+    });
+    receiver.recv_timeout(PATIENCE).ok()
 }
 
 fn nginx_configuration(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> String {

@@ -1,16 +1,23 @@
 //! The rows of the table: what each measures, and what it may be.
 
+mod floors;
+mod growth;
 mod lasting;
+mod recorder;
 mod saturation;
+mod session;
 mod time;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::figures::Figures;
+use crate::figures::Rounds;
+use crate::line::{Line, Recording};
 use crate::measure::{Bench, DRAIN, Settings};
-use crate::report::{Line, Recording, Report, processors};
+use crate::probe::Backlog;
+use crate::report::{Report, processors};
 use crate::stand::{Place, Programs, Stand};
+use crate::table::figure;
 
 /// A part of the table that can be measured alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -35,14 +42,20 @@ pub enum Row {
     Disk,
     /// Bytes written to the disk for each small request.
     Written,
+    /// The recorder alone: events per second, and what one event costs its caller.
+    Recorder,
+    /// What a session of 100 turns takes on the disk, and whether every request comes back.
+    Session,
+    /// How CPU grows with connections, with the length of the history, and with the database.
+    Growth,
+    /// Time from the start of the process until it can serve, also beside a database of 1 GiB.
+    ColdStart,
     /// Memory when idle, and the most in all rows that were measured.
     Memory,
-    /// Time from the start of the process until it can serve.
-    ColdStart,
     /// Size of the program.
     Size,
-    /// Rows that have no instrument yet.
-    Others,
+    /// What must never be missed, from the rows that were measured.
+    Floors,
 }
 
 /// Measures these rows, or all when none is named, in the table's order.
@@ -84,10 +97,13 @@ impl Row {
             Self::Paced => time::paced(bench),
             Self::Disk => lasting::disk(bench),
             Self::Written => lasting::written(bench),
-            Self::Memory => lasting::memory(bench),
+            Self::Recorder => recorder::recorder(bench),
+            Self::Session => session::session(bench),
+            Self::Growth => growth::growth(bench),
             Self::ColdStart => lasting::cold_start(bench),
+            Self::Memory => lasting::memory(bench),
             Self::Size => lasting::size(programs),
-            Self::Others => Ok(lasting::others()),
+            Self::Floors => floors::floors(bench),
         }
     }
 }
@@ -96,17 +112,35 @@ const fn recording(place: Place) -> Recording {
     if place.records() { Recording::On } else { Recording::Off }
 }
 
-/// Spoils a line whose requests failed, or whose recorder was not done in time: then its cost is not known.
-fn honest(line: Line, figures: &[Figures]) -> Line {
-    let failed: u64 = figures.iter().map(|figures| figures.failed).sum();
+/// Spoils a line whose requests failed, through the way itself or through one that it is compared with, or whose recorder
+/// was not done in time: then its cost is not known.
+fn honest(line: Line, rounds: &Rounds, place: Place) -> Line {
+    let compared = [Place::Direct, Place::Bare, place];
+    let failed: u64 = compared.iter().flat_map(|place| rounds.of(*place)).map(|figures| figures.failed).sum();
     if failed > 0 {
-        return line.spoil(format!("{failed} requests failed"));
+        return line.spoil(&format!("{failed} requests failed"));
     }
-    if figures.iter().any(|figures| !figures.drained) {
-        return line.spoil(format!(
-            "the recorder was not done after {} s: the figure lacks the rest",
-            DRAIN.as_secs()
-        ));
+    match rounds.of(place).iter().find_map(|figures| figures.left) {
+        Some(left) => line.spoil(&not_done(left)),
+        None => line,
     }
-    line
+}
+
+fn not_done(left: Backlog) -> String {
+    format!(
+        "the recorder was not done {} s after the last answer: {left}; the figure lacks that",
+        DRAIN.as_secs()
+    )
+}
+
+/// The part of the recorder's threads in the CPU of one request, in words; the walk is the rest.
+fn cpu_by_thread(rounds: &Rounds, place: Place) -> String {
+    let threads = rounds.threads(place, |share| share.cpu);
+    let Some(total) = rounds.median(place, |figures| figures.cpu_per_request) else { return String::new() };
+    if threads.is_empty() {
+        return String::new();
+    }
+    let mut words = vec![format!("walk {}", figure(Some((total - threads.values().sum::<f64>()).max(0.0))))];
+    words.extend(threads.iter().map(|(name, cpu)| format!("{name} {}", figure(Some(*cpu)))));
+    format!("us/request: {}", words.join(", "))
 }

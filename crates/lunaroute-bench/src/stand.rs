@@ -1,17 +1,17 @@
 //! What stands side by side while it is measured.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::filled::{self, Filled};
+use crate::home::{Home, Keeping};
 use crate::kernel::{self, Memory};
 use crate::probe;
 use crate::process::Process;
@@ -45,6 +45,8 @@ pub(crate) enum Place {
     On,
     /// The same with interval synchronisation.
     OnInterval,
+    /// The gateway with recording on, beside a database that is large already.
+    OnFilled,
     /// The earlier gateway with recording off.
     EarlierOff,
     /// The earlier gateway with recording on.
@@ -53,7 +55,15 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) const fn records(self) -> bool {
-        matches!(self, Self::On | Self::OnInterval | Self::EarlierOn)
+        !matches!(self.keeping(), Keeping::Nothing)
+    }
+
+    const fn keeping(self) -> Keeping {
+        match self {
+            Self::On | Self::OnFilled | Self::EarlierOn => Keeping::Group,
+            Self::OnInterval => Keeping::Interval,
+            Self::Direct | Self::Bare | Self::Nginx | Self::Off | Self::EarlierOff => Keeping::Nothing,
+        }
     }
 
     const fn is_gateway(self) -> bool {
@@ -68,6 +78,7 @@ pub(crate) struct Stand {
     gateways: BTreeMap<Place, Gateway>,
     proxies: BTreeMap<Place, Process>,
     provider: Process,
+    filled: Option<Filled>,
     folder: TempDir,
     runtime: Runtime,
     lives: Vec<(Place, Life)>,
@@ -75,7 +86,7 @@ pub(crate) struct Stand {
 
 struct Gateway {
     process: Process,
-    home: TempDir,
+    home: Home,
     idle: Memory,
     cold_start: Duration,
 }
@@ -112,6 +123,7 @@ impl Stand {
             gateways: BTreeMap::new(),
             proxies,
             provider,
+            filled: None,
             folder,
             runtime,
             lives: Vec::new(),
@@ -123,9 +135,17 @@ impl Stand {
         &self.runtime
     }
 
-    /// Ends the gateways that run and starts others in their stead, each with an empty home.
+    /// A folder that is removed with this value.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends the gateways that run and starts others in their stead, each with an empty home but [`Place::OnFilled`].
     pub(crate) fn renew(&mut self, places: &[Place]) -> Result<()> {
         self.dismiss()?;
+        if places.contains(&Place::OnFilled) {
+            self.fill()?;
+        }
         for place in places.iter().copied().filter(|place| place.is_gateway()) {
             let gateway = self.gateway(place)?;
             self.gateways.insert(place, gateway);
@@ -135,19 +155,23 @@ impl Stand {
 
     /// Ends the gateways and notes what was seen of them.
     pub(crate) fn dismiss(&mut self) -> Result<()> {
-        for (place, mut gateway) in std::mem::take(&mut self.gateways) {
-            self.lives.push((place, gateway.life()?));
-            gateway.process.stop()?;
-        }
-        Ok(())
+        let places: Vec<Place> = self.gateways.keys().copied().collect();
+        places.into_iter().try_for_each(|place| self.retire(place).map(drop))
+    }
+
+    /// Ends the gateway of this place and hands over its home.
+    pub(crate) fn retire(&mut self, place: Place) -> Result<Home> {
+        let mut gateway = self.gateways.remove(&place).with_context(|| format!("{place:?} does not run"))?;
+        self.lives.push((place, gateway.life()?));
+        gateway.process.stop()?;
+        Ok(gateway.home)
     }
 
     /// Ends the gateway of this place at once: what its recorder still has to do would disturb the other ways.
     pub(crate) fn give_up(&mut self, place: Place) -> Result<()> {
         if let Some(mut gateway) = self.gateways.remove(&place) {
-            let life = gateway.life()?;
+            self.lives.push((place, gateway.life()?));
             gateway.process.kill()?;
-            self.lives.push((place, life));
         }
         Ok(())
     }
@@ -163,12 +187,18 @@ impl Stand {
     }
 
     pub(crate) fn address(&self, place: Place) -> Result<SocketAddr> {
-        Ok(self.process(place).with_context(|| format!("{place:?} does not run"))?.address())
+        Ok(self.running(place)?.address())
     }
 
     /// The process whose cost is counted; the provider's own when nothing stands before it.
     pub(crate) fn id(&self, place: Place) -> Result<u32> {
-        Ok(self.process(place).with_context(|| format!("{place:?} does not run"))?.id())
+        Ok(self.running(place)?.id())
+    }
+
+    /// The home of a gateway that runs.
+    pub(crate) fn home(&self, place: Place) -> Result<&Home> {
+        let gateway = self.gateways.get(&place).with_context(|| format!("{place:?} does not run"))?;
+        Ok(&gateway.home)
     }
 
     /// CPU time of everything that is part of the bench.
@@ -176,18 +206,27 @@ impl Stand {
         kernel::cpu_of_tree(std::process::id())
     }
 
-    /// Ends the gateway of this place and gives its own verdict on its records, as `lunaroute verify --json` prints it.
-    pub(crate) fn verify(&mut self, place: Place) -> Result<(serde_json::Value, bool)> {
-        let mut gateway = self.gateways.remove(&place).with_context(|| format!("{place:?} does not run"))?;
-        gateway.process.stop()?;
-        let output = Command::new(self.program(place))
-            .arg("--config")
-            .arg(gateway.home.path().join("lunaroute.json"))
-            .args(["--json", "verify"])
-            .output()
-            .context("cannot run verify")?;
-        let report = serde_json::from_slice(&output.stdout).context("verify did not print JSON")?;
-        Ok((report, output.status.success()))
+    /// The program that runs at a place.
+    pub(crate) fn program(&self, place: Place) -> &Path {
+        match (place, &self.programs.earlier) {
+            (Place::EarlierOff | Place::EarlierOn, Some(earlier)) => earlier,
+            _ => &self.programs.gateway,
+        }
+    }
+
+    /// The large database, made when it is first asked for; it takes a minute at most.
+    pub(crate) fn fill(&mut self) -> Result<&Filled> {
+        if self.filled.is_none() {
+            eprintln!("filling a database");
+            let filled = filled::fill(self.folder.path(), &self.runtime)?;
+            eprintln!("{}", filled.words());
+            self.filled = Some(filled);
+        }
+        self.filled.as_ref().context("a database was filled just now")
+    }
+
+    fn running(&self, place: Place) -> Result<&Process> {
+        self.process(place).with_context(|| format!("{place:?} does not run"))
     }
 
     fn process(&self, place: Place) -> Option<&Process> {
@@ -198,21 +237,13 @@ impl Stand {
         }
     }
 
-    fn program(&self, place: Place) -> &Path {
-        match (place, &self.programs.earlier) {
-            (Place::EarlierOff | Place::EarlierOn, Some(earlier)) => earlier,
-            _ => &self.programs.gateway,
-        }
-    }
-
     fn gateway(&self, place: Place) -> Result<Gateway> {
-        let home = tempfile::tempdir_in(self.folder.path()).context("no temporary folder")?;
-        let file = home.path().join("lunaroute.json");
-        fs::write(&file, configuration(place, home.path(), self.provider.address()).to_string())
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        let mut command = Command::new(self.program(place));
-        command.env("LUNAROUTE_HOME", home.path()).arg("--config").arg(&file).arg("serve");
-        let process = Process::start(&mut command)?;
+        let home = match (place, &self.filled) {
+            (Place::OnFilled, Some(filled)) => Home::existing(filled.path()),
+            _ => Home::empty(self.folder.path())?,
+        };
+        home.configure(place.keeping(), self.provider.address())?;
+        let process = Process::start(home.command(self.program(place)).arg("serve"))?;
         self.runtime.block_on(probe::ready(process.address(), PATIENCE))?;
         let cold_start = process.started().elapsed();
         let idle = kernel::memory(process.id())?;
@@ -226,20 +257,4 @@ impl Gateway {
         let peak = kernel::memory(self.process.id())?.peak;
         Ok(Life { idle: self.idle.resident, peak, cold_start: self.cold_start })
     }
-}
-
-fn configuration(place: Place, home: &Path, provider: SocketAddr) -> serde_json::Value {
-    json!({
-        "listen": "127.0.0.1:0",
-        "providers": {
-            "openai": {"base_url": format!("http://{provider}/v1")},
-            "anthropic": {"base_url": format!("http://{provider}")},
-        },
-        "recording": {
-            "enabled": place.records(),
-            "directory": home,
-            "sync": if place == Place::OnInterval { "interval" } else { "group" },
-        },
-        "network": {"proxy_from_environment": false},
-    })
 }

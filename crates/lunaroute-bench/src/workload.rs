@@ -1,5 +1,8 @@
 //! What is asked for: requests like those of chat programs and coding agents, of exact sizes.
 
+pub(crate) mod conversation;
+mod words;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -7,6 +10,9 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use serde_json::{Value, json};
+
+use self::conversation::Conversation;
+pub(crate) use self::words::Words;
 
 /// The header by which the simulated provider is told what to answer.
 const SCRIPT_HEADER: &str = "x-sim-script";
@@ -37,6 +43,11 @@ pub enum Workload {
     Messages50,
     /// A chat request of 1 KB, answered by 50 events with 5 ms between them.
     Paced,
+    /// A chat request with a plain answer after so many turns of 1.5 KB.
+    History {
+        /// Questions with their answers before the last question.
+        turns: u32,
+    },
 }
 
 impl Workload {
@@ -44,7 +55,7 @@ impl Workload {
     #[must_use]
     pub const fn events(self) -> u64 {
         match self {
-            Self::Small | Self::Agent => 0,
+            Self::Small | Self::Agent | Self::History { .. } => 0,
             Self::Stream50 | Self::Messages50 | Self::Paced => 50,
             Self::Stream500 => 500,
         }
@@ -54,7 +65,7 @@ impl Workload {
     /// Chat Completions, six in Messages.
     const fn script(self) -> &'static str {
         match self {
-            Self::Small | Self::Agent => "text=24",
+            Self::Small | Self::Agent | Self::History { .. } => "text=24",
             Self::Stream50 => "text=46",
             Self::Stream500 => "text=496",
             Self::Messages50 => "text=44",
@@ -66,6 +77,7 @@ impl Workload {
         match self {
             Self::Small => chat(false, SMALL, Vec::new()),
             Self::Stream50 | Self::Stream500 | Self::Paced => chat(true, SMALL, Vec::new()),
+            Self::History { turns } => Conversation::new(SESSION).turn(turns, NONCE),
             Self::Agent => chat(
                 false,
                 AGENT,
@@ -122,6 +134,11 @@ impl Template {
         self.body.len() as u64
     }
 
+    /// The body of the request with this number.
+    pub(crate) fn body(&self, number: u64) -> Bytes {
+        Bytes::from(self.numbered(number))
+    }
+
     /// The request with this number.
     pub(crate) fn request(&self, number: u64, host: &str) -> hyper::http::Result<Request<Full<Bytes>>> {
         Request::post(self.path)
@@ -131,7 +148,7 @@ impl Template {
             .header("user-agent", "lunaroute-bench")
             .header("anthropic-version", "2023-06-01")
             .header(SCRIPT_HEADER, &self.script)
-            .body(Full::new(Bytes::from(self.numbered(number))))
+            .body(Full::new(self.body(number)))
     }
 
     fn numbered(&self, number: u64) -> Vec<u8> {
@@ -188,7 +205,7 @@ fn messages(tools: Vec<Value>) -> Value {
     grow(body, AGENT, |history| json!({"role": "assistant", "content": [{"type": "text", "text": history}]}))
 }
 
-/// Puts turns of history before the last message until the body has its size to the byte.
+/// Puts pieces of history before the last message until the body has its size to the byte.
 fn grow(mut body: Value, size: usize, turn: impl Fn(&str) -> Value) -> Value {
     const TURN: usize = 2_000;
     let overhead = turn("").to_string().len() + 1;
@@ -200,33 +217,26 @@ fn grow(mut body: Value, size: usize, turn: impl Fn(&str) -> Value) -> Value {
         }
         // The last piece of history takes all that is left, so that no remainder is too short for a turn of its own.
         let length = if missing < TURN + 2 * overhead { missing - overhead } else { TURN };
-        messages.insert(messages.len() - 1, turn(&prose(length)));
+        let text = Words::new(messages.len() as u64).prose(length);
+        messages.insert(messages.len() - 1, turn(&text));
     }
 }
 
 fn tools(shape: impl Fn(String, String, Value) -> Value) -> Vec<Value> {
-    let of_number = |number: usize| {
+    let of_number = |number: u64| {
+        let mut words = Words::new(1_000 + number);
         let schema = json!({
             "type": "object",
             "properties": {
-                "path": {"type": "string", "description": prose(300)},
+                "path": {"type": "string", "description": words.prose(300)},
                 "mode": {"type": "string", "enum": ["read", "write", "append"]},
-                "limit": {"type": "integer", "description": prose(200)},
+                "limit": {"type": "integer", "description": words.prose(200)},
             },
             "required": ["path"],
         });
-        shape(format!("tool_{number:02}"), prose(1_200), schema)
+        shape(format!("tool_{number:02}"), words.prose(1_200), schema)
     };
     (0..30).map(of_number).collect()
-}
-
-/// So many letters and spaces.
-fn prose(length: usize) -> String {
-    "the walk goes on past the gate and every step of it is written down before it is forgotten "
-        .chars()
-        .cycle()
-        .take(length)
-        .collect()
 }
 
 #[cfg(test)]
@@ -256,6 +266,16 @@ mod tests {
         check(Workload::Paced, SMALL);
         check(Workload::Agent, AGENT);
         check(Workload::Messages50, AGENT);
+    }
+
+    #[test]
+    fn a_history_has_its_turns_and_each_request_is_its_own() {
+        let of_turns = |turns| Template::new(Workload::History { turns }, 0);
+        let body: serde_json::Value = serde_json::from_slice(&of_turns(10).numbered(1)).unwrap();
+        assert_eq!(body["messages"].as_array().unwrap().len(), 1 + 2 * 10 + 1);
+        check(Workload::History { turns: 10 }, of_turns(10).body.len());
+        let grown = of_turns(400).body.len() - of_turns(100).body.len();
+        assert!((440_000..=480_000).contains(&grown), "300 turns have {grown} bytes");
     }
 
     #[test]

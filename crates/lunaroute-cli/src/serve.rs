@@ -21,6 +21,7 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Result<()> {
     let config = load_for(settings, options.listen)?;
     start_log(&config)?;
+    lunaroute_server::raise_descriptor_limit();
     let runtime = runtime()?;
     let environment = Environment::of_process();
     runtime.block_on(async {

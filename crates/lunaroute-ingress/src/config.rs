@@ -13,7 +13,9 @@ pub struct Config {
     /// The largest request head in bytes, at least 8,192. HTTP/1.1 answers 431 beyond it, HTTP/2 resets the stream.
     /// It also bounds what is buffered of an HTTP/1.1 connection in either direction.
     pub header_limit_bytes: usize,
-    /// Connections served at once, at least 1. Beyond it new ones wait in the kernel's queue.
+    /// Connections served at once, at least 1. Beyond it a few more are taken for a moment, so that somebody who asks how
+    /// the listener is gets an answer; their requests are marked ([`Arrival::is_crowded`](crate::Arrival::is_crowded)).
+    /// Further ones wait in the kernel's queue.
     pub max_connections: usize,
     /// Requests that one HTTP/2 connection may have open at once, at least 1.
     pub max_concurrent_streams: u32,

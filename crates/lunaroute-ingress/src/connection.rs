@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -32,6 +32,9 @@ use crate::{Broken, Config, Reply};
 /// connection is closed (the "rapid reset" attack).
 const MOST_RESET_STREAMS: usize = 64;
 
+/// How long a connection that came when every place was taken may be without a request.
+const CROWDED_TIME: Duration = Duration::from_secs(1);
+
 /// A request as it arrived.
 #[derive(Debug)]
 pub struct Arrival {
@@ -45,6 +48,9 @@ pub struct Arrival {
     pub received_at: Timestamp,
     /// The same moment by the clock that measures durations.
     pub started: Instant,
+    /// Whether every place was taken when the connection came. Such a connection is closed after this answer, and is
+    /// there to tell how things are, not to be served.
+    pub is_crowded: bool,
 }
 
 /// Answers requests.
@@ -71,8 +77,16 @@ pub(crate) struct Shared<H> {
     pub(crate) streams: TaskTracker,
 }
 
+/// Who is on the other side, and how the listener was doing when it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) peer: SocketAddr,
+    /// Whether every place was taken.
+    pub(crate) is_crowded: bool,
+}
+
 /// Serves one connection to its end.
-pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream, caller: Caller) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection was gone before it was served");
         return;
@@ -83,13 +97,19 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
     let _ends_streams = over.clone().drop_guard();
     let protocol = protocol(&shared, over);
     let service = service_fn(|request| {
-        let answer = answer(Arc::clone(&shared.handler), Arc::clone(&conduct), peer, request);
+        let answer = answer(Arc::clone(&shared.handler), Arc::clone(&conduct), caller, request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
 
     let config = &shared.config;
-    let mut clock = pin!(sleep(config.header_read_timeout));
+    // Few connections are taken beyond the limit, so those that say nothing must not keep the others out.
+    let (first, next) = if caller.is_crowded {
+        (config.header_read_timeout.min(CROWDED_TIME), config.keep_alive_timeout.min(CROWDED_TIME))
+    } else {
+        (config.header_read_timeout, config.keep_alive_timeout)
+    };
+    let mut clock = pin!(sleep(first));
     let mut is_closing = false;
     let mut seen = 0;
     loop {
@@ -116,7 +136,7 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
                     connection.as_mut().graceful_shutdown();
                 }
                 seen = arrivals;
-                clock.as_mut().reset(tokio::time::Instant::now() + config.keep_alive_timeout);
+                clock.as_mut().reset(tokio::time::Instant::now() + next);
             }
         }
     }
@@ -147,14 +167,15 @@ fn protocol<H>(shared: &Shared<H>, over: CancellationToken) -> auto::Builder<Str
 async fn answer<H: Handler>(
     handler: Arc<H>,
     conduct: Arc<Conduct>,
-    peer: SocketAddr,
+    Caller { peer, is_crowded }: Caller,
     request: Request<Incoming>,
 ) -> Response<Served> {
     let open = conduct.arrive();
     let has_body = !request.body().is_end_stream();
-    let is_clear = is_framing_clear(request.headers());
+    let is_last = is_crowded || !is_framing_clear(request.headers());
     let (head, body) = request.into_parts();
-    let arrival = Arrival { head, body, peer, received_at: Timestamp::now(), started: Instant::now() };
+    let (received_at, started) = (Timestamp::now(), Instant::now());
+    let arrival = Arrival { head, body, peer, received_at, started, is_crowded };
     let served = Arc::clone(&handler);
     let mut response = match AssertUnwindSafe(async { served.handle(arrival).await }).catch_unwind().await {
         Ok(response) => response,
@@ -165,7 +186,7 @@ async fn answer<H: Handler>(
     };
     let is_refusal = response.status().is_client_error() || response.status().is_server_error();
     conduct.set_lingers(has_body && is_refusal);
-    if !is_clear {
+    if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|reply| Served { reply, watch: Watch::current(), _open: open })

@@ -6,8 +6,9 @@
 //! byte of what an answer says. Rendering a [`lunaroute_core::Failure`] in a caller's dialect is done elsewhere.
 //!
 //! In reading order: [`door`] says what a path asks for, [`hygiene`] and [`cors`] refuse what must not come in,
-//! [`read_body`] takes the body, [`Listener`] serves connections, [`Reply`] goes out.
+//! [`read_body`] takes the body within a [`Budget`], [`Listener`] serves connections, [`Reply`] goes out.
 
+mod budget;
 mod config;
 pub mod cors;
 pub mod door;
@@ -25,6 +26,7 @@ mod listener;
 mod socket;
 mod streams;
 
+pub use budget::{Budget, Share};
 pub use config::{Config, Cors};
 pub use connection::{Arrival, Handler};
 pub use listener::{BindError, DrainReport, Listener};

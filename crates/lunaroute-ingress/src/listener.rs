@@ -13,11 +13,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::patiently;
-use crate::connection::{self, Shared};
+use crate::connection::{self, Caller, Shared};
 use crate::{Config, Handler};
 
 /// Connections that the kernel keeps for us until they are accepted.
 const BACKLOG: u32 = 1024;
+
+/// Bytes of an answer that the kernel keeps for one client (it doubles this for its own account). Left to itself it takes
+/// megabytes of an answer that nobody reads, before the provider is held back.
+const SEND_BUFFER: u32 = 128 * 1024;
+
+/// Connections that are taken beyond the limit, each for a moment.
+const CROWDED_CONNECTIONS: usize = 32;
 
 /// Why a listener could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +90,7 @@ impl Listener {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             // A restart must not wait until the kernel has forgotten the connections of the last run.
             socket.set_reuseaddr(true)?;
+            socket.set_send_buffer_size(SEND_BUFFER)?;
             socket.bind(address)?;
             let socket = socket.listen(BACKLOG)?;
             Ok((socket.local_addr()?, socket))
@@ -106,24 +114,28 @@ impl Listener {
         drain: Duration,
     ) -> DrainReport {
         let Self { socket, config, .. } = self;
-        let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let most = config.max_connections.min(Semaphore::MAX_PERMITS - CROWDED_CONNECTIONS);
+        let (places, room) =
+            (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(most + CROWDED_CONNECTIONS)));
         let streams = TaskTracker::new();
         let shared = Arc::new(Shared { handler, config, stopping: shutdown, streams: streams.clone() });
         let mut connections = JoinSet::new();
         loop {
-            let place = Arc::clone(&places);
+            let room = Arc::clone(&room);
             tokio::select! {
                 biased;
                 () = shared.stopping.cancelled() => break,
                 Some(ended) = connections.join_next() => note(ended),
-                (Ok(place), (stream, peer)) = async {
-                    let place = place.acquire_owned().await;
-                    (place, patiently(|| socket.accept()).await)
+                (Ok(room), (stream, peer)) = async {
+                    let room = room.acquire_owned().await;
+                    (room, patiently(|| socket.accept()).await)
                 } => {
                     let shared = Arc::clone(&shared);
+                    let place = Arc::clone(&places).try_acquire_owned().ok();
+                    let caller = Caller { peer, is_crowded: place.is_none() };
                     connections.spawn(async move {
-                        connection::serve(shared, stream, peer).await;
-                        drop(place);
+                        connection::serve(shared, stream, caller).await;
+                        drop((place, room));
                     });
                 }
             }

@@ -13,7 +13,7 @@ use lunaroute_egress::retry::RetryPolicy;
 use lunaroute_egress::{
     BaseUrl, Client, ClientIdentity, Credential, CredentialStyle, InvalidBaseUrl, ProxyRules, Timeouts,
 };
-use lunaroute_ingress::{BindError, Cors};
+use lunaroute_ingress::{BindError, Budget, Cors};
 use lunaroute_observability::log::{self, Format, LogError};
 use lunaroute_observability::{Labels, Metrics, MetricsError};
 use lunaroute_routing::{DefaultProvider, ModelRule, RetryBudget, Table, TableError};
@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Authentication, Config, Disconnect, Environment, Provider, ProviderFamily};
-use crate::house::{BodyLimits, House, Remainder, StreamPolicy, Upstream};
+use crate::descriptors;
+use crate::house::{House, Limits, Remainder, StreamPolicy, Upstream};
 use crate::records;
 
 /// How long a browser may remember that it may call.
@@ -162,7 +163,11 @@ pub(crate) fn house(
             remainder: (config.streaming.on_disconnect == Disconnect::Drain)
                 .then(|| Remainder { tasks: TaskTracker::new(), cut: CancellationToken::new() }),
         },
-        limits: BodyLimits { decoded_body: config.limits.decoded_body.bytes() },
+        limits: Limits {
+            decoded_body: config.limits.decoded_body.bytes(),
+            requests: Budget::new(config.limits.requests),
+            bodies: Budget::new(config.limits.bodies.bytes()),
+        },
         models: offered,
         stopping: AtomicBool::new(false),
         cutting: Arc::default(),
@@ -175,7 +180,7 @@ pub(crate) fn ingress(config: &Config) -> lunaroute_ingress::Config {
     lunaroute_ingress::Config {
         header_read_timeout: config.timeouts.header_read.duration(),
         header_limit_bytes: config.limits.headers.bytes(),
-        max_connections: config.limits.connections,
+        max_connections: descriptors::connections(config.limits.connections),
         max_concurrent_streams: config.limits.streams_per_connection,
         body_limit_bytes: config.limits.body.bytes(),
         body_read_timeout: config.timeouts.body_read.duration(),

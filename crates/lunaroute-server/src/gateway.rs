@@ -46,7 +46,14 @@ impl Gateway {
     /// # Errors
     /// [`StartError`] says what is wrong and what to do.
     pub async fn start(config: &Config, environment: &Environment) -> Result<Self, StartError> {
-        let listener = Listener::bind(config.listen, assemble::ingress(config))?;
+        let settings = assemble::ingress(config);
+        if settings.max_connections < config.limits.connections {
+            tracing::warn!(
+                connections = settings.max_connections,
+                "fewer connections than limits.connections: the process may not open more files (ulimit -n)"
+            );
+        }
+        let listener = Listener::bind(config.listen, settings)?;
         let house = assemble::house(config, environment, listener.local_addr())?;
         let house = Arc::new(house);
         let shutdown = CancellationToken::new();

@@ -10,6 +10,7 @@ use lunaroute_core::{
     AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, Observer, Outcome, ResponseHead, SessionId,
     Usage, headers,
 };
+use lunaroute_ingress::Share;
 use lunaroute_observability::Metrics;
 use lunaroute_session::{NotRecorded, Recording, RequestStart};
 
@@ -22,6 +23,8 @@ pub(crate) struct Entry {
     kind: Kind,
     /// Set when the gateway cuts what is left: whoever is gone then did not hang up.
     cutting: Arc<AtomicBool>,
+    /// The request's place among those in flight: free for another once this is gone.
+    _place: Share,
 }
 
 enum Kind {
@@ -31,9 +34,9 @@ enum Kind {
 
 impl Entry {
     /// Opens the entry of a request.
-    pub(crate) fn open(house: &House, visitor: &Visitor, desk: &Desk) -> Self {
+    pub(crate) fn open(house: &House, visitor: &Visitor, desk: &Desk, place: Share) -> Self {
         let Some(recorder) = &house.recorder else {
-            return Self::new(house, Kind::Counted(Box::new(Counted::new(house, visitor, desk))));
+            return Self::new(house, Kind::Counted(Box::new(Counted::new(house, visitor, desk))), place);
         };
         let recording = recorder.begin(RequestStart {
             id: visitor.id,
@@ -47,11 +50,11 @@ impl Entry {
             body: visitor.body.clone(),
             overhead_pre_us: visitor.elapsed_us(),
         });
-        Self::new(house, Kind::Recorded(recording))
+        Self::new(house, Kind::Recorded(recording), place)
     }
 
-    fn new(house: &House, kind: Kind) -> Self {
-        Self { kind, cutting: Arc::clone(&house.cutting) }
+    fn new(house: &House, kind: Kind, place: Share) -> Self {
+        Self { kind, cutting: Arc::clone(&house.cutting), _place: place }
     }
 
     /// Waits until the request is in the journal.

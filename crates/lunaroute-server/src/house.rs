@@ -11,7 +11,7 @@ use lunaroute_core::Failure;
 use lunaroute_dialect::models;
 use lunaroute_egress::retry::RetryPolicy;
 use lunaroute_egress::{BaseUrl, Client, Credential, Timeouts};
-use lunaroute_ingress::{Arrival, Handler, Reply};
+use lunaroute_ingress::{Arrival, Budget, Handler, Reply};
 use lunaroute_observability::Metrics;
 use lunaroute_routing::{Head, Plan, RetryBudget, Table};
 use lunaroute_session::Recorder;
@@ -40,7 +40,7 @@ pub(crate) struct House {
     pub(crate) retry: RetryPolicy,
     pub(crate) retry_budget: RetryBudget,
     pub(crate) streaming: StreamPolicy,
-    pub(crate) limits: BodyLimits,
+    pub(crate) limits: Limits,
     /// Model names that the configuration offers beside those of the providers.
     pub(crate) models: Vec<models::Entry>,
     /// Set when the gateway is told to stop.
@@ -75,9 +75,13 @@ pub(crate) struct Remainder {
 }
 
 /// Limits that the listener does not know.
-pub(crate) struct BodyLimits {
+pub(crate) struct Limits {
     /// Bytes that a coded request body may unpack to.
     pub(crate) decoded_body: usize,
+    /// Requests in flight: one for each, until its record is closed.
+    pub(crate) requests: Arc<Budget>,
+    /// Bytes of request bodies in memory.
+    pub(crate) bodies: Arc<Budget>,
 }
 
 impl House {

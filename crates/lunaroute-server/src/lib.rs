@@ -6,6 +6,7 @@
 pub mod config;
 
 mod assemble;
+mod descriptors;
 mod desk;
 mod dressing;
 mod gate;
@@ -21,6 +22,7 @@ mod walk;
 mod way_out;
 
 pub use assemble::{StartError, check};
+pub use descriptors::raise_descriptor_limit;
 pub use gateway::{Gateway, StopReport};
 pub use records::{DATABASE_FILE, JOURNAL_DIRECTORY, JSONL_DIRECTORY};
 

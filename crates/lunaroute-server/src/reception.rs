@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Response;
 use lunaroute_core::{Dialect, Failure, FailureKind, RequestId};
-use lunaroute_ingress::{Arrival, Reply, cors, door, hygiene, read_body, trace_context::TraceContext};
+use lunaroute_ingress::{Arrival, Reply, Share, cors, door, hygiene, read_body, trace_context::TraceContext};
 
 use crate::house::House;
 use crate::lobby;
@@ -13,15 +13,15 @@ use crate::way_out;
 
 /// What reception did with an arrival.
 pub(crate) enum Received {
-    /// It may walk on.
-    Visitor(Visitor),
+    /// It may walk on, and takes a place among the requests in flight.
+    Visitor(Visitor, Share),
     /// It has its answer already.
     Answered(Response<Reply>),
 }
 
 /// Checks the head, answers what needs no provider, and reads the body.
 pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
-    let Arrival { head, body, peer, received_at, started } = arrival;
+    let Arrival { head, body, peer, received_at, started, is_crowded } = arrival;
     if let Some(answer) = cors::preflight(&head, &house.ingress) {
         return Received::Answered(answer);
     }
@@ -50,13 +50,19 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
             "WebSocket is not spoken here; send the same request as an HTTP POST",
         ));
     }
+    // Whoever finds no place is told so before a byte of the body is read.
+    let place = if is_crowded { None } else { house.limits.requests.take(1) };
+    let Some(place) = place else {
+        return turn_away(&no_place());
+    };
     let mut headers = head.headers;
     TraceContext::take_up(&mut headers);
-    let body = match read_body(body, &house.ingress).await {
+    let mut held = house.limits.bodies.begin();
+    let body = match read_body(body, &house.ingress, &mut held).await {
         Ok(body) => body,
         Err(failure) => return turn_away(&failure),
     };
-    Received::Visitor(Visitor {
+    let visitor = Visitor {
         id,
         dialect,
         operation: door.operation,
@@ -64,10 +70,19 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
         uri: head.uri,
         headers: Arc::new(headers),
         body,
+        _held: held,
         client_ip: peer.ip(),
         received_at,
         started,
-    })
+    };
+    Received::Visitor(visitor, place)
+}
+
+fn no_place() -> Failure {
+    Failure::gateway(
+        FailureKind::Overloaded,
+        "the gateway serves as many requests as it may (limits.requests, limits.connections); try again in a moment",
+    )
 }
 
 fn nobodys_path(method: &http::Method, path: &str) -> Failure {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use lunaroute_core::{Dialect, Exchange, Operation, RequestId, Timestamp};
+use lunaroute_ingress::Share;
 
 /// A request whose head was checked and whose body was read.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Visitor {
     pub(crate) uri: Uri,
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) body: Bytes,
+    /// The memory that `body` takes.
+    pub(crate) _held: Share,
     pub(crate) client_ip: IpAddr,
     /// When the head was complete.
     pub(crate) received_at: Timestamp,

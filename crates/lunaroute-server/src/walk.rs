@@ -19,15 +19,15 @@ use crate::way_out;
 /// wherever it stands, and with it the entry in the guest book, which closes itself as cancelled.
 pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply> {
     // Door and reception: the path says dialect and operation; limits are kept; the body is read once.
-    let visitor = match reception::receive(&house, arrival).await {
-        Received::Visitor(visitor) => visitor,
+    let (visitor, place) = match reception::receive(&house, arrival).await {
+        Received::Visitor(visitor, place) => (visitor, place),
         Received::Answered(response) => return response,
     };
     // Desk: model, stream flag and session hints are read from the bytes. It stands before the guest book because the
     // hints are part of the first entry; it cannot refuse anybody by itself.
-    let desk = Desk::read(&visitor, house.limits.decoded_body);
+    let desk = Desk::read(&visitor, &house.limits);
     // Guest book: from here on every exit is written down.
-    let mut entry = Entry::open(&house, &visitor, &desk);
+    let mut entry = Entry::open(&house, &visitor, &desk, place);
     match admit(&house, &visitor, &desk, &mut entry).await {
         // Gallery and way out: frames flow to the client, the record gets a reference to each.
         Ok(passage) => way_out::answer(&house, &visitor, passage, entry).await,

@@ -127,7 +127,7 @@ mod tests {
     #[track_caller]
     fn check(from: &str, kind: Kind, to: &str, features: &[&str], allowed: bool) {
         let names = ["core", "pii", "storage", "dialect", "ingress", "egress", "routing", "session", "hooks"];
-        let tops = ["sim", "server", "cli"];
+        let tops = ["sim", "server", "cli", "bench"];
         let mut members: Vec<Member> = names.iter().chain(&tops).map(|name| member(name)).collect();
         let features = features.iter().map(ToString::to_string).collect();
         let crate_of_ours = members.iter().any(|member| member.name == full(to));
@@ -161,6 +161,7 @@ mod tests {
             name: full(name),
             folder: format!("crates/{}", full(name)),
             has_library: true,
+            benches: Vec::new(),
             inherits_lints: true,
             dependencies: Vec::new(),
         }
@@ -189,6 +190,9 @@ mod tests {
             ("session", "egress", false),
             ("routing", "sim", false),
             ("server", "cli", false),
+            ("bench", "session", true),
+            ("bench", "server", false),
+            ("bench", "storage", false),
         ] {
             check(from, Kind::Built, to, &[], allowed);
         }

@@ -27,8 +27,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "admin", floor: 3, may_name: &["core", "routing", "access", "session", "hooks"] },
     Row { name: "server", floor: 3, may_name: BELOW_SERVER },
     Row { name: "cli", floor: 4, may_name: BELOW_CLI },
-    // It measures the binary from outside; its own tests load the simulated provider.
-    Row { name: "bench", floor: 4, may_name: &[] },
+    // It measures the binary from outside, and the recorder alone; its own tests load the simulated provider.
+    Row { name: "bench", floor: 4, may_name: &["core", "dialect", "session"] },
+    // It breaks what is around the binary, and reads the record as the product's own queries do.
+    Row { name: "chaos", floor: 4, may_name: &["core", "storage", "session", SIM] },
     Row { name: "xtask", floor: 0, may_name: &[] },
 ];
 
@@ -91,9 +93,9 @@ pub(crate) struct External {
 /// Decide from arguments alone: no runtime, no network, no disk, no clock.
 const PURE: &[&str] = &["core", "dialect", "routing", "catalog"];
 
-/// The command line is an ordinary client of its own gateway, on the loopback (`demo`, `run`); the bench makes load and
-/// is the bare proxy that the gateway is compared with.
-const SENDERS: &[&str] = &["egress", "cli", "bench"];
+/// The command line is an ordinary client of its own gateway, on the loopback (`demo`, `run`); the bench and the chaos
+/// bench make load, and the bench is the bare proxy that the gateway is compared with.
+const SENDERS: &[&str] = &["egress", "cli", "bench", "chaos"];
 
 pub(crate) const EXTERNALS: &[External] = &[
     External {
@@ -127,7 +129,8 @@ pub(crate) const EXTERNALS: &[External] = &[
     External {
         packages: &["rusqlite", "sqlx", "libsqlite3-sys", "postgres", "tokio-postgres"],
         features: &[],
-        built: Place::Only(&["session", "storage"]),
+        // The chaos bench locks and damages a database as a stranger would.
+        built: Place::Only(&["session", "storage", "chaos"]),
         // Its tests compare what the binary printed with what the database holds.
         tests: Place::Only(&["session", "storage", "cli"]),
         reason: "SQL stands in session and storage",

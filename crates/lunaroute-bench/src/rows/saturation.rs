@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use super::{honest, recording};
+use super::{cpu_by_thread, honest, recording};
 use crate::Workload;
 use crate::figures::{Reading, Rounds};
 use crate::limits::Limit;
-use crate::measure::{Bench, Task};
-use crate::report::{Line, Recording};
+use crate::line::{Line, Recording};
+use crate::measure::{Bench, Fact, Task};
 use crate::stand::Place;
 
 const WAYS: &[Place] = &[Place::Bare, Place::Nginx, Place::Off, Place::On];
@@ -22,7 +22,9 @@ pub(super) fn small(bench: &mut Bench) -> Result<Vec<Line>> {
         (Limit::TimesBare(1.6), Some(Limit::TimesBare(1.3))),
         (Limit::TimesBare(6.0), Some(Limit::AtMost(42.0))),
     ];
-    per_request(bench, "small", Workload::Small, bounds)
+    let rounds = bench.rounds(Task::saturating(Workload::Small), WAYS)?;
+    bench.note(Fact::Sustained, rounds.median(Place::On, |figures| figures.sustained));
+    Ok(lines(&rounds, "small", "CPU us/request", PER_REQUEST, bounds))
 }
 
 pub(super) fn agent(bench: &mut Bench) -> Result<Vec<Line>> {
@@ -30,12 +32,14 @@ pub(super) fn agent(bench: &mut Bench) -> Result<Vec<Line>> {
         (Limit::TimesBare(1.6), Some(Limit::TimesBare(1.3))),
         (Limit::AtMost(400.0), Some(Limit::AtMost(200.0))),
     ];
-    per_request(bench, "agent", Workload::Agent, bounds)
+    let rounds = bench.rounds(Task::saturating(Workload::Agent), WAYS)?;
+    Ok(lines(&rounds, "agent", "CPU us/request", PER_REQUEST, bounds))
 }
 
 pub(super) fn messages50(bench: &mut Bench) -> Result<Vec<Line>> {
     let bounds = [(Limit::TimesBare(0.7), None), (Limit::AtMost(500.0), Some(Limit::AtMost(250.0)))];
-    per_request(bench, "msgs50", Workload::Messages50, bounds)
+    let rounds = bench.rounds(Task::saturating(Workload::Messages50), WAYS)?;
+    Ok(lines(&rounds, "msgs50", "CPU us/request", PER_REQUEST, bounds))
 }
 
 pub(super) fn stream50(bench: &mut Bench) -> Result<Vec<Line>> {
@@ -45,11 +49,9 @@ pub(super) fn stream50(bench: &mut Bench) -> Result<Vec<Line>> {
     ];
     let rounds = bench.rounds(Task::saturating(Workload::Stream50), WAYS)?;
     let mut lines = lines(&rounds, "stream50", "CPU us/request", PER_REQUEST, bounds);
-    let per_second: Reading = |figures| figures.per_second;
-    let streams = Line::new("stream50", Recording::On, "streams/s", rounds.median(Place::On, per_second))
-        .beside(rounds.median(Place::Bare, per_second), rounds.median(Place::Nginx, per_second))
-        .limit(Limit::AtLeast(6_000.0));
-    lines.push(honest(streams, rounds.of(Place::On)));
+    let standing = rounds.standing(Place::On, |figures| figures.per_second);
+    let streams = Line::new("stream50", Recording::On, "streams/s", standing).limit(Limit::AtLeast(6_000.0));
+    lines.push(honest(streams, &rounds, Place::On));
     Ok(lines)
 }
 
@@ -60,16 +62,6 @@ pub(super) fn stream500(bench: &mut Bench) -> Result<Vec<Line>> {
     Ok(lines(&rounds, "stream500", "CPU us/event", PER_EVENT, bounds))
 }
 
-fn per_request(
-    bench: &mut Bench,
-    row: &'static str,
-    workload: Workload,
-    bounds: Bounds,
-) -> Result<Vec<Line>> {
-    let rounds = bench.rounds(Task::saturating(workload), WAYS)?;
-    Ok(lines(&rounds, row, "CPU us/request", PER_REQUEST, bounds))
-}
-
 fn lines(
     rounds: &Rounds,
     row: &'static str,
@@ -78,14 +70,12 @@ fn lines(
     bounds: Bounds,
 ) -> Vec<Line> {
     let of_place = |(place, (limit, stretch)): (Place, (Limit, Option<Limit>))| {
-        let line = Line::new(row, recording(place), unit, rounds.median(place, reading))
-            .beside(rounds.median(Place::Bare, reading), rounds.median(Place::Nginx, reading))
-            .limit(limit);
+        let line = Line::new(row, recording(place), unit, rounds.standing(place, reading)).limit(limit);
         let line = match stretch {
             Some(stretch) => line.stretch(stretch),
             None => line,
         };
-        honest(line, rounds.of(place))
+        honest(line.note(&cpu_by_thread(rounds, place)), rounds, place)
     };
     [Place::Off, Place::On].into_iter().zip(bounds).map(of_place).collect()
 }

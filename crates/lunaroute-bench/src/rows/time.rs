@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
-use super::{honest, recording};
+use super::{cpu_by_thread, honest, recording};
 use crate::figures::{Reading, Rounds};
 use crate::limits::Limit;
-use crate::measure::{Bench, Task};
-use crate::report::Line;
+use crate::line::Line;
+use crate::measure::{Bench, Fact, Task};
 use crate::stand::Place;
 use crate::{Load, Workload};
 
 const P50: Reading = |figures| figures.p50;
+const P95: Reading = |figures| figures.p95;
 const P99: Reading = |figures| figures.p99;
 
 /// Milliseconds of a provider that takes its time, as all real ones do: long enough to hide a synchronisation.
@@ -20,6 +21,7 @@ pub(super) fn latency(bench: &mut Bench) -> Result<Vec<Line>> {
     let instant = Task::per_second(Workload::Small, 1_000.0, 0);
     let ways = [Place::Direct, Place::Bare, Place::Nginx, Place::Off, Place::On, Place::OnInterval];
     let rounds = bench.rounds(instant, &ways)?;
+    bench.note(Fact::AddedP95, rounds.added(Place::On, P95));
     let mut lines = vec![
         added(&rounds, Place::Off, "added p50, small, 1000/s", P50, 80.0),
         added(&rounds, Place::Off, "added p99, small, 1000/s", P99, 500.0),
@@ -38,6 +40,7 @@ pub(super) fn first_event(bench: &mut Bench) -> Result<Vec<Line>> {
     let instant = Task::per_second(Workload::Stream50, 100.0, 0);
     let ways = [Place::Direct, Place::Bare, Place::Nginx, Place::Off, Place::On];
     let rounds = bench.rounds(instant, &ways)?;
+    bench.note(Fact::FirstEventP95, rounds.median(Place::On, P95));
     let mut lines = vec![
         added(&rounds, Place::Off, "added p50 to first event, 100/s", P50, 120.0),
         added(&rounds, Place::Off, "added p99 to first event, 100/s", P99, 500.0),
@@ -60,18 +63,17 @@ pub(super) fn paced(bench: &mut Bench) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (place, times) in [(Place::Off, 1.3), (Place::On, 1.6)] {
         lines.push(added(&rounds, place, "added p99 gap, paced stream", P99, 500.0));
-        let cost =
-            Line::new("paced stream", recording(place), "CPU us/event", rounds.median(place, per_event))
-                .beside(rounds.median(Place::Bare, per_event), rounds.median(Place::Nginx, per_event))
-                .limit(Limit::TimesBare(times));
-        lines.push(honest(cost, rounds.of(place)));
+        let standing = rounds.standing(place, per_event);
+        let cost = Line::new("paced stream", recording(place), "CPU us/event", standing)
+            .limit(Limit::TimesBare(times))
+            .note(&cpu_by_thread(&rounds, place));
+        lines.push(honest(cost, &rounds, place));
     }
     Ok(lines)
 }
 
 fn added(rounds: &Rounds, place: Place, row: &'static str, reading: Reading, most: f64) -> Line {
-    let line = Line::new(row, recording(place), "us", rounds.added(place, reading))
-        .beside(rounds.added(Place::Bare, reading), rounds.added(Place::Nginx, reading))
+    let line = Line::new(row, recording(place), "us", rounds.added_standing(place, reading))
         .limit(Limit::AtMost(most));
-    honest(line, rounds.of(place))
+    honest(line, rounds, place)
 }

@@ -7,7 +7,7 @@ use http::Response;
 use lunaroute_ingress::{Config, DrainReport, Reply, read_body};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Served, alarm, fed, serve, serve_draining, serve_echo, soon};
+use crate::support::{Served, alarm, fed, room, serve, serve_draining, serve_echo, soon};
 
 const PROMPT: Duration = Duration::from_millis(250);
 
@@ -30,10 +30,10 @@ fn staying(stage: Stage) -> (Served, CancellationToken, CancellationToken) {
             match stage {
                 Stage::ReadingBody => {
                     reached.cancel();
-                    let _ = read_body(arrival.body, &Config::default()).await;
+                    let _ = read_body(arrival.body, &Config::default(), &mut room()).await;
                 }
                 Stage::Waiting => {
-                    let _ = read_body(arrival.body, &Config::default()).await;
+                    let _ = read_body(arrival.body, &Config::default(), &mut room()).await;
                     reached.cancel();
                     std::future::pending::<()>().await;
                 }

@@ -148,17 +148,45 @@ async fn a_client_that_reads_slowly_is_not_cut() {
 }
 
 #[tokio::test]
-async fn beyond_the_most_connections_new_ones_wait() {
-    let served = serve_echo(Config { max_connections: 1, ..Config::default() });
+async fn beyond_the_most_connections_a_few_are_answered_and_sent_away_and_the_others_wait() {
+    /// As many as are taken beyond the limit.
+    const CROWDED: usize = 32;
+    let served = serve(Config { max_connections: 1, ..Config::default() }, |arrival| async move {
+        Response::new(Reply::full(format!("{} {}", arrival.head.uri.path(), arrival.is_crowded).into()))
+    });
     let mut first = served.connect().await;
     first.say("GET /first HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    first.hear("GET /first ").await;
+    first.hear("/first false").await;
+
     let mut second = served.connect().await;
-    second.say("GET /second HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let early = timeout(SHORT, second.hear("GET /second ")).await;
-    assert!(early.is_err(), "served beside the first");
+    second.say("GET /second HTTP/1.1\r\nhost: a\r\n\r\nGET /after HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = second.hear_all().await;
+    assert!(answer.contains("connection: close") && answer.ends_with("/second true"), "{answer}");
+
+    let start = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..CROWDED {
+        silent.push(served.connect().await);
+    }
+    let mut last = served.connect().await;
+    last.say("GET /last HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let early = timeout(SHORT, last.hear("/last ")).await;
+    assert!(early.is_err(), "answered beside all others");
+    assert!(last.hear_all().await.ends_with("/last true"));
+    let taken = start.elapsed();
+    assert!(taken < Config::default().header_read_timeout, "silence costs the others no more: {taken:?}");
+
     drop(first);
-    second.hear("GET /second ").await;
+    let mut next = served.connect().await;
+    loop {
+        next.say("GET /next HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let answer = next.hear("/next ").await;
+        if !answer.contains("connection: close") {
+            break;
+        }
+        next = served.connect().await;
+    }
+    println!("a crowded listener answered at once, and after {taken:?} of silence of {CROWDED} others");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use http::Response;
 use lunaroute_ingress::hygiene::check_headers;
 use lunaroute_ingress::{Config, Reply, read_body};
 
-use crate::support::serve;
+use crate::support::{room, serve};
 
 /// What follows the first request in every case: it must never be served when nobody can say where the first one ends.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -46,7 +46,7 @@ async fn send(bytes: &str) -> (String, Vec<String>) {
         async move {
             let path = arrival.head.uri.path().to_owned();
             let checked = match check_headers(&arrival.head) {
-                Ok(()) => read_body(arrival.body, &Config::default()).await,
+                Ok(()) => read_body(arrival.body, &Config::default(), &mut room()).await,
                 Err(failure) => Err(failure),
             };
             let body = match checked {

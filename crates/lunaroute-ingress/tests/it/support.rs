@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use lunaroute_ingress::{Arrival, Broken, Config, DrainReport, Handler, Listener, Reply, read_body};
+use lunaroute_ingress::{
+    Arrival, Broken, Budget, Config, DrainReport, Handler, Listener, Reply, Share, read_body,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -17,6 +19,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// No single step of a test takes longer, whatever else the machine does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Room for any body.
+pub(crate) fn room() -> Share {
+    Budget::new(usize::MAX).begin()
+}
 
 /// Awaits a condition that has to come.
 #[track_caller]
@@ -121,7 +128,7 @@ impl Raw {
 /// Answers with method, path and body; a body that is refused, with the failure's status and kind.
 pub(crate) async fn echo(arrival: Arrival, config: &Config) -> Response<Reply> {
     let line = format!("{} {} ", arrival.head.method, arrival.head.uri.path());
-    match read_body(arrival.body, config).await {
+    match read_body(arrival.body, config, &mut room()).await {
         Ok(body) => Response::new(Reply::full([line.as_bytes(), &body].concat().into())),
         Err(failure) => Response::builder()
             .status(failure.kind.status())

@@ -68,8 +68,20 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         );
     }
     check_bounds(config)?;
-    if config.limits.connections == 0 || config.limits.streams_per_connection == 0 {
-        return Err("limits.connections and limits.streams_per_connection are at least 1".to_owned());
+    let limits = &config.limits;
+    let least = [
+        ("limits.requests", limits.requests),
+        ("limits.connections", limits.connections),
+        ("limits.streams_per_connection", limits.streams_per_connection as usize),
+    ];
+    if let Some((key, _)) = least.iter().find(|(_, value)| *value == 0) {
+        return Err(format!("{key} is 0; it is at least 1"));
+    }
+    if limits.bodies < limits.body {
+        return Err(format!(
+            "limits.bodies is {}; the largest body (limits.body, {}) has to fit into it",
+            limits.bodies, limits.body
+        ));
     }
     check_listener(config)
 }
@@ -79,6 +91,7 @@ fn check_bounds(config: &Config) -> Result<(), String> {
     let sizes = [
         ("limits.body", config.limits.body, Size::kibibytes(1), Size::mebibytes(60)),
         ("limits.decoded_body", config.limits.decoded_body, Size::kibibytes(1), Size::mebibytes(1024)),
+        ("limits.bodies", config.limits.bodies, Size::kibibytes(1), Size::mebibytes(1024 * 1024)),
         ("limits.headers", config.limits.headers, Size::kibibytes(8), Size::mebibytes(1)),
         ("recording.queue", config.recording.queue, Size::mebibytes(1), Size::mebibytes(16 * 1024)),
     ];

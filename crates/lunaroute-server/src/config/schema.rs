@@ -147,7 +147,14 @@ pub struct Limits {
     pub decoded_body: Size,
     /// Largest request head.
     pub headers: Size,
-    /// Connections at once; further ones wait.
+    /// Requests in flight at once; a further one gets 503 (529 in Anthropic's dialect) with `Retry-After` before its
+    /// body is read. Health, readiness and metrics are always answered.
+    pub requests: usize,
+    /// Memory for the bodies of all requests in flight, as they travel and without their content coding; what does not
+    /// fit gets 503 with `Retry-After`.
+    pub bodies: Size,
+    /// Connections at once, at most one for every two file descriptors that the gateway may have. On a few further ones
+    /// health is answered, and 503 to everything else.
     pub connections: usize,
     /// HTTP/2 streams at once on one connection.
     pub streams_per_connection: u32,
@@ -159,6 +166,8 @@ impl Default for Limits {
             body: Size::mebibytes(32),
             decoded_body: Size::mebibytes(64),
             headers: Size::kibibytes(32),
+            requests: 5_000,
+            bodies: Size::mebibytes(512),
             connections: 10_000,
             streams_per_connection: 250,
         }

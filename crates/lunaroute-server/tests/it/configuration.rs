@@ -13,7 +13,7 @@ providers:
 models:
   - { model: "claude-*", provider: anthropic }
   - { model: fast, provider: local, upstream: "llama-3:8b" }
-limits: { body: 4MiB, decoded_body: 65536, headers: 16KiB, connections: 7, streams_per_connection: 3 }
+limits: { body: 4MiB, decoded_body: 65536, headers: 16KiB, requests: 5, bodies: 8MiB, connections: 7, streams_per_connection: 3 }
 timeouts: { header_read: 1s, body_read: 2s, write_stall: 3s, connect: 4s, first_byte: 5s, idle: 6s, total: 7m, drain: 250ms }
 retry: { attempts: 3, first_delay: 10ms, max_delay: 1s, max_retry_after: 5s, budget: 0.5 }
 streaming: { on_disconnect: drain, keep_alive: 15s, include_usage: true }
@@ -155,7 +155,9 @@ fn what_cannot_work_is_refused_with_the_reason() {
         ("retry: { attempts: 11 }".to_owned(), "1 to 10"),
         ("retry: { budget: 1.5 }".to_owned(), "a share from 0 to 1"),
         ("network: { client_key_file: k.pem }".to_owned(), "go together"),
-        ("limits: { connections: 0 }".to_owned(), "at least 1"),
+        ("limits: { connections: 0 }".to_owned(), "limits.connections is 0; it is at least 1"),
+        ("limits: { requests: 0 }".to_owned(), "limits.requests is 0; it is at least 1"),
+        ("limits: { bodies: 1MiB }".to_owned(), "(limits.body, 32MiB) has to fit into it"),
         ("limits: { body: lots }".to_owned(), "'lots' is no number of bytes"),
         ("limits: { body: -1 }".to_owned(), "-1 is negative"),
         ("limits: { body: 100MiB }".to_owned(), "limits.body is 100MiB; it is 1KiB to 60MiB"),

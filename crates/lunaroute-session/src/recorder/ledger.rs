@@ -298,8 +298,10 @@ impl Ledger {
         }
         self.kept_house = Instant::now();
         let over = self.full_at.is_some_and(|full_at| full_at.elapsed() >= HOUSEKEEPING);
+        // Under load too: while the ballast is away every append finds the disk full, whatever room there is by now.
         // Restoring does nothing when the ballast was not needed.
-        if over && self.journal.restore_ballast().is_ok() {
+        let restored = self.full_at.is_some() && self.journal.restore_ballast().is_ok();
+        if restored && over {
             self.full_at = None;
             self.change_state(JournalState::Healthy);
         }

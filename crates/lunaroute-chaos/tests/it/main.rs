@@ -1,0 +1,4 @@
+//! Short runs of the scenarios against the debug build of the gateway.
+
+mod clients;
+mod scenarios;
