@@ -205,7 +205,11 @@ fn journal(requests: &[Request]) -> Vec<JournaledEvent> {
     let at = |index: u64| Position { segment: 1, offset: index * 100 };
     (0_u64..)
         .zip(requests.iter().flat_map(events))
-        .map(|(index, event)| JournaledEvent { position: at(index), next: at(index + 1), event })
+        .map(|(index, event)| JournaledEvent {
+            position: at(index),
+            next: at(index + 1),
+            event: event.into(),
+        })
         .collect()
 }
 

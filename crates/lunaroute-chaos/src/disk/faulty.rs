@@ -125,7 +125,7 @@ struct FaultyFile {
 }
 
 impl DiskFile for FaultyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let asked = self.disk.ask(Operation::Write);
         // A write that fails has put a part of its bytes into the file.
         let written = self.file.write(if asked.is_ok() { bytes } else { &bytes[..bytes.len() / 2] })?;
@@ -133,7 +133,7 @@ impl DiskFile for FaultyFile {
         asked.map(|()| written)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let asked = self.disk.ask(Operation::Sync);
         let mut lost = 0;
         self.disk.extent(&self.path, |extent| match &asked {
@@ -150,7 +150,7 @@ impl DiskFile for FaultyFile {
         asked
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.truncate(length)?;
         self.disk.extent(&self.path, |extent| {
             *extent = Extent { written: length, durable: extent.durable.min(length) };

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lunaroute_core::RequestId;
-use lunaroute_session::codec;
+use lunaroute_session::codec::{self, EventReader};
 use lunaroute_session::event::EventKind;
 use lunaroute_session::query::{Page, RequestFilter, RequestRecord, SessionQuery, SqliteQuery};
+use lunaroute_session::writer::JournaledEvent;
 use lunaroute_storage::journal::read_all;
 use serde::Deserialize;
 
@@ -114,28 +115,32 @@ pub(crate) fn in_files(home: &Path) -> Result<Keeper> {
 /// What the part of the journal has that still exists, and how many of its frames could not be read.
 pub(crate) fn in_journal(home: &Path) -> Result<(Keeper, usize)> {
     let (mut keeper, mut told, mut unreadable) = (Keeper::new(), HashSet::new(), 0);
+    let mut reader = EventReader::new(journal(home));
     let mut whole = read_all(&journal(home)).context("the journal cannot be read")?;
     for frame in whole.by_ref() {
         let frame = frame.context("the journal cannot be read")?;
         if frame.kind != codec::EVENT {
             continue;
         }
-        let Ok(event) = codec::decode(&frame.payload) else {
+        let Ok(events) = reader.events(&frame) else {
             unreadable += 1;
             continue;
         };
-        let kept = keeper.entry(event.request).or_default();
-        kept.repeats += usize::from(!told.insert((event.request, event.seq)));
-        match &event.kind {
-            EventKind::Started(started) => {
-                kept.starts += 1;
-                kept.mark = mark_of(&started.headers);
+        for JournaledEvent { event, .. } in events {
+            let kept = keeper.entry(event.request).or_default();
+            kept.repeats += usize::from(!told.insert((event.request, event.seq)));
+            match &event.kind {
+                EventKind::Started(started) => {
+                    kept.starts += 1;
+                    kept.mark = mark_of(&started.headers);
+                }
+                EventKind::Completed { .. } => kept.ends += 1,
+                EventKind::Gap { .. } => kept.gaps += 1,
+                _ => {}
             }
-            EventKind::Completed { .. } => kept.ends += 1,
-            EventKind::Gap { .. } => kept.gaps += 1,
-            _ => {}
         }
     }
+    unreadable += usize::try_from(reader.lost_bodies()).unwrap_or(usize::MAX);
     let damaged = usize::try_from(whole.damage().damaged_frames).unwrap_or(usize::MAX);
     Ok((keeper, unreadable + damaged))
 }

@@ -103,7 +103,7 @@ fn a_file_torn_at_any_byte_is_whole_again_after_the_events_come_again() {
     writer.flush().expect("flushed");
     let whole = fs::read(source.path().join("2026-11-20/run-1.jsonl")).expect("readable");
     let durable = whole.len() - 4 * 1024;
-    let written: Vec<SessionEvent> = events.iter().map(|item| item.event.clone()).collect();
+    let written: Vec<SessionEvent> = events.iter().map(|item| (*item.event).clone()).collect();
 
     let work = tempfile::tempdir().expect("a directory");
     let path = work.path().join("2026-11-20/run-1.jsonl");

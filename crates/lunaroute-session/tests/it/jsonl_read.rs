@@ -302,7 +302,11 @@ fn make(plans: Vec<Plan>) -> Vec<JournaledEvent> {
         let at = Timestamp::from_micros(exchange::NOON + day * 86_400_000_000 + micros);
         let session = SessionId::parse(&format!("session-{session}")).expect("valid");
         let event = SessionEvent { session, request, seq, at, kind, body: whole };
-        journaled.push(JournaledEvent { position: place(offset), next: place(offset + 10), event });
+        journaled.push(JournaledEvent {
+            position: place(offset),
+            next: place(offset + 10),
+            event: event.into(),
+        });
     }
     journaled
 }
@@ -344,7 +348,7 @@ proptest! {
         let found: Vec<SessionEvent> =
             jsonl::read(directory.path()).collect::<Result<_, _>>().expect("every line can be read");
         prop_assert_eq!(found.len(), events.len());
-        prop_assert_eq!(by_file(found.into_iter()), by_file(events.into_iter().map(|item| item.event)));
+        prop_assert_eq!(by_file(found.into_iter()), by_file(events.into_iter().map(|item| (*item.event).clone())));
     }
 }
 
@@ -380,7 +384,8 @@ fn a_conversation_takes_what_is_new_in_it_and_comes_back_whole() {
     );
     assert!(small * 5 < plain);
     let found: Vec<SessionEvent> = jsonl::read(told.path()).collect::<Result<_, _>>().expect("readable");
-    let written: Vec<SessionEvent> = conversation(100, true).into_iter().map(|item| item.event).collect();
+    let written: Vec<SessionEvent> =
+        conversation(100, true).into_iter().map(|item| (*item.event).clone()).collect();
     assert!(found == written, "the chain of 100 bodies is followed");
 }
 
@@ -389,7 +394,7 @@ fn a_body_that_is_not_what_it_is_said_to_repeat_is_an_error_and_never_a_wrong_bo
     let directory = tempfile::tempdir().expect("a directory");
     let mut events = conversation(3, true);
     for item in &mut events {
-        if let EventKind::Started(started) = &mut item.event.kind
+        if let EventKind::Started(started) = &mut std::sync::Arc::make_mut(&mut item.event).kind
             && let Some(repeats) = &mut started.repeats
             && repeats.of == exchange::request(1)
         {
@@ -436,7 +441,7 @@ fn a_damaged_line_costs_itself_and_what_only_it_said() {
         assert_eq!(items.len(), events.len(), "each line is an event or an error");
         for (item, event) in items.iter().zip(&events) {
             match item {
-                Ok(found) => assert!(*found == event.event, "an event is as it was or not there"),
+                Ok(found) => assert!(*found == *event.event, "an event is as it was or not there"),
                 Err(_) => lost += 1,
             }
         }
