@@ -31,6 +31,9 @@ pub struct Readiness {
     pub draining: bool,
     /// Whether a request is refused when it cannot be recorded. When not, a broken journal leaves the gateway degraded.
     pub recording_required: bool,
+    /// Whether the recorder's thread has failed: nothing is recorded any more and only a restart helps, so the gateway is
+    /// not ready even where recording is not required.
+    pub recorder_dead: bool,
     /// The recorder's journal; `None` when recording is switched off.
     pub journal: Option<PartState>,
     /// The recorder's writers by name. A writer that is down falls behind the journal and loses nothing, so it never
@@ -85,7 +88,7 @@ impl Readiness {
             return Verdict::Draining;
         }
         let journal = self.journal.as_ref().unwrap_or(&PartState::Ready);
-        if self.recording_required && matches!(journal, PartState::Down { .. }) {
+        if self.recorder_dead || self.recording_required && matches!(journal, PartState::Down { .. }) {
             return Verdict::Down;
         }
         let mut parts = self.writers.iter().map(|(_, state)| state).chain([journal]);

@@ -48,6 +48,7 @@ fn readiness(house: &House) -> Response<Reply> {
     let readiness = Readiness {
         draining: house.stopping.load(Ordering::Relaxed),
         recording_required: house.recording_required,
+        recorder_dead: figures.as_ref().is_some_and(|figures| figures.journal == JournalState::Dead),
         journal: figures.as_ref().map(|figures| journal_state(&figures.journal)),
         writers: figures
             .iter()
@@ -66,6 +67,11 @@ fn journal_state(state: &JournalState) -> PartState {
         }
         JournalState::Down { reason } => PartState::Down { reason: reason.clone() },
         JournalState::Stopped => PartState::Down { reason: "the recorder has ended".to_owned() },
+        JournalState::Dead => {
+            let reason =
+                "the recorder's thread has failed; nothing is recorded until the gateway is started again";
+            PartState::Down { reason: reason.to_owned() }
+        }
     }
 }
 
@@ -103,7 +109,14 @@ fn recorder_figures(figures: &Figures) -> RecorderFigures {
         name: writer.name.clone(),
         written: writer.written,
         failed: writer.failed,
+        retried: writer.retried,
+        quarantined: writer.quarantined,
+        damaged: writer.damaged,
+        batches: writer.batches,
+        batch_seconds: writer.batch_seconds,
+        waiting_events: writer.waiting,
         behind_bytes: writer.behind_bytes,
+        oldest_unwritten_seconds: writer.oldest_unwritten.as_secs_f64(),
     });
     RecorderFigures {
         received: figures.received,
@@ -114,6 +127,8 @@ fn recorder_figures(figures: &Figures) -> RecorderFigures {
         waiting_bytes: figures.waiting_bytes,
         oldest_unwritten_seconds: figures.oldest_unwritten.as_secs_f64(),
         gaps: figures.gaps,
+        syncs: figures.syncs,
+        sync_seconds: figures.sync_seconds,
         writers: writers.collect(),
     }
 }

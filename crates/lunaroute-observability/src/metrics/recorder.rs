@@ -1,6 +1,8 @@
 //! What is told of the recorder. It counts for itself; its totals are taken over when somebody asks.
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// The recorder's totals since the process began, and what waits now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,21 +23,39 @@ pub struct RecorderFigures {
     pub oldest_unwritten_seconds: f64,
     /// Gap records: each names events that were lost.
     pub gaps: u64,
+    /// Times that the journal was made durable.
+    pub syncs: u64,
+    /// Seconds that this took.
+    pub sync_seconds: f64,
     /// The writers behind the journal.
     pub writers: Vec<WriterFigures>,
 }
 
 /// One writer's totals since the process began, and how far it is behind the journal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct WriterFigures {
     /// Its configured name.
     pub name: String,
     /// Events that it has written.
     pub written: u64,
-    /// Events or batches that failed.
+    /// Batches that it refused.
     pub failed: u64,
-    /// Bytes of the journal that it has not applied.
+    /// Batches that it was offered again.
+    pub retried: u64,
+    /// Events that it put aside because they can never be written.
+    pub quarantined: u64,
+    /// Entries of the journal that could not be read for it.
+    pub damaged: u64,
+    /// Batches that it took.
+    pub batches: u64,
+    /// Seconds that it spent on them.
+    pub batch_seconds: f64,
+    /// Events that it is to take next.
+    pub waiting_events: u64,
+    /// Bytes of the journal that it has not written.
     pub behind_bytes: u64,
+    /// Age in seconds of the oldest of the events that it is to take next; 0 when there is none.
+    pub oldest_unwritten_seconds: f64,
 }
 
 #[derive(Debug)]
@@ -45,12 +65,12 @@ pub(super) struct RecorderFamilies {
     failed: IntCounter,
     retried: IntCounter,
     gaps: IntCounter,
+    syncs: IntCounter,
+    sync_seconds: Counter,
     waiting_events: IntGauge,
     waiting_bytes: IntGauge,
     oldest_unwritten: Gauge,
-    writer_written: IntCounterVec,
-    writer_failed: IntCounterVec,
-    writer_behind: IntGaugeVec,
+    writers: WriterFamilies,
 }
 
 impl RecorderFamilies {
@@ -63,33 +83,28 @@ impl RecorderFamilies {
             let gauge = IntGauge::new(format!("lunaroute_recorder_{what}"), help)?;
             registry.register(Box::new(gauge.clone())).map(|()| gauge)
         };
-        let by_writer = |what: &str, help: &str| {
-            let options = Opts::new(format!("lunaroute_recorder_writer_{what}_total"), help);
-            let counters = IntCounterVec::new(options, &["writer"])?;
-            registry.register(Box::new(counters.clone())).map(|()| counters)
-        };
+        let sync_seconds = Counter::new(
+            "lunaroute_recorder_sync_seconds_total",
+            "Seconds spent making the journal durable.",
+        )?;
+        registry.register(Box::new(sync_seconds.clone()))?;
         let oldest_unwritten = Gauge::new(
             "lunaroute_recorder_oldest_unwritten_seconds",
             "Age of the oldest event that waits for the journal.",
         )?;
         registry.register(Box::new(oldest_unwritten.clone()))?;
-        let writer_behind = IntGaugeVec::new(
-            Opts::new("lunaroute_recorder_writer_behind_bytes", "Bytes of the journal not yet applied."),
-            &["writer"],
-        )?;
-        registry.register(Box::new(writer_behind.clone()))?;
         Ok(Self {
             received: counter("received", "Events that requests handed to the recorder.")?,
             written: counter("written", "Events that are in the journal.")?,
-            failed: counter("failed", "Events that could not be written.")?,
-            retried: counter("retried", "Writes to the journal that were tried again.")?,
-            gaps: counter("gaps", "Gap records; each names events that were lost.")?,
+            failed: counter("failed", "Appends and syncs of the journal that failed.")?,
+            retried: counter("retried", "Appends and syncs of the journal that were tried again.")?,
+            gaps: counter("gaps", "Events that were lost; gap records name them.")?,
+            syncs: counter("syncs", "Times that the journal was made durable.")?,
+            sync_seconds,
             waiting_events: gauge("waiting_events", "Events that wait for the journal.")?,
             waiting_bytes: gauge("waiting_bytes", "Bytes of the events that wait for the journal.")?,
             oldest_unwritten,
-            writer_written: by_writer("written", "Events that the writer has written.")?,
-            writer_failed: by_writer("failed", "Events or batches that failed in the writer.")?,
-            writer_behind,
+            writers: WriterFamilies::register(registry)?,
         })
     }
 
@@ -99,21 +114,88 @@ impl RecorderFamilies {
         raise(&self.failed, figures.failed);
         raise(&self.retried, figures.retried);
         raise(&self.gaps, figures.gaps);
+        raise(&self.syncs, figures.syncs);
+        raise_seconds(&self.sync_seconds, figures.sync_seconds);
         self.waiting_events.set(signed(figures.waiting_events));
         self.waiting_bytes.set(signed(figures.waiting_bytes));
         self.oldest_unwritten.set(figures.oldest_unwritten_seconds);
-        for writer in &figures.writers {
-            let name = [writer.name.as_str()];
-            raise(&self.writer_written.with_label_values(&name), writer.written);
-            raise(&self.writer_failed.with_label_values(&name), writer.failed);
-            self.writer_behind.with_label_values(&name).set(signed(writer.behind_bytes));
-        }
+        figures.writers.iter().for_each(|writer| self.writers.take(writer));
+    }
+}
+
+/// What is told of each writer, by its name.
+#[derive(Debug)]
+struct WriterFamilies {
+    written: IntCounterVec,
+    failed: IntCounterVec,
+    retried: IntCounterVec,
+    quarantined: IntCounterVec,
+    damaged: IntCounterVec,
+    batches: IntCounterVec,
+    batch_seconds: CounterVec,
+    waiting_events: IntGaugeVec,
+    behind_bytes: IntGaugeVec,
+    oldest_unwritten: GaugeVec,
+}
+
+impl WriterFamilies {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let options = |what: &str, help: &str| Opts::new(format!("lunaroute_recorder_writer_{what}"), help);
+        let counters = |what: &str, help: &str| {
+            let counters = IntCounterVec::new(options(what, help), &["writer"])?;
+            registry.register(Box::new(counters.clone())).map(|()| counters)
+        };
+        let gauges = |what: &str, help: &str| {
+            let gauges = IntGaugeVec::new(options(what, help), &["writer"])?;
+            registry.register(Box::new(gauges.clone())).map(|()| gauges)
+        };
+        let batch_seconds = CounterVec::new(
+            options("batch_seconds_total", "Seconds that the writer spent on batches."),
+            &["writer"],
+        )?;
+        registry.register(Box::new(batch_seconds.clone()))?;
+        let oldest_unwritten = GaugeVec::new(
+            options("oldest_unwritten_seconds", "Age of the oldest event that the writer is to take next."),
+            &["writer"],
+        )?;
+        registry.register(Box::new(oldest_unwritten.clone()))?;
+        Ok(Self {
+            written: counters("written_total", "Events that the writer has written.")?,
+            failed: counters("failed_total", "Batches that the writer refused.")?,
+            retried: counters("retried_total", "Batches that the writer was offered again.")?,
+            quarantined: counters("quarantined_total", "Events that the writer put aside.")?,
+            damaged: counters("damaged_total", "Entries of the journal that could not be read.")?,
+            batches: counters("batches_total", "Batches that the writer took.")?,
+            batch_seconds,
+            waiting_events: gauges("waiting_events", "Events that the writer is to take next.")?,
+            behind_bytes: gauges("behind_bytes", "Bytes of the journal not yet written.")?,
+            oldest_unwritten,
+        })
+    }
+
+    fn take(&self, writer: &WriterFigures) {
+        let name = [writer.name.as_str()];
+        raise(&self.written.with_label_values(&name), writer.written);
+        raise(&self.failed.with_label_values(&name), writer.failed);
+        raise(&self.retried.with_label_values(&name), writer.retried);
+        raise(&self.quarantined.with_label_values(&name), writer.quarantined);
+        raise(&self.damaged.with_label_values(&name), writer.damaged);
+        raise(&self.batches.with_label_values(&name), writer.batches);
+        raise_seconds(&self.batch_seconds.with_label_values(&name), writer.batch_seconds);
+        self.waiting_events.with_label_values(&name).set(signed(writer.waiting_events));
+        self.behind_bytes.with_label_values(&name).set(signed(writer.behind_bytes));
+        self.oldest_unwritten.with_label_values(&name).set(writer.oldest_unwritten_seconds);
     }
 }
 
 /// Brings a counter up to a total; it never falls, because a counter that falls reads as a restart.
 fn raise(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+/// As [`raise`], for seconds.
+fn raise_seconds(counter: &Counter, total: f64) {
+    counter.inc_by((total - counter.get()).max(0.0));
 }
 
 fn signed(figure: u64) -> i64 {

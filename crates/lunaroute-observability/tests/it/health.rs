@@ -14,6 +14,7 @@ fn readiness(required: bool, journal: Option<PartState>, writer: PartState) -> R
     Readiness {
         draining: false,
         recording_required: required,
+        recorder_dead: false,
         journal,
         writers: vec![("sqlite".to_owned(), writer)],
     }
@@ -30,6 +31,7 @@ fn the_verdict_follows_from_the_parts() {
         (readiness(true, Some(degraded()), Ready), 200, "degraded"),
         (readiness(true, Some(Ready), down()), 200, "degraded"),
         (readiness(true, Some(Ready), degraded()), 200, "degraded"),
+        (Readiness { recorder_dead: true, ..readiness(false, Some(down()), Ready) }, 503, "down"),
         (Readiness { draining: true, ..readiness(true, Some(Ready), Ready) }, 503, "draining"),
     ] {
         let json: serde_json::Value = serde_json::from_str(&readiness.to_json()).expect("JSON");

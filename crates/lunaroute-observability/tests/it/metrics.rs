@@ -181,7 +181,21 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
         waiting_bytes: 512,
         oldest_unwritten_seconds: 0.25,
         gaps: 1,
-        writers: vec![WriterFigures { name: "sqlite".to_owned(), written: 7, failed: 0, behind_bytes: 99 }],
+        syncs: 4,
+        sync_seconds: 0.5,
+        writers: vec![WriterFigures {
+            name: "sqlite".to_owned(),
+            written: 7,
+            failed: 0,
+            retried: 3,
+            quarantined: 2,
+            damaged: 1,
+            batches: 5,
+            batch_seconds: 0.75,
+            waiting_events: 6,
+            behind_bytes: 99,
+            oldest_unwritten_seconds: 1.5,
+        }],
     };
     metrics.recorder(&figures);
     metrics.recorder(&figures);
@@ -199,7 +213,16 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
             ("lunaroute_recorder_oldest_unwritten_seconds", 0.0),
             ("lunaroute_recorder_writer_written_total{writer=\"sqlite\"}", 7.0),
             ("lunaroute_recorder_writer_failed_total{writer=\"sqlite\"}", 0.0),
+            ("lunaroute_recorder_syncs_total", 4.0),
+            ("lunaroute_recorder_sync_seconds_total", 0.5),
+            ("lunaroute_recorder_writer_retried_total{writer=\"sqlite\"}", 3.0),
+            ("lunaroute_recorder_writer_quarantined_total{writer=\"sqlite\"}", 2.0),
+            ("lunaroute_recorder_writer_damaged_total{writer=\"sqlite\"}", 1.0),
+            ("lunaroute_recorder_writer_batches_total{writer=\"sqlite\"}", 5.0),
+            ("lunaroute_recorder_writer_batch_seconds_total{writer=\"sqlite\"}", 0.75),
+            ("lunaroute_recorder_writer_waiting_events{writer=\"sqlite\"}", 6.0),
             ("lunaroute_recorder_writer_behind_bytes{writer=\"sqlite\"}", 99.0),
+            ("lunaroute_recorder_writer_oldest_unwritten_seconds{writer=\"sqlite\"}", 1.5),
         ],
     );
 }

@@ -86,7 +86,14 @@ impl Projector {
 
     /// Works until the recorder stops and everything is written, or until the time for that is over.
     pub(crate) fn run(mut self) {
-        let drained = self.follow().is_ok();
+        let followed = catch_unwind(AssertUnwindSafe(|| self.follow()));
+        let drained = matches!(followed, Ok(Ok(())));
+        if followed.is_err() {
+            tracing::error!(
+                writer = self.writer.name(),
+                "the writer's thread failed; its backlog stays in the journal"
+            );
+        }
         let deadline = self.published.target().stop_by.unwrap_or_else(Instant::now);
         let report = catch_unwind(AssertUnwindSafe(|| self.writer.shutdown(deadline)));
         let report = report.unwrap_or(DrainReport { written: self.state.written(), lost: 0 });
@@ -141,7 +148,7 @@ impl Projector {
                     .map_err(|failure| projector.journal_failure(&failure))
             })?;
             self.state.reach(source.position(), source.damaged());
-            self.state.waiting(&self.pending);
+            self.state.wait_for(&self.pending);
             let hurried = target.stop_by.is_some() || target.flush > self.flushed;
             let due = self.pending_since.is_some_and(|since| since.elapsed() >= self.batching.wait);
             if !self.pending.is_empty() && (full || due || hurried) {
@@ -212,7 +219,7 @@ impl Projector {
         self.pending = batch;
         self.pending.clear();
         (self.pending_bytes, self.pending_since, self.dirty) = (0, None, true);
-        self.state.waiting(&self.pending);
+        self.state.wait_for(&self.pending);
         Ok(())
     }
 

@@ -14,8 +14,8 @@ use crate::writer::{DrainReport, ItemOutcome, JournaledEvent};
 struct Inner {
     figures: WriterFigures,
     reached: Position,
-    /// When the oldest event happened that the writer was to write and has not.
-    oldest_waiting: Option<Timestamp>,
+    /// The oldest event that the writer was to write and has not: its place, and when it happened.
+    waiting_from: Option<(Position, Timestamp)>,
     /// Known once the writer's own checkpoint was read.
     durable: Option<Position>,
     flushed: u64,
@@ -53,11 +53,11 @@ impl ProjectorState {
         inner.figures.damaged = damaged;
     }
 
-    /// Takes note of what the writer is to write next.
-    pub(crate) fn waiting(&self, pending: &[JournaledEvent]) {
+    /// Takes note of what the writer is to write next, of what was got up to the place reached.
+    pub(crate) fn wait_for(&self, pending: &[JournaledEvent]) {
         let mut inner = self.lock();
         inner.figures.waiting = pending.len() as u64;
-        inner.oldest_waiting = pending.first().map(|item| item.event.at);
+        inner.waiting_from = pending.first().map(|item| (item.position, item.event.at));
     }
 
     pub(crate) fn wrote(&self, outcomes: &[ItemOutcome], events: usize, took: Duration) {
@@ -119,10 +119,10 @@ impl ProjectorState {
     pub(crate) fn figures(&self, bytes_after: &impl Fn(Position) -> u64) -> WriterFigures {
         let inner = self.lock();
         WriterFigures {
-            behind_bytes: bytes_after(inner.reached),
+            behind_bytes: bytes_after(inner.waiting_from.map_or(inner.reached, |(place, _)| place)),
             oldest_unwritten: inner
-                .oldest_waiting
-                .map_or(Duration::ZERO, |at| Duration::from_micros(Timestamp::now().micros_since(at))),
+                .waiting_from
+                .map_or(Duration::ZERO, |(_, at)| Duration::from_micros(Timestamp::now().micros_since(at))),
             durable: inner.durable.unwrap_or_default().to_string(),
             ..inner.figures.clone()
         }

@@ -197,9 +197,7 @@ fn run(mut pen: Pen) {
     let result = catch_unwind(AssertUnwindSafe(|| pen.run()));
     let state = match result {
         Ok(_) => JournalState::Stopped,
-        Err(_) => {
-            JournalState::Down { reason: "the recorder's thread failed; restart the gateway".to_owned() }
-        }
+        Err(_) => JournalState::Dead,
     };
     let failed = state != JournalState::Stopped;
     shared.set_journal_state(state);

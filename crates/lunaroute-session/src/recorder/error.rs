@@ -61,6 +61,9 @@ pub enum NotRecorded {
     /// The recorder was shut down.
     #[error("the recorder has been shut down")]
     Stopped,
+    /// The recorder's thread has failed.
+    #[error("the recorder has failed; see the log, start the gateway again and report this")]
+    Dead,
 }
 
 /// Not everything was written by the deadline.

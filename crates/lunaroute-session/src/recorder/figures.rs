@@ -18,6 +18,8 @@ pub enum JournalState {
     },
     /// The recorder has ended.
     Stopped,
+    /// The recorder's thread has failed: nothing is recorded until the gateway is started again.
+    Dead,
 }
 
 /// State of a writer.
@@ -65,7 +67,7 @@ pub struct WriterFigures {
     pub batches: u64,
     /// Seconds that it spent on them.
     pub batch_seconds: f64,
-    /// Bytes of the journal that it has not read yet.
+    /// Bytes of the journal that it has not written yet.
     pub behind_bytes: u64,
     /// The journal position, as text, up to which everything is durable in it.
     pub durable: String,

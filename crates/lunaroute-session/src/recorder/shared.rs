@@ -88,6 +88,7 @@ impl Shared {
             JournalState::Full => NotRecorded::DiskFull { directory: self.journal_directory.clone() },
             JournalState::Down { reason } => NotRecorded::JournalDown { reason },
             JournalState::Stopped => NotRecorded::Stopped,
+            JournalState::Dead => NotRecorded::Dead,
         }
     }
 
@@ -96,7 +97,7 @@ impl Shared {
         match self.journal_state() {
             JournalState::Healthy => GapCause::QueueFull,
             JournalState::Full => GapCause::DiskFull,
-            JournalState::Down { .. } | JournalState::Stopped => GapCause::JournalFailed,
+            JournalState::Down { .. } | JournalState::Stopped | JournalState::Dead => GapCause::JournalFailed,
         }
     }
 
