@@ -59,14 +59,10 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
 }
 
 /// The rows let go of their blobs, in one transaction. `false` when the session has a request that runs.
-fn let_go(
-    connection: &Connection,
-    session: &str,
-    number: i64,
-    removal: Removal,
-) -> Result<bool, StepError> {
+fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
-    let sql = "SELECT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
     if transaction.prepare_cached(sql)?.query_row([session], |row| row.get(0))? {
         return Ok(false);
     }
@@ -213,7 +209,8 @@ fn release(connection: &Connection, number: i64) -> Result<bool, StepError> {
         .collect::<rusqlite::Result<_>>()?;
     let mut owner = transaction.prepare_cached("SELECT session FROM blobs WHERE id = ?1")?;
     let mut heir = transaction.prepare_cached("SELECT min(session) FROM blob_holders WHERE blob = ?1")?;
-    let mut unhold = transaction.prepare_cached("DELETE FROM blob_holders WHERE blob = ?1 AND session = ?2")?;
+    let mut unhold =
+        transaction.prepare_cached("DELETE FROM blob_holders WHERE blob = ?1 AND session = ?2")?;
     let mut inherit = transaction.prepare_cached("UPDATE blobs SET session = ?2 WHERE id = ?1")?;
     let mut remove = transaction.prepare_cached("DELETE FROM blobs WHERE id = ?1")?;
     for blob in &blobs {
@@ -232,7 +229,8 @@ fn release(connection: &Connection, number: i64) -> Result<bool, StepError> {
             unhold.execute((blob, number))?;
         }
     }
-    let mut forget = transaction.prepare_cached("DELETE FROM released_blobs WHERE session = ?1 AND blob = ?2")?;
+    let mut forget =
+        transaction.prepare_cached("DELETE FROM released_blobs WHERE session = ?1 AND blob = ?2")?;
     for blob in &blobs {
         forget.execute((number, blob))?;
     }

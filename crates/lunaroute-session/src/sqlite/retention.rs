@@ -53,7 +53,8 @@ impl Keeper {
 
     /// Whether there is something to do.
     pub(crate) fn is_due(&self) -> bool {
-        self.retention.is_some() && (!self.due.is_empty() || self.has_freed || Instant::now() >= self.next_pass)
+        self.retention.is_some()
+            && (!self.due.is_empty() || self.has_freed || Instant::now() >= self.next_pass)
     }
 
     /// Does some of it.
@@ -102,9 +103,10 @@ fn pass(
     let all: i64 = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
     let all = usize::try_from(all).unwrap_or(0);
     let mut due = VecDeque::new();
-    for (what, days, removal) in
-        [("sessions", retention.rows_days, Removal::Session), ("bodies", retention.bodies_days, Removal::Bodies)]
-    {
+    for (what, days, removal) in [
+        ("sessions", retention.rows_days, Removal::Session),
+        ("bodies", retention.bodies_days, Removal::Bodies),
+    ] {
         let before = now.saturating_sub(i64::from(days).saturating_mul(MILLIS_OF_A_DAY));
         let old = older(connection, before, removal)?;
         if old.len() > FEW.max(all / 2) {
@@ -142,9 +144,12 @@ fn older(connection: &Connection, before: i64, removal: Removal) -> Result<Vec<S
     Ok(due)
 }
 
+/// What is called for a session that was removed.
+type RemoveFiles = dyn Fn(&SessionId) -> io::Result<()> + Send + Sync;
+
 /// Removes what other keepers of events have of a session.
 #[derive(Clone)]
-pub struct SessionFiles(Arc<dyn Fn(&SessionId) -> io::Result<()> + Send + Sync>);
+pub struct SessionFiles(Arc<RemoveFiles>);
 
 impl SessionFiles {
     /// `remove` is called for each session that was removed from the database.
@@ -231,7 +236,8 @@ impl Remover {
         let connection = &self.database.connection;
         let sql = "SELECT EXISTS (SELECT 1 FROM requests r WHERE r.session_id = sessions.id \
                    AND r.status IN ('pending', 'running')) FROM sessions WHERE id = ?1";
-        let runs = connection.prepare_cached(sql)?.query_row([session.as_str()], |row| row.get(0)).optional()?;
+        let runs =
+            connection.prepare_cached(sql)?.query_row([session.as_str()], |row| row.get(0)).optional()?;
         match runs {
             None => return Ok(false),
             Some(true) => return Err(RemovalError::Running { session: session.clone() }),

@@ -501,5 +501,4 @@ impl SessionWriter for SqliteWriter {
         }
         DrainReport { written: self.written, lost: 0 }
     }
-
 }
