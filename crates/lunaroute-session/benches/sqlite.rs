@@ -52,11 +52,13 @@ fn figures(name: &str, requests: &[Request]) {
     drop(write(&directory, &events));
     let took = begun.elapsed();
     let per_request = |sum: u64| sum / requests.len() as u64;
+    let size = std::fs::metadata(directory.path().join("record.sqlite")).map_or(0, |file| file.len());
     println!(
-        "{name}: {} us of processor time and {} bytes written per request; {} events per second of processor time, \
-         {:?} in all",
+        "{name}: {} us of processor time, {} bytes written and {} bytes of database per request; {} events per second \
+         of processor time, {:?} in all",
         per_request(processor_time() - cpu) / 1_000,
         per_request(written() - bytes),
+        per_request(size),
         events.len() as u64 * 1_000_000_000 / (processor_time() - cpu).max(1),
         took
     );

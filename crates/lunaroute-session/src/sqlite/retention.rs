@@ -144,9 +144,12 @@ fn older(connection: &Connection, before: i64, removal: Removal) -> Result<Vec<S
     Ok(due)
 }
 
+/// What is called for a session that was removed.
+type RemoveFiles = dyn Fn(&SessionId) -> io::Result<()> + Send + Sync;
+
 /// Removes what other keepers of events have of a session.
 #[derive(Clone)]
-pub struct SessionFiles(Arc<dyn Fn(&SessionId) -> io::Result<()> + Send + Sync>);
+pub struct SessionFiles(Arc<RemoveFiles>);
 
 impl SessionFiles {
     /// `remove` is called for each session that was removed from the database.
