@@ -7,38 +7,48 @@ use http::header::{self, HeaderName, HeaderValue};
 pub const REDACTED: &str = "[redacted]";
 
 /// Headers that carry a credential, in any dialect.
-const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+const CREDENTIALS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Headers that bind a request to the caller's own account: they contradict a credential that is not the caller's.
-const ACCOUNT: [&str; 6] = [
-    "cookie",
-    "openai-organization",
-    "openai-project",
-    "chatgpt-account-id",
-    "anthropic-workspace-id",
-    "x-amz-security-token",
+const ACCOUNT: [HeaderName; 6] = [
+    header::COOKIE,
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("chatgpt-account-id"),
+    HeaderName::from_static("anthropic-workspace-id"),
+    HeaderName::from_static("x-amz-security-token"),
 ];
 
 /// Further headers whose values a record never keeps.
-const PRIVATE: [&str; 4] = ["cookie", "set-cookie", "proxy-authorization", "x-amz-security-token"];
+const PRIVATE: [HeaderName; 4] = [
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("x-amz-security-token"),
+];
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and the framing that each hop makes anew.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
 ];
 
 /// Whether the header carries a caller's credential.
 #[must_use]
 pub fn is_credential(name: &HeaderName) -> bool {
-    CREDENTIALS.contains(&name.as_str())
+    CREDENTIALS.contains(name)
 }
 
 /// Removes what belongs to the connection it arrived on: the hop-by-hop headers and those that `connection` names.
@@ -75,11 +85,11 @@ pub fn for_record(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn shown(name: &HeaderName, value: &HeaderValue) -> String {
-    let name = name.as_str();
+    let text = name.as_str();
     let named_as_secret =
-        ["token", "secret", "password", "credential"].iter().any(|word| name.contains(word))
-            && !name.contains("tokens");
-    if value.is_sensitive() || CREDENTIALS.contains(&name) || PRIVATE.contains(&name) || named_as_secret {
+        ["token", "secret", "password", "credential"].iter().any(|word| text.contains(word))
+            && !text.contains("tokens");
+    if value.is_sensitive() || CREDENTIALS.contains(name) || PRIVATE.contains(name) || named_as_secret {
         return REDACTED.to_owned();
     }
     String::from_utf8_lossy(value.as_bytes()).into_owned()

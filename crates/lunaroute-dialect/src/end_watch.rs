@@ -1,14 +1,22 @@
 //! Whether a stream that flows past has said its dialect's end. Stands on the client's path, so it looks at the starts of
 //! lines only and keeps a few bytes between pieces.
 
+use std::sync::LazyLock;
+
 use lunaroute_core::{Dialect, Operation};
 use memchr::memchr2;
 use memchr::memmem::Finder;
 
+use crate::lines::Lines;
+
 /// How much of a line's start is kept: more than any sign needs.
 const HEAD: usize = 64;
 
+const DONE: &[u8] = b"[DONE]";
+
 const FINISH: &[u8] = b"\"finish_reason\"";
+
+static FINISH_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FINISH));
 
 /// What tells the end of a dialect's streams.
 #[derive(Debug)]
@@ -29,7 +37,7 @@ pub struct EndWatch {
     finish: FinishReason,
     /// The line that has begun is not empty.
     in_line: bool,
-    after_return: bool,
+    lines: Lines,
     /// The last whole line was empty, or nothing has come yet.
     after_blank: bool,
     begun: bool,
@@ -51,7 +59,7 @@ impl EndWatch {
             head_length: 0,
             finish: FinishReason::new(),
             in_line: false,
-            after_return: false,
+            lines: Lines::default(),
             after_blank: true,
             begun: false,
             named_end: false,
@@ -83,22 +91,33 @@ impl EndWatch {
     }
 
     /// Takes the next bytes.
-    pub fn push(&mut self, mut bytes: &[u8]) {
-        while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_return) && first == b'\n' {
-                bytes = &bytes[1..];
-                continue;
+    pub fn push(&mut self, bytes: &[u8]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.cut(bytes, |piece, ends| {
+            if ends && !self.in_line {
+                self.line(piece);
+                return;
             }
-            let end = memchr2(b'\n', b'\r', bytes);
-            let piece = &bytes[..end.unwrap_or(bytes.len())];
-            if !piece.is_empty() {
-                self.line_goes_on(piece);
+            self.line_goes_on(piece);
+            if ends {
+                self.line_ends();
             }
-            let Some(end) = end else { return };
-            self.after_return = bytes[end] == b'\r';
-            self.line_ends();
-            bytes = &bytes[end + 1..];
+        });
+        self.lines = lines;
+    }
+
+    /// Takes a line that came in one piece.
+    fn line(&mut self, line: &[u8]) {
+        self.after_blank = line.is_empty();
+        if line.is_empty() {
+            self.ended |= self.named_end && self.has_data;
+            (self.named_end, self.has_data) = (false, false);
+        } else if let Some(signs) = self.signs {
+            let head = &line[..line.len().min(HEAD)];
+            let head = if self.begun { head } else { head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head) };
+            self.judge(signs, head, || finish_reason_in(line));
         }
+        self.begun = true;
     }
 
     fn line_goes_on(&mut self, piece: &[u8]) {
@@ -110,7 +129,7 @@ impl EndWatch {
         }
         if self.signs.is_some_and(|signs| signs.chunks) {
             // The mark is complete in itself; hosts exist that close right behind it.
-            if added > 0 && field(self.head(), b"data").is_some_and(|value| value.starts_with(b"[DONE]")) {
+            if added > 0 && field(self.head(), b"data").is_some_and(|value| value.starts_with(DONE)) {
                 self.ended = true;
             }
             self.finish.scan(piece);
@@ -123,32 +142,30 @@ impl EndWatch {
     }
 
     fn line_ends(&mut self) {
-        self.after_blank = !self.in_line;
-        if self.in_line {
-            self.judge_line();
-        } else {
-            self.ended |= self.named_end && self.has_data;
-            (self.named_end, self.has_data) = (false, false);
+        if let Some(signs) = self.signs {
+            let (head, found) = (self.head, self.finish.found);
+            let skipped = self.head_length - self.head().len();
+            self.judge(signs, &head[skipped..self.head_length], || found);
         }
+        self.after_blank = false;
         self.begun = true;
         self.in_line = false;
         self.head_length = 0;
         self.finish.restart();
     }
 
-    fn judge_line(&mut self) {
-        let Some(signs) = self.signs else { return };
-        let head = self.head();
+    /// Judges a whole line that is not empty by its start, and by whether it has a finish reason.
+    fn judge(&mut self, signs: &Signs, head: &[u8], finish_reason: impl FnOnce() -> bool) {
         if let Some(name) = field(head, b"event") {
             self.named_end = is_one_of(signs.events, name);
         } else if let Some(data) = field(head, b"data") {
             let says_end = match first_member(data) {
                 Some((b"type", value)) => quoted(value).is_some_and(|name| is_one_of(signs.events, name)),
                 Some((b"error", value)) => signs.chunks && !value.starts_with(b"null"),
-                _ => false,
+                _ => signs.chunks && data.starts_with(DONE),
             };
             self.ended |= says_end || self.named_end;
-            self.finished |= self.finish.found;
+            self.finished |= signs.chunks && finish_reason();
             self.has_data = true;
         }
     }
@@ -179,13 +196,23 @@ fn quoted(bytes: &[u8]) -> Option<&[u8]> {
     (inside[end] == b'"').then(|| &inside[..end])
 }
 
-/// Looks for a member `finish_reason` that is not null.
+/// Whether a whole line has a member `finish_reason` that is not null.
+fn finish_reason_in(line: &[u8]) -> bool {
+    let behind =
+        |bytes: &[u8]| bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
+    FINISH_FINDER.find_iter(line).any(|at| {
+        let rest = &line[at + FINISH.len()..];
+        let Some(value) = rest[behind(rest)..].strip_prefix(b":") else { return false };
+        value.get(behind(value)).is_some_and(|first| *first != b'n')
+    })
+}
+
+/// Looks for the same in a line that comes in pieces.
 ///
 /// Text that a model writes cannot look like one: inside a JSON string the quotes are escaped, and a string that ends in
 /// these letters is not followed by a colon.
 #[derive(Debug)]
 struct FinishReason {
-    finder: Finder<'static>,
     /// The last bytes of the line so far, in case the name is split.
     tail: [u8; FINISH.len() - 1],
     tail_length: usize,
@@ -202,13 +229,7 @@ enum FinishStage {
 
 impl FinishReason {
     fn new() -> Self {
-        Self {
-            finder: Finder::new(FINISH),
-            tail: [0; FINISH.len() - 1],
-            tail_length: 0,
-            stage: FinishStage::Name,
-            found: false,
-        }
+        Self { tail: [0; FINISH.len() - 1], tail_length: 0, stage: FinishStage::Name, found: false }
     }
 
     const fn restart(&mut self) {
@@ -248,10 +269,10 @@ impl FinishReason {
         let length = self.tail_length + added;
         joined[..self.tail_length].copy_from_slice(&self.tail[..self.tail_length]);
         joined[self.tail_length..length].copy_from_slice(&bytes[..added]);
-        let across = (self.tail_length > 0).then(|| self.finder.find(&joined[..length])).flatten();
+        let across = (self.tail_length > 0).then(|| FINISH_FINDER.find(&joined[..length])).flatten();
         let end = match across {
             Some(at) => Some(at + FINISH.len() - self.tail_length),
-            None => self.finder.find(bytes).map(|at| at + FINISH.len()),
+            None => FINISH_FINDER.find(bytes).map(|at| at + FINISH.len()),
         };
         if end.is_some() {
             self.tail_length = 0;

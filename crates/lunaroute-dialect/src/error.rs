@@ -79,10 +79,9 @@ pub(crate) fn read_body(status: StatusCode, body: &[u8], json: Option<Json<'_>>)
     if let Some(error) = json.and_then(|json| read(json, failed)) {
         return Some(error);
     }
-    let message = cut(&String::from_utf8_lossy(&body[..body.len().min(MESSAGE_LIMIT)]));
     failed.then(|| ProviderError {
         kind: format!("status_{}", status.as_u16()),
-        message,
+        message: cut(&String::from_utf8_lossy(&body[..body.len().min(MESSAGE_LIMIT)])),
         code: None,
         request_id: None,
     })

@@ -10,10 +10,12 @@ mod blocks;
 mod dispatch;
 mod earlier;
 mod json;
+mod lines;
 mod openai_chat;
 mod openai_responses;
 mod outline;
 mod reading;
+mod stretch;
 
 mod peek;
 mod splice;

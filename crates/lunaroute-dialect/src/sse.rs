@@ -3,9 +3,8 @@
 //! Lines end at LF, CRLF or CR and nowhere else: U+2028, U+2029 and U+0085 are text. Comments, `id` and `retry` are
 //! passed over; an event without data is none.
 
-use memchr::memchr2;
-
 use crate::json::is_complete;
+use crate::lines::Lines;
 
 /// How large one event may be, in bytes. A larger one is dropped and counted, and the stream goes on.
 pub const EVENT_LIMIT: usize = 16 * 1024 * 1024;
@@ -30,8 +29,7 @@ pub struct Framer {
     name: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
-    /// The last byte was a CR, so a LF that follows belongs to it.
-    after_return: bool,
+    lines: Lines,
     /// A line has ended: a byte order mark can only stand before.
     begun: bool,
     /// The event is too large; nothing of it is kept.
@@ -53,29 +51,23 @@ impl Framer {
     }
 
     /// Takes the next bytes and tells the events that they complete, in order.
-    pub fn push(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
-        while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_return) && first == b'\n' {
-                bytes = &bytes[1..];
-                continue;
-            }
-            let Some(end) = memchr2(b'\n', b'\r', bytes) else {
-                self.hold(bytes);
-                return;
-            };
-            self.after_return = bytes[end] == b'\r';
-            if self.line.is_empty() {
-                self.line_ended(&bytes[..end], &mut on_event);
+    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.cut(bytes, |piece, ends| {
+            if !ends {
+                self.hold(piece);
+            } else if self.line.is_empty() {
+                self.line_ended(piece, &mut on_event);
             } else {
-                self.hold(&bytes[..end]);
+                self.hold(piece);
                 let line = std::mem::take(&mut self.line);
                 self.line_ended(&line, &mut on_event);
                 self.line = line;
                 self.line.clear();
                 self.line.shrink_to(KEPT_CAPACITY);
             }
-            bytes = &bytes[end + 1..];
-        }
+        });
+        self.lines = lines;
     }
 
     /// The stream is over: an event whose blank line is missing counts when its data is whole JSON or the `[DONE]` mark,

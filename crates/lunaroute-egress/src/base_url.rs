@@ -159,6 +159,9 @@ fn is_version(segment: &str) -> bool {
 
 /// Whether a segment of the path is `..` in any spelling that a server may undo.
 fn leaves_its_place(path: &str) -> bool {
+    if !path.contains('%') && !path.contains("..") {
+        return false;
+    }
     path.split(['/', '\\']).any(|segment| {
         segment.len() >= 2 && segment.len() <= 6 && segment.to_ascii_lowercase().replace("%2e", ".") == ".."
     }) || ["%2f", "%5c"].iter().any(|slash| path.to_ascii_lowercase().contains(slash)) && path.contains("..")

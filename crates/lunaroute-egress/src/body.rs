@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use lunaroute_core::Failure;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::failure;
 use crate::pool::Lease;
@@ -35,8 +35,9 @@ pub struct UpstreamBody {
     limits: Limits,
     /// When the wait for the next frame began; `None` while frames are ready.
     waiting_since: Option<Instant>,
-    /// One timer for all waits. It is only moved when it fires too early, so a frame costs no timer operation.
-    timer: Pin<Box<Sleep>>,
+    /// One timer for all waits, made at the first. It is only moved when it fires too early, so a frame costs no timer
+    /// operation.
+    timer: Option<Pin<Box<Sleep>>>,
     provider: Arc<str>,
     failed: bool,
 }
@@ -44,17 +45,8 @@ pub struct UpstreamBody {
 impl UpstreamBody {
     /// A body that drives its connection, if it is given one, and gives it back at its end.
     pub(crate) fn new(incoming: Incoming, lease: Option<Lease>, limits: Limits, provider: Arc<str>) -> Self {
-        let first = Instant::now() + limits.idle;
-        let first = limits.end.map_or(first, |(end, _)| end.min(first));
-        let mut body = Self {
-            incoming,
-            lease,
-            limits,
-            waiting_since: None,
-            timer: Box::pin(tokio::time::sleep_until(first)),
-            provider,
-            failed: false,
-        };
+        let mut body =
+            Self { incoming, lease, limits, waiting_since: None, timer: None, provider, failed: false };
         if body.incoming.is_end_stream() {
             body.give_back();
         }
@@ -82,20 +74,21 @@ impl UpstreamBody {
 
     /// Polls the clocks while no frame is ready.
     fn poll_limits(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
-        let mut since = self.waiting_since;
-        while self.timer.as_mut().poll(context).is_ready() {
+        // The clock is read once for each wait, not for each frame.
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let idle_end = since + self.limits.idle;
+        let first_end = self.limits.end.map_or(idle_end, |(end, _)| end.min(idle_end));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(first_end)));
+        while timer.as_mut().poll(context).is_ready() {
             let now = Instant::now();
-            let idle_end = *since.get_or_insert(now) + self.limits.idle;
             if let Some((_, total)) = self.limits.end.filter(|(end, _)| *end <= now) {
                 return Poll::Ready(failure::too_long(&self.provider, total));
             }
             if idle_end <= now {
                 return Poll::Ready(failure::silent(&self.provider, self.limits.idle));
             }
-            self.timer.as_mut().reset(self.limits.end.map_or(idle_end, |(end, _)| end.min(idle_end)));
+            timer.as_mut().reset(first_end);
         }
-        // The clock is read once for each wait, not for each frame.
-        self.waiting_since = Some(since.unwrap_or_else(Instant::now));
         Poll::Pending
     }
 }

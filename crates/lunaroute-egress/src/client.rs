@@ -1,6 +1,7 @@
 //! One attempt: a request goes out, the head of the answer comes back.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,7 +115,9 @@ impl Client {
         let started = Instant::now();
         let request = self.request(outbound)?;
         let head_limit = timeouts.total.map_or(timeouts.first_byte, |total| total.min(timeouts.first_byte));
-        let (response, lease) = match tokio::time::timeout(head_limit, self.exchange(base, request)).await {
+        // The time-out gets a pointer: it would copy the whole exchange several times.
+        let exchange = pin!(self.exchange(base, request));
+        let (response, lease) = match tokio::time::timeout(head_limit, exchange).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(lost)) => return Err(failure::of_attempt(&lost, base.authority())),
             Err(_) => return Err(failure::no_head(base.authority(), head_limit)),
@@ -196,11 +199,11 @@ fn conceal_credentials(headers: &mut HeaderMap) {
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(value) = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes) else {
         return false;
     };
-    let kind = kind.split(';').next().unwrap_or(kind).trim();
-    ["text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream"]
+    let kind = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
+    [b"text/event-stream".as_slice(), b"application/x-ndjson", b"application/vnd.amazon.eventstream"]
         .iter()
         .any(|stream| kind.eq_ignore_ascii_case(stream))
 }

@@ -28,6 +28,9 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// word for overload). A provider that says `x-should-retry` has the last word on its errors.
 #[must_use]
 pub fn classify(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Retry {
+    if status.is_success() {
+        return Retry::Never;
+    }
     let by_status = matches!(status.as_u16(), 408 | 409 | 429 | 500..=504 | 529);
     let is_error = status.is_client_error() || status.is_server_error();
     let worth_it = match headers.get("x-should-retry").map(http::HeaderValue::as_bytes) {

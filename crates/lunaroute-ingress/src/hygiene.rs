@@ -156,14 +156,19 @@ fn is_own_name(name: &str, config: &Config, local: SocketAddr) -> bool {
     if !is_loopback && config.allowed_hosts.is_empty() {
         return true;
     }
-    let local_name = match local.ip().to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    let own = ["localhost", "127.0.0.1", "[::1]", &local_name];
-    own.into_iter()
+    ["localhost", "127.0.0.1", "[::1]"]
+        .into_iter()
         .chain(config.allowed_hosts.iter().map(String::as_str))
         .any(|allowed| name.eq_ignore_ascii_case(allowed))
+        || name.eq_ignore_ascii_case(&address_as_name(local.ip().to_canonical()))
+}
+
+/// An address as a URL has it.
+fn address_as_name(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 /// Whether a page that the same server delivered makes the call.

@@ -16,6 +16,7 @@ pub mod hygiene;
 pub mod request_id;
 pub mod trace_context;
 
+mod gathered;
 mod reception;
 mod reply;
 

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use lunaroute_core::Failure;
 
+use crate::gathered::Gathered;
+
 /// The answer cannot be completed. The connection (over HTTP/2: the stream) is then cut, so that the client sees a
 /// truncated body and never a normal end that is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +32,7 @@ enum Content {
     #[default]
     Empty,
     Full(Bytes),
-    Stream(Pin<Box<dyn Body<Data = Bytes, Error = Broken> + Send>>),
+    Stream(Gathered<Pin<Box<dyn Body<Data = Bytes, Error = Broken> + Send>>>),
 }
 
 impl Reply {
@@ -46,10 +48,10 @@ impl Reply {
         Self(Content::Full(bytes))
     }
 
-    /// Pieces as they come. Pieces that are ready at once share a write; none waits for another.
+    /// Pieces as they come. Small pieces that are ready at once travel as one; none waits for another.
     #[must_use]
     pub fn stream(body: impl Body<Data = Bytes, Error = Broken> + Send + 'static) -> Self {
-        Self(Content::Stream(Box::pin(body)))
+        Self(Content::Stream(Gathered::new(Box::pin(body))))
     }
 }
 
@@ -79,7 +81,7 @@ impl Body for Reply {
                 self.0 = Content::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Content::Stream(body) => body.as_mut().poll_frame(context),
+            Content::Stream(body) => Pin::new(body).poll_frame(context),
         }
     }
 

@@ -127,7 +127,11 @@ fn outcome(result: &Result<Inbound, Failure>, began: Instant) -> AttemptOutcome 
             latency_us,
             failure: None,
             message: None,
-            retry_after_ms: retry::retry_after(&inbound.headers, SystemTime::now()).map(milliseconds),
+            // Only who refuses says when to come again.
+            retry_after_ms: Some(&inbound.headers)
+                .filter(|_| !inbound.status.is_success())
+                .and_then(|headers| retry::retry_after(headers, SystemTime::now()))
+                .map(milliseconds),
         },
         Err(failure) => AttemptOutcome {
             status: None,

@@ -105,6 +105,8 @@ pub(crate) struct Doorkeeper(pub(crate) Arc<House>);
 
 impl Handler for Doorkeeper {
     fn handle(self: Arc<Self>, arrival: Arrival) -> impl Future<Output = Response<Reply>> + Send + 'static {
-        walk(Arc::clone(&self.0), arrival)
+        // On the heap: a future of this size would be copied several times on its way into the connection, and each
+        // idle connection would hold room for it.
+        Box::pin(walk(Arc::clone(&self.0), arrival))
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Received {
 
 /// Checks the head, answers what needs no provider, and reads the body.
 pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
-    let Arrival { head, body, peer, received_at, started, is_crowded } = arrival;
+    let Arrival { mut head, body, peer, received_at, started, is_crowded } = arrival;
     if let Some(answer) = cors::preflight(&head, &house.ingress) {
         return Received::Answered(answer);
     }
@@ -30,16 +30,16 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
     let dialect = door.dialect.unwrap_or(Dialect::OpenaiChat);
     let checked = hygiene::check_headers(&head)
         .and_then(|()| hygiene::check_origin(&head, &house.ingress, house.local));
-    let origin = head.headers.clone();
+    TraceContext::take_up(&mut head.headers);
     let turn_away = |failure: &Failure| {
         house.metrics.refused(failure.kind);
-        Received::Answered(way_out::refusal(house, dialect, id, failure, &origin))
+        Received::Answered(way_out::refusal(house, dialect, id, failure, &head.headers))
     };
     if let Err(failure) = checked {
         return turn_away(&failure);
     }
     if let Some(probe) = door.probe {
-        return Received::Answered(lobby::answer(house, probe, id, &origin));
+        return Received::Answered(lobby::answer(house, probe, id, &head.headers));
     }
     let Some(dialect) = door.dialect else {
         return turn_away(&nobodys_path(&head.method, head.uri.path()));
@@ -55,8 +55,6 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
     let Some(place) = place else {
         return turn_away(&no_place());
     };
-    let mut headers = head.headers;
-    TraceContext::take_up(&mut headers);
     let mut held = house.limits.bodies.begin();
     let body = match read_body(body, &house.ingress, &mut held).await {
         Ok(body) => body,
@@ -68,7 +66,7 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
         operation: door.operation,
         method: head.method,
         uri: head.uri,
-        headers: Arc::new(headers),
+        headers: Arc::new(head.headers),
         body,
         _held: held,
         client_ip: peer.ip(),

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use crate::guest_book::Entry;
 use crate::house::{Remainder, StreamPolicy};
@@ -39,7 +40,10 @@ struct Events {
 }
 
 struct KeepAlive {
-    interval: std::time::Duration,
+    interval: Duration,
+    /// When the silence began, or the last sign of life was sent; `None` while frames pass.
+    silent_since: Option<Instant>,
+    /// Only moved when it fires too early, so a frame costs no timer operation.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -71,7 +75,11 @@ impl Tap {
                 .keep_alive
                 // Nothing can be put into an answer whose length is declared.
                 .filter(|_| !stream.sized)
-                .map(|interval| KeepAlive { interval, timer: Box::pin(tokio::time::sleep(interval)) }),
+                .map(|interval| KeepAlive {
+                    interval,
+                    silent_since: None,
+                    timer: Box::pin(tokio::time::sleep(interval)),
+                }),
         });
         Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
     }
@@ -158,7 +166,7 @@ impl Events {
         self.watch.push(data);
         self.count += 1;
         if let Some(keep_alive) = &mut self.keep_alive {
-            keep_alive.timer.as_mut().reset(Instant::now() + keep_alive.interval);
+            keep_alive.silent_since = None;
         }
     }
 
@@ -173,8 +181,16 @@ impl Events {
     fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
         let Some(keep_alive) = &mut self.keep_alive else { return Poll::Pending };
         loop {
+            let since = *keep_alive.silent_since.get_or_insert_with(Instant::now);
             ready!(keep_alive.timer.as_mut().poll(context));
-            keep_alive.timer.as_mut().reset(Instant::now() + keep_alive.interval);
+            let due = since + keep_alive.interval;
+            let now = Instant::now();
+            if due > now {
+                keep_alive.timer.as_mut().reset(due);
+                continue;
+            }
+            keep_alive.silent_since = Some(now);
+            keep_alive.timer.as_mut().reset(now + keep_alive.interval);
             if self.watch.at_boundary() {
                 return Poll::Ready(Bytes::from_static(error::keep_alive(self.dialect, self.count > 0)));
             }

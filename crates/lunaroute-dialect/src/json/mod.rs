@@ -3,7 +3,6 @@
 //! It never validates: bytes that are no JSON give absent values, not errors. It follows brackets by depth alone, so
 //! nesting costs no stack, and unknown members cost one skip.
 
-mod block;
 mod scan;
 mod text;
 mod view;

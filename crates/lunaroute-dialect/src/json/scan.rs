@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::block::{Block, WIDTH, escaped, parity};
+use crate::stretch::{Stretch, WIDTH, escaped, parity};
 
-/// How many blocks of a string in a row may have no quote before the search for one takes over.
-const QUIET_BLOCKS: u32 = 2;
+/// How many stretches of a string in a row may have no quote before the search for one takes over.
+const QUIET_STRETCHES: u32 = 2;
 
 /// An array of which the first elements are known, so that they need not be skipped again.
 #[derive(Debug, Clone, Copy)]
@@ -137,12 +137,12 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Where the container ends whose inside begins at `inside`, a block at a time.
+    /// Where the container ends whose inside begins at `inside`, a stretch at a time.
     fn container_end(bytes: &[u8], inside: usize) -> Result<Option<usize>, BackslashOutside> {
         let (mut position, mut depth, mut in_string, mut carried, mut quiet) =
             (inside, 1_u32, 0_u64, false, 0);
-        while let Some(block) = Block::at(bytes, position) {
-            let (backslashes, marks) = (block.backslashes(), block.quotes());
+        while let Some(stretch) = Stretch::at(bytes, position) {
+            let (backslashes, marks) = (stretch.backslashes(), stretch.quotes());
             let quotes = marks & !escaped(backslashes, &mut carried);
             let inside_strings = parity(quotes) ^ in_string;
             if backslashes & !inside_strings != 0 {
@@ -151,15 +151,15 @@ impl<'a> Scanner<'a> {
             quiet = if marks == 0 { quiet + 1 } else { 0 };
             if quotes == 0 && in_string != 0 {
                 position += WIDTH;
-                if quiet >= QUIET_BLOCKS && !carried {
+                if quiet >= QUIET_STRETCHES && !carried {
                     let Some(end) = string_end(bytes, position) else { return Ok(None) };
                     (position, in_string) = (end, 0);
                 }
                 continue;
             }
-            // All ones when the last byte is inside a string, so that the next block begins there.
+            // All ones when the last byte is inside a string, so that the next stretch begins there.
             in_string = 0_u64.wrapping_sub(inside_strings >> 63);
-            let (opening, closing) = block.brackets();
+            let (opening, closing) = stretch.brackets();
             let (opening, closing) = (opening & !inside_strings, closing & !inside_strings);
             if depth <= closing.count_ones()
                 && let Some(place) = outermost(opening, closing, depth)
@@ -219,7 +219,7 @@ fn outermost(opening: u64, mut closing: u64, depth: u32) -> Option<usize> {
 }
 
 /// Where the string ends, its quote included, whose inside goes on at `from`, with a byte that is not escaped. Most
-/// strings are short (names, roles), so the first bytes are looked at a word at a time and only longer ones in blocks.
+/// strings are short (names, roles), so the first bytes are looked at a word at a time and only longer ones in stretches.
 fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     for _ in 0..4 {
@@ -228,7 +228,7 @@ fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
         if found != 0 {
             let quote = at + found.trailing_zeros() as usize / 8;
             return if is_escaped(&bytes[from..quote]) {
-                string_end_in_blocks(bytes, quote + 1)
+                string_end_in_stretches(bytes, quote + 1)
             } else {
                 Some(quote + 1)
             };
@@ -237,22 +237,22 @@ fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
     }
     // A run of backslashes that has begun belongs to what follows.
     let run = trailing_backslashes(bytes.get(from..at)?);
-    string_end_in_blocks(bytes, at - run)
+    string_end_in_stretches(bytes, at - run)
 }
 
-fn string_end_in_blocks(bytes: &[u8], from: usize) -> Option<usize> {
+fn string_end_in_stretches(bytes: &[u8], from: usize) -> Option<usize> {
     let (mut position, mut carried, mut quiet) = (from, false, 0);
     loop {
-        let block = Block::at(bytes, position)?;
-        let marks = block.quotes();
-        let quotes = marks & !escaped(block.backslashes(), &mut carried);
+        let stretch = Stretch::at(bytes, position)?;
+        let marks = stretch.quotes();
+        let quotes = marks & !escaped(stretch.backslashes(), &mut carried);
         if quotes != 0 {
             return Some(position + quotes.trailing_zeros() as usize + 1);
         }
         position += WIDTH;
         quiet = if marks == 0 { quiet + 1 } else { 0 };
-        // Prose has no quotes for long: one search beats many blocks.
-        if quiet >= QUIET_BLOCKS && !carried {
+        // Prose has no quotes for long: one search beats many stretches.
+        if quiet >= QUIET_STRETCHES && !carried {
             let quote = position + memchr(b'"', bytes.get(position..)?)?;
             if !is_escaped(&bytes[position..quote]) {
                 return Some(quote + 1);
@@ -353,7 +353,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_and_bytes_see_the_same(
+        fn stretches_and_bytes_see_the_same(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "\"", "\\", "\\\"", "\\\\", "{", "}", "[", "]", ",", ":", " ", "x", "\"key\":", "[[[", "]]]",

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{Response, header};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use lunaroute_core::{Failure, FailureKind, Retry, Timestamp};
 use lunaroute_ingress::{Broken, Config, Reply};
 
@@ -111,4 +114,42 @@ async fn the_first_frame_does_not_wait_for_the_second() {
     }
     drop(sender);
     assert_eq!(raw.hear_all().await, "\r\n0\r\n\r\n");
+}
+
+/// A stream of ready pieces and what it ends with, to a client that sees the framing.
+async fn heard(pieces: usize, end: Option<Broken>) -> String {
+    let frames = (0..pieces)
+        .map(|n| Ok(Frame::data(Bytes::from(format!("data: {n:03}\n\n")))))
+        .chain(end.map(Err))
+        .collect::<Vec<_>>();
+    let reply = Mutex::new(Some(Reply::stream(StreamBody::new(futures_util::stream::iter(frames)))));
+    let served = serve(Config::default(), move |_| {
+        let reply = reply.lock().unwrap().take().unwrap_or_default();
+        async { Response::new(reply) }
+    });
+    let mut raw = served.connect().await;
+    raw.say("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    raw.hear_all().await
+}
+
+#[tokio::test]
+async fn a_burst_reaches_the_client_in_few_pieces() {
+    const PIECES: usize = 500;
+    let answer = heard(PIECES, None).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let chunks = body.split("\r\n").step_by(2).filter(|size| !size.is_empty() && *size != "0").count();
+    println!("{PIECES} pieces came in {chunks} chunks");
+    assert!((1..=3).contains(&chunks), "{chunks} chunks");
+    let data: String = body.split("\r\n").skip(1).step_by(2).collect();
+    assert_eq!(data, (0..PIECES).map(|n| format!("data: {n:03}\n\n")).collect::<String>());
+}
+
+#[tokio::test]
+async fn what_came_before_a_failure_reaches_the_client() {
+    let failure = Failure::upstream(FailureKind::Protocol, Retry::Never, "the provider hung up");
+    for pieces in [1, 2, 50] {
+        let answer = heard(pieces, Some(Broken { failure: failure.clone() })).await;
+        assert_eq!(answer.matches("data: ").count(), pieces, "{answer:?}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer:?}");
+    }
 }

@@ -1,18 +1,18 @@
-//! Sixty-four bytes of JSON at once: where its quotes, backslashes and brackets stand, as one bit for each byte.
+//! Sixty-four bytes at once: where quotes, backslashes, brackets and the ends of lines stand, as one bit for each byte.
 
 use wide::u8x16;
 
-/// How many bytes a block has.
-pub(super) const WIDTH: usize = 64;
+/// How many bytes a stretch has.
+pub(crate) const WIDTH: usize = 64;
 
-/// One block.
-pub(super) struct Block {
+/// One stretch of bytes.
+pub(crate) struct Stretch {
     lanes: [u8x16; 4],
 }
 
-impl Block {
-    /// The block at `position`, filled up with zeros behind the end; `None` when nothing is there.
-    pub(super) fn at(bytes: &[u8], position: usize) -> Option<Self> {
+impl Stretch {
+    /// The stretch at `position`, filled up with zeros behind the end; `None` when nothing is there.
+    pub(crate) fn at(bytes: &[u8], position: usize) -> Option<Self> {
         let rest = bytes.get(position..).filter(|rest| !rest.is_empty())?;
         let lanes = match rest.first_chunk::<WIDTH>() {
             Some(whole) => lanes(whole),
@@ -25,17 +25,22 @@ impl Block {
         Some(Self { lanes })
     }
 
-    pub(super) fn quotes(&self) -> u64 {
+    pub(crate) fn quotes(&self) -> u64 {
         marks(&self.lanes, b'"')
     }
 
-    pub(super) fn backslashes(&self) -> u64 {
+    /// The bytes that end a line: line feeds and returns.
+    pub(crate) fn line_ends(&self) -> u64 {
+        marks(&self.lanes, b'\n') | marks(&self.lanes, b'\r')
+    }
+
+    pub(crate) fn backslashes(&self) -> u64 {
         marks(&self.lanes, b'\\')
     }
 
     /// The opening and the closing brackets, square and curly: one bit tells the two forms apart, and no other byte has
     /// the rest.
-    pub(super) fn brackets(&self) -> (u64, u64) {
+    pub(crate) fn brackets(&self) -> (u64, u64) {
         let folded = self.lanes.map(|lane| lane | u8x16::splat(0x20));
         (marks(&folded, b'{'), marks(&folded, b'}'))
     }
@@ -52,12 +57,12 @@ fn marks(lanes: &[u8x16; 4], wanted: u8) -> u64 {
     a | b << 16 | c << 32 | d << 48
 }
 
-/// What a run of backslashes escapes. `carried` says that the byte before the block was a backslash that escapes, and
-/// afterwards the same of this block's last byte.
+/// What a run of backslashes escapes. `carried` says that the byte before them was a backslash that escapes, and
+/// afterwards the same of their last byte.
 ///
 /// A run that begins at an even place, added to itself, carries into the bit behind it: so one addition finds the
 /// parity of all runs.
-pub(super) fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
+pub(crate) fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
     const EVEN: u64 = u64::MAX / 3;
     if backslashes == 0 {
         return u64::from(std::mem::take(carried));
@@ -73,7 +78,7 @@ pub(super) fn escaped(backslashes: u64, carried: &mut bool) -> u64 {
 
 /// For each bit whether an odd number of bits is set up to it: from quotes, the bytes inside strings with their opening
 /// quotes.
-pub(super) const fn parity(bits: u64) -> u64 {
+pub(crate) const fn parity(bits: u64) -> u64 {
     let mut parity = bits;
     let mut shift = 1;
     while shift < 64 {

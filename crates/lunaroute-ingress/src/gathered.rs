@@ -1,0 +1,236 @@
+//! Small pieces of an answer that are ready at once travel as one.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::Broken;
+
+/// A piece of this size or more travels alone: putting it together with others would cost more than it saves.
+const LARGE: usize = 4 * 1024;
+
+/// Pieces are put together up to about this size, so that the client has the first of a long burst while the rest is
+/// still being taken up.
+const ENOUGH: usize = 16 * 1024;
+
+type Piece = Option<Result<Frame<Bytes>, Broken>>;
+
+/// A body whose small pieces are joined when they are there at once. It never waits for a piece while it has another.
+///
+/// Each piece costs a chunk of its own and a place in the write; a provider's burst of events would take several writes.
+/// What the bytes are and their order stay the same, and what is said behind them (an error, trailers, the end) too.
+pub(crate) struct Gathered<B> {
+    body: B,
+    /// What followed the pieces that were put together and did not go with them.
+    next: Option<Piece>,
+    /// Whether the body failed, and what came before was let through to the client.
+    is_failing: bool,
+}
+
+impl<B> Gathered<B> {
+    pub(crate) const fn new(body: B) -> Self {
+        Self { body, next: None, is_failing: false }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Gathered<B> {
+    /// A small piece of data, if there is one at once. Anything else that is there is kept for the next time.
+    fn more(&mut self, context: &mut Context<'_>) -> Option<Bytes> {
+        let Poll::Ready(piece) = Pin::new(&mut self.body).poll_frame(context) else { return None };
+        match small(piece) {
+            Ok(data) => Some(data),
+            Err(other) => {
+                self.next = Some(other);
+                None
+            }
+        }
+    }
+}
+
+/// The data of a small piece; anything else is given back.
+fn small(piece: Piece) -> Result<Bytes, Piece> {
+    match piece {
+        Some(Ok(frame)) => match frame.into_data() {
+            Ok(data) if data.len() < LARGE => Ok(data),
+            Ok(data) => Err(Some(Ok(Frame::data(data)))),
+            Err(frame) => Err(Some(Ok(frame))),
+        },
+        other => Err(other),
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Gathered<B> {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        let (piece, was_kept) = match this.next.take() {
+            Some(kept) => (kept, true),
+            None => (ready!(Pin::new(&mut this.body).poll_frame(context)), false),
+        };
+        if matches!(piece, Some(Err(_))) && !this.is_failing {
+            // A failure cuts the connection together with what is still to be written: that goes first.
+            this.is_failing = true;
+            this.next = Some(piece);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if was_kept {
+            return Poll::Ready(piece);
+        }
+        let first = match small(piece) {
+            Ok(data) if !this.body.is_end_stream() => data,
+            Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+            Err(other) => return Poll::Ready(other),
+        };
+        let Some(second) = this.more(context) else { return Poll::Ready(Some(Ok(Frame::data(first)))) };
+        let mut joined = BytesMut::with_capacity(ENOUGH.min(8 * (first.len() + second.len())));
+        joined.extend_from_slice(&first);
+        joined.extend_from_slice(&second);
+        while joined.len() < ENOUGH && !this.body.is_end_stream() {
+            let Some(data) = this.more(context) else { break };
+            joined.extend_from_slice(&data);
+        }
+        Poll::Ready(Some(Ok(Frame::data(joined.freeze()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.next {
+            Some(next) => next.is_none(),
+            None => self.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let hint = self.body.size_hint();
+        let Some(Some(Ok(frame))) = &self.next else { return hint };
+        let kept = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + kept);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + kept);
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::task::Waker;
+
+    use lunaroute_core::{Failure, FailureKind, Retry};
+
+    use super::*;
+
+    enum Step {
+        Data(usize),
+        Wait,
+        Fail,
+        Trailers,
+    }
+
+    /// Gives what a test says; at a wait it is pending once.
+    struct Scripted {
+        steps: VecDeque<Step>,
+        letter: u8,
+        asked: usize,
+    }
+
+    impl Body for Scripted {
+        type Data = Bytes;
+        type Error = Broken;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Piece> {
+            self.asked += 1;
+            Poll::Ready(match self.steps.pop_front() {
+                None => None,
+                Some(Step::Wait) => return Poll::Pending,
+                Some(Step::Data(length)) => {
+                    self.letter += 1;
+                    Some(Ok(Frame::data(vec![self.letter; length].into())))
+                }
+                Some(Step::Fail) => {
+                    Some(Err(Failure::upstream(FailureKind::Protocol, Retry::Never, "cut").into()))
+                }
+                Some(Step::Trailers) => Some(Ok(Frame::trailers(http::HeaderMap::new()))),
+            })
+        }
+    }
+
+    /// What comes out: lengths of data, `wait`, `fail`, `trailers`, `end`.
+    fn outcome(steps: impl IntoIterator<Item = Step>) -> Vec<String> {
+        let script = Scripted { steps: steps.into_iter().collect(), letter: 0, asked: 0 };
+        let mut body = Gathered::new(script);
+        let mut bytes = Vec::new();
+        let mut seen = Vec::new();
+        loop {
+            let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+            seen.push(match polled {
+                Poll::Pending => "wait".to_owned(),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        bytes.extend_from_slice(&data);
+                        data.len().to_string()
+                    }
+                    Err(_trailers) => "trailers".to_owned(),
+                },
+                Poll::Ready(Some(Err(_))) => "fail".to_owned(),
+                Poll::Ready(None) => {
+                    assert!(bytes.is_sorted(), "the order is kept");
+                    assert_eq!(body.body.steps.len(), 0);
+                    seen.push("end".to_owned());
+                    return seen;
+                }
+            });
+        }
+    }
+
+    #[track_caller]
+    fn check(steps: impl IntoIterator<Item = Step>, expected: &[&str]) {
+        assert_eq!(outcome(steps), expected);
+    }
+
+    #[test]
+    fn what_is_there_at_once_travels_as_one_and_nothing_waits() {
+        use Step::{Data, Fail, Trailers, Wait};
+        check([], &["end"]);
+        check([Data(10)], &["10", "end"]);
+        check([Data(10), Wait, Data(20)], &["10", "20", "end"]);
+        check([Data(10), Data(20), Data(30), Wait, Wait, Data(40)], &["60", "wait", "40", "end"]);
+        check([Data(10), Data(20), Fail], &["30", "wait", "fail", "end"]);
+        check([Data(10), Fail], &["10", "wait", "fail", "end"]);
+        check([Fail], &["wait", "fail", "end"]);
+        check([Data(10), Data(20), Trailers], &["30", "trailers", "end"]);
+        check([Data(10), Data(20), Data(LARGE), Data(30)], &["30", "4096", "30", "end"]);
+        check([Data(LARGE), Data(LARGE * 100)], &["4096", "409600", "end"]);
+    }
+
+    #[test]
+    fn a_burst_of_any_length_comes_in_bounded_pieces() {
+        let pieces = outcome((0..100).map(|_| Step::Data(1_000)));
+        println!("100 pieces of 1,000 bytes came as {pieces:?}");
+        let sizes: Vec<usize> = pieces.iter().filter_map(|piece| piece.parse().ok()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), 100_000);
+        assert!(sizes.len() <= 8 && sizes.iter().all(|size| *size < ENOUGH + LARGE));
+    }
+
+    #[test]
+    fn what_is_kept_is_told() {
+        let script = Scripted { steps: [Step::Data(1), Step::Data(LARGE)].into(), letter: 0, asked: 0 };
+        let mut body = Gathered::new(script);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        assert_eq!(body.size_hint().lower(), LARGE as u64);
+        assert!(!body.is_end_stream());
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        assert!(matches!(Pin::new(&mut body).poll_frame(&mut context), Poll::Ready(None)));
+        assert_eq!(body.body.asked, 3);
+    }
+}
