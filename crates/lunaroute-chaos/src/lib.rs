@@ -12,6 +12,7 @@ mod kill9;
 mod report;
 mod soak;
 mod stage;
+mod upstream;
 
 pub use report::{Line, Promise, Report};
 
@@ -20,3 +21,4 @@ pub use database::{Database, DatabasePart};
 pub use disk::{Disk, with_own_mounts};
 pub use kill9::Kill9;
 pub use soak::Soak;
+pub use upstream::{UpstreamBasics, UpstreamPart};

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use lunaroute_chaos::{
-    ClientPart, Clients, Database, DatabasePart, Disk, Kill9, Report, Soak, with_own_mounts,
+    ClientPart, Clients, Database, DatabasePart, Disk, Kill9, Report, Soak, UpstreamBasics, UpstreamPart,
+    with_own_mounts,
 };
 
 /// Breaks what is around the gateway and compares its record with what clients and provider saw.
@@ -34,6 +35,11 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Scenario {
+    /// Providers that drip, answer beyond all measure, or send bombs.
+    UpstreamBasics {
+        /// Which parts; none means all.
+        parts: Vec<UpstreamPart>,
+    },
     /// Clients that are unclear, hang up, stall, flood, or come in numbers that no gateway can bear.
     Clients {
         /// Which parts; none means all.
@@ -114,6 +120,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: &Cli) -> Result<Report> {
     let Common { gateway: program, short, .. } = &cli.common;
     match &cli.scenario {
+        Scenario::UpstreamBasics { parts } => {
+            UpstreamBasics { parts: parts.clone(), short: *short }.run(program).await
+        }
         Scenario::Clients { parts } => Clients { parts: parts.clone(), short: *short }.run(program).await,
         Scenario::Database { parts, lock_seconds, pages } => {
             let usual = if *short { Database::short() } else { Database::full() };
