@@ -99,9 +99,13 @@ impl Lengths {
     }
 }
 
+/// The gateway as it is delivered, and then the bench: built together, each would get the other's features.
 fn build(root: &Path, target: &Path) -> Result<()> {
-    let arguments = ["build", "--release", "--package", "lunaroute-cli", "--package", "lunaroute-bench"];
-    run_apart(cargo(root, arguments).env("CARGO_TARGET_DIR", target))
+    ["lunaroute-cli", "lunaroute-bench"].into_iter().try_for_each(|package| release(root, target, package))
+}
+
+fn release(root: &Path, target: &Path, package: &str) -> Result<()> {
+    run_apart(cargo(root, ["build", "--release", "--package", package]).env("CARGO_TARGET_DIR", target))
 }
 
 /// Each crate's benchmarks in turn, none beside another.

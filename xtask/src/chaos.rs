@@ -18,9 +18,18 @@ pub(crate) struct Options {
 
 /// Builds what is tried, tries it, and prints the table.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let arguments = ["build", "--release", "--package", "lunaroute-cli", "--package", "lunaroute-chaos"];
-    run_apart(cargo(&workspace.root, arguments).env("CARGO_TARGET_DIR", &workspace.target))?;
+    chaos(workspace, options.scenario.iter().map(String::as_str))
+}
+
+/// The same for the scenario that takes long.
+pub(crate) fn soak(workspace: &Workspace, options: &[String]) -> Result<()> {
+    chaos(workspace, std::iter::once("soak").chain(options.iter().map(String::as_str)))
+}
+
+fn chaos<'a>(workspace: &Workspace, arguments: impl Iterator<Item = &'a str>) -> Result<()> {
+    let build = ["build", "--release", "--package", "lunaroute-cli", "--package", "lunaroute-chaos"];
+    run_apart(cargo(&workspace.root, build).env("CARGO_TARGET_DIR", &workspace.target))?;
     let release = workspace.target.join("release");
     let mut chaos = Command::new(release.join("lunaroute-chaos"));
-    run_apart(chaos.args(&options.scenario).arg("--gateway").arg(release.join("lunaroute")))
+    run_apart(chaos.args(arguments).arg("--gateway").arg(release.join("lunaroute")))
 }

@@ -39,6 +39,12 @@ enum Task {
     Bench(bench::Options),
     /// Break what is around the gateway and compare its record with what happened; fails when a promise is not kept.
     Chaos(chaos::Options),
+    /// Mixed traffic at half of what the gateway can bear; fails when something grows or is lost.
+    Soak {
+        /// The scenario's own options, such as `--minutes 30`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
     Tidy,
 }
@@ -51,6 +57,7 @@ fn main() -> ExitCode {
         Task::Layers => layers::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Chaos(options) => chaos::run(&workspace, &options),
+        Task::Soak { options } => chaos::soak(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
     });
     match done {

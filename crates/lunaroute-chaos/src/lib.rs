@@ -6,13 +6,19 @@
 //! start, and leaves no process, mount or record behind.
 
 mod clients;
+mod database;
 mod disk;
 mod kill9;
 mod report;
+mod soak;
 mod stage;
+mod upstream;
 
 pub use report::{Line, Promise, Report};
 
 pub use clients::{ClientPart, Clients};
+pub use database::{Database, DatabasePart};
 pub use disk::{Disk, with_own_mounts};
 pub use kill9::Kill9;
+pub use soak::Soak;
+pub use upstream::{UpstreamBasics, UpstreamPart};

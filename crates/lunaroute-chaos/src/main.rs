@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use lunaroute_chaos::{ClientPart, Clients, Disk, Kill9, Report, with_own_mounts};
+use lunaroute_chaos::{
+    ClientPart, Clients, Database, DatabasePart, Disk, Kill9, Report, Soak, UpstreamBasics, UpstreamPart,
+    with_own_mounts,
+};
 
 /// Breaks what is around the gateway and compares its record with what clients and provider saw.
 #[derive(Parser)]
@@ -32,10 +35,26 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Scenario {
+    /// Providers that drip, answer beyond all measure, or send bombs.
+    UpstreamBasics {
+        /// Which parts; none means all.
+        parts: Vec<UpstreamPart>,
+    },
     /// Clients that are unclear, hang up, stall, flood, or come in numbers that no gateway can bear.
     Clients {
         /// Which parts; none means all.
         parts: Vec<ClientPart>,
+    },
+    /// Lock, forbid, delete and damage the database.
+    Database {
+        /// Which parts; none means all.
+        parts: Vec<DatabasePart>,
+        /// Seconds for which another process holds the lock; 60 if not given, or 3 when short.
+        #[arg(long)]
+        lock_seconds: Option<u64>,
+        /// How many pages are overwritten, one run for each number; 1, 10 and 100 if not given, or 10 when short.
+        #[arg(long, value_delimiter = ',')]
+        pages: Vec<usize>,
     },
     /// Fill the disk, let it fail, and damage the journal.
     Disk {
@@ -67,6 +86,12 @@ enum Scenario {
         #[arg(long)]
         journal_mib: Option<usize>,
     },
+    /// Mixed traffic at half of saturation, for long.
+    Soak {
+        /// How long; 30 if not given, or a fifth of one when short.
+        #[arg(long)]
+        minutes: Option<f64>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -95,7 +120,19 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(cli: &Cli) -> Result<Report> {
     let Common { gateway: program, short, .. } = &cli.common;
     match &cli.scenario {
+        Scenario::UpstreamBasics { parts } => {
+            UpstreamBasics { parts: parts.clone(), short: *short }.run(program).await
+        }
         Scenario::Clients { parts } => Clients { parts: parts.clone(), short: *short }.run(program).await,
+        Scenario::Database { parts, lock_seconds, pages } => {
+            let usual = if *short { Database::short() } else { Database::full() };
+            let database = Database {
+                parts: if parts.is_empty() { usual.parts } else { parts.clone() },
+                lock_seconds: lock_seconds.unwrap_or(usual.lock_seconds),
+                pages: if pages.is_empty() { usual.pages } else { pages.clone() },
+            };
+            database.run(program).await
+        }
         Scenario::Disk { sizes, full_seconds, points, damage_kib, own_mounts: _ } => {
             let usual = if *short { Disk::short() } else { Disk::full() };
             let disk = Disk {
@@ -114,6 +151,10 @@ async fn run(cli: &Cli) -> Result<Report> {
                 journal_mib: journal_mib.unwrap_or(usual.journal_mib),
             };
             kill9.run(program).await
+        }
+        Scenario::Soak { minutes } => {
+            let usual = if *short { Soak::SHORT } else { Soak::FULL };
+            minutes.map_or(Ok(usual), Soak::of_minutes)?.run(program).await
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::outline::Outline;
 use crate::reading::Conversation;
 use crate::sse::Framer;
 
+/// The largest answer that is read as one document, in bytes; a larger one is recorded and not looked into.
+const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
+
 /// The readers of all dialects, for the recorder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Dialects;
@@ -55,7 +58,6 @@ impl Interpreter for Dialects {
             status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK),
             // A coding that is not known leaves nothing to read.
             decoder: StreamDecoder::new(coding.as_deref()).ok(),
-            decoded: Vec::new(),
             missing: length.and_then(|text| text.parse().ok()),
             body: Body::Undecided,
         })
@@ -78,8 +80,6 @@ struct BodyReader {
     status: StatusCode,
     /// `None` when nothing more can be read.
     decoder: Option<StreamDecoder>,
-    /// What one piece unpacks to; kept for its memory.
-    decoded: Vec<u8>,
     /// How many bytes the head promised that have not come yet.
     missing: Option<u64>,
     body: Body,
@@ -97,18 +97,11 @@ enum Body {
 impl ResponseReader for BodyReader {
     fn read(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) {
         self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
-        let Some(decoder) = &mut self.decoder else { return };
-        if decoder.is_identity() {
-            self.take(bytes, deltas);
-            return;
-        }
-        let mut decoded = std::mem::take(&mut self.decoded);
-        decoded.clear();
-        let outcome = decoder.write(bytes, &mut decoded);
-        self.take(&decoded, deltas);
-        self.decoded = decoded;
-        if outcome.is_err() {
-            self.decoder = None;
+        let Some(mut decoder) = self.decoder.take() else { return };
+        let mut is_readable = true;
+        let outcome = decoder.each(bytes, |piece| is_readable &= self.take(piece, deltas));
+        if outcome.is_ok() && is_readable {
+            self.decoder = Some(decoder);
         }
     }
 
@@ -127,24 +120,25 @@ impl ResponseReader for BodyReader {
 
 impl BodyReader {
     /// Takes bytes without coding, up to the limit for one answer that is held in memory. A stream is not held, so only
-    /// the coded ones have a limit, and that is the decoder's.
-    fn take(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) {
+    /// the coded ones have a limit, and that is the decoder's. Gives whether more can be read.
+    fn take(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) -> bool {
         if matches!(self.body, Body::Undecided) {
-            let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
+            let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return true };
             self.body = self.decide(*first);
         }
         let is_read = self.is_read();
         match &mut self.body {
             Body::Stream { framer, events } => framer.push(bytes, |event| events.event(event, deltas)),
-            Body::Plain(buffer) if is_read && buffer.len() + bytes.len() <= DECODED_LIMIT => {
+            Body::Plain(buffer) if is_read && buffer.len() + bytes.len() <= ANSWER_LIMIT => {
                 buffer.extend_from_slice(bytes);
             }
             Body::Plain(buffer) if is_read => {
                 *buffer = Vec::new();
-                self.decoder = None;
+                return false;
             }
             Body::Plain(_) | Body::Undecided => {}
         }
+        true
     }
 
     /// JSON begins with a bracket and no event stream does. The content type is not asked: hosts send streams without

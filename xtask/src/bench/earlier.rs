@@ -5,8 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::run_apart;
-use crate::process::cargo;
+use super::{release, run_apart};
 use crate::workspace::Workspace;
 
 /// Builds it in a worktree of its own that is removed afterwards, and keeps the program; a second time it is there.
@@ -22,12 +21,10 @@ pub(super) fn build(workspace: &Workspace, revision: &str) -> Result<PathBuf> {
         run_apart(git(&workspace.root).args(["worktree", "add", "--detach"]).arg(&tree).arg(&commit))?;
     }
     // In this tree's own target folder: what both depend on is built already.
-    let arguments = ["build", "--release", "--package", "lunaroute-cli"];
-    let built =
-        run_apart(cargo(&tree, arguments).env("CARGO_TARGET_DIR", &workspace.target)).and_then(|()| {
-            let built = workspace.target.join("release/lunaroute");
-            std::fs::copy(built, &program).context("cannot keep the earlier program")
-        });
+    let built = release(&tree, &workspace.target, "lunaroute-cli").and_then(|()| {
+        let built = workspace.target.join("release/lunaroute");
+        std::fs::copy(built, &program).context("cannot keep the earlier program")
+    });
     let removed = run_apart(git(&workspace.root).args(["worktree", "remove", "--force"]).arg(&tree));
     built.and(removed)?;
     Ok(program)

@@ -154,7 +154,7 @@ fn parse(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
 }
 
 /// Whether an error has the form that the clients of this path know.
-pub(super) fn is_in_dialect(path: &str, body: &[u8]) -> bool {
+pub(crate) fn is_in_dialect(path: &str, body: &[u8]) -> bool {
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
     let has_message = body["error"]["message"].is_string() && body["error"]["type"].is_string();
     has_message && (path != PATHS[2] || body["type"] == "error")

@@ -3,6 +3,7 @@
 mod cases;
 mod disconnects;
 mod echo;
+mod floods;
 mod hostile;
 mod idle;
 mod overload;
@@ -19,6 +20,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+pub(crate) use self::echo::find;
+pub(crate) use self::hostile::is_in_dialect;
+pub(crate) use self::steady::{Comparison, Others};
 use crate::report::{Promise, Report};
 
 /// A part of the run.
@@ -34,6 +38,8 @@ pub enum ClientPart {
     Slowloris,
     /// Clients that stop reading.
     Stalled,
+    /// What an HTTP/2 client can send without end for next to nothing.
+    Floods,
     /// Bodies that are too large, and JSON that is none.
     Hostile,
     /// Fewer file descriptors than connections.
@@ -70,6 +76,7 @@ impl Clients {
                 ClientPart::Disconnects => disconnects::run(program, folder, &scale).await?,
                 ClientPart::Slowloris => slowloris::run(program, folder, &scale).await?,
                 ClientPart::Stalled => stalled::run(program, folder, &scale).await?,
+                ClientPart::Floods => floods::run(program, folder, &scale).await?,
                 ClientPart::Hostile => hostile::run(program, folder, &scale).await?,
                 ClientPart::Descriptors => squeeze::run(program, folder, &scale).await?,
                 ClientPart::Idle => idle::run(program, folder, &scale).await?,

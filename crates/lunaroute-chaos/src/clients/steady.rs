@@ -23,7 +23,7 @@ const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where d
 
 /// How the others fared for a while.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Others {
+pub(crate) struct Others {
     /// From the moment at which each request was due to the end of its answer, ascending.
     times: Vec<Duration>,
     failed: usize,
@@ -31,7 +31,7 @@ pub(super) struct Others {
 
 impl Others {
     /// Sends for so long, and a little longer for what is due then.
-    pub(super) async fn watch(address: SocketAddr, lasting: Duration) -> Self {
+    pub(crate) async fn watch(address: SocketAddr, lasting: Duration) -> Self {
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             clients.spawn(client(address, lasting));
@@ -39,11 +39,16 @@ impl Others {
         let mut others = Self::default();
         while let Some(client) = clients.join_next().await {
             let client = client.unwrap_or_else(|_panic| Self { failed: 1, ..Self::default() });
-            others.times.extend(client.times);
-            others.failed += client.failed;
+            others.join(client);
         }
-        others.times.sort_unstable();
         others
+    }
+
+    /// Adds what was seen at another time.
+    pub(super) fn join(&mut self, other: Self) {
+        self.times.extend(other.times);
+        self.times.sort_unstable();
+        self.failed += other.failed;
     }
 
     fn p99(&self) -> f64 {
@@ -97,17 +102,17 @@ async fn exchange(address: SocketAddr, kept: &mut Option<TcpStream>) -> Result<(
 }
 
 /// How the others fared before, during and after somebody's behaviour.
-pub(super) struct Comparison {
-    pub(super) before: Others,
-    pub(super) during: Others,
-    pub(super) after: Others,
+pub(crate) struct Comparison {
+    pub(crate) before: Others,
+    pub(crate) during: Others,
+    pub(crate) after: Others,
 }
 
 impl Comparison {
     /// Rows of a table. `percent` is what the slowest hundredth may take longer; a millisecond more is always allowed,
     /// because on times that short a percentage tells of the machine. `judged` is false where a loaded machine would
     /// spoil the verdict.
-    pub(super) fn tell(&self, report: &mut Report, percent: f64, judged: bool) {
+    pub(crate) fn tell(&self, report: &mut Report, percent: f64, judged: bool) {
         let usual = self.before.p99().max(self.after.p99());
         let promised =
             if judged { Promise::AtMost(usual * (1.0 + percent / 100.0) + 1.0) } else { Promise::Told };

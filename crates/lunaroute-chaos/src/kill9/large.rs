@@ -14,8 +14,8 @@ use crate::stage::client::{Call, Habit, PATHS, Seen};
 use crate::stage::gateway::{Gateway, Plan};
 use crate::stage::load::Load;
 use crate::stage::parity::{Keepers, Parity, Sent};
-use crate::stage::probe::{Metrics, drained};
-use crate::stage::until;
+use crate::stage::probe::drained;
+use crate::stage::{record, until};
 
 /// Bytes of most requests here; one in eight has a hundredth of it and a streamed answer.
 const BODY_BYTES: usize = 2 << 20;
@@ -38,13 +38,12 @@ pub(super) async fn run(
     let mut sent = Sent::default();
 
     let gateway = without_writers.start().await?;
-    let seen = fill(gateway, mebibytes).await?;
+    let seen = fill(gateway, &home, mebibytes).await?;
     sent.add(&seen);
     sent.add_ledger(&provider.ledger());
 
     let gateway = without_writers.start().await?;
-    let bytes = Metrics::read(gateway.address).await?.sum("lunaroute_recorder_journal_bytes");
-    report.line("bytes of the journal, MiB", bytes / f64::from(1 << 20), Promise::Told);
+    report.line("journal, MiB", (record::journal_bytes(&home)? >> 20) as f64, Promise::Told);
     ready(&mut report, "without writers, time to ready, s", &gateway);
     gateway.kill()?;
 
@@ -59,7 +58,7 @@ pub(super) async fn run(
 }
 
 /// Sends until the journal has so many MiB, then kills.
-async fn fill(gateway: Gateway, mebibytes: usize) -> Result<Vec<Seen>> {
+async fn fill(gateway: Gateway, home: &Path, mebibytes: usize) -> Result<Vec<Seen>> {
     let load = Load::start(gateway.address, CLIENTS, |client, number| {
         let stream = number % 8 == 0;
         let call =
@@ -68,10 +67,7 @@ async fn fill(gateway: Gateway, mebibytes: usize) -> Result<Vec<Seen>> {
         (call.of_bytes(bytes, stream), Habit { keep: false, ..Habit::default() })
     });
     until("the journal grows", PATIENCE, async || {
-        let bytes = Metrics::read(gateway.address).await?.sum("lunaroute_recorder_journal_bytes");
-        #[expect(clippy::cast_precision_loss, reason = "a journal has far less than 2^52 MiB")]
-        let enough = bytes >= (mebibytes << 20) as f64;
-        Ok(enough.then_some(()))
+        Ok((record::journal_bytes(home)? >= (mebibytes as u64) << 20).then_some(()))
     })
     .await?;
     load.end();

@@ -73,7 +73,9 @@ impl Kill9 {
             let plan = Plan::new(program, &home, provider.base_url());
             let mut sent = Sent::default();
             let mut of_record = Parity::default();
-            for round in done..self.kills.min(done + KILLS_OF_A_RECORD) {
+            let first = done;
+            done = self.kills.min(first + KILLS_OF_A_RECORD);
+            for round in first..done {
                 let (seen, killed_at) = self.load_and_kill(round, plan.start().await?).await?;
                 let gateway = plan.start().await?;
                 ready = ready.max(gateway.ready_after);
@@ -82,8 +84,7 @@ impl Kill9 {
                 sent.add_ledger(&provider.ledger());
                 of_record = Parity::read(&plan, &sent, Keepers::USUAL)?;
                 tail.measure(&home, &seen, killed_at)?;
-                done = round + 1;
-                eprintln!("kill {done}: {of_record:?}");
+                eprintln!("kill {}: {of_record:?}", round + 1);
                 if !of_record.holds() {
                     break;
                 }

@@ -24,13 +24,15 @@ pub(crate) struct Call {
     pub(crate) body: String,
     /// What the provider is to answer.
     pub(crate) script: Script,
+    /// The session that the client says it belongs to.
+    pub(crate) session: Option<String>,
 }
 
 impl Call {
     /// A question of a few words.
     pub(crate) fn new(mark: String, path: &'static str, stream: bool, script: Script) -> Self {
         let question = format!("Where does the moon go, {mark}?");
-        Self { body: body(path, stream, &question), mark, path, script }
+        Self { body: body(path, stream, &question), mark, path, script, session: None }
     }
 
     /// The same with a question of about so many bytes that no compression makes small.
@@ -40,13 +42,22 @@ impl Call {
         self
     }
 
+    /// The same within a session that the client names.
+    #[must_use]
+    pub(crate) fn in_session(mut self, session: String) -> Self {
+        self.session = Some(session);
+        self
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let (path, mark, script) = (self.path, &self.mark, self.script.header_value());
         let script = script.to_str().unwrap_or_default();
         let length = self.body.len();
+        let named = |session: &String| format!("x-lunaroute-session-id: {session}\r\n");
+        let session = self.session.as_ref().map(named).unwrap_or_default();
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             authorization: Bearer chaos\r\n{MARK}: {mark}\r\n{SCRIPT_HEADER}: {script}\r\n\r\n"
+             authorization: Bearer chaos\r\n{MARK}: {mark}\r\n{SCRIPT_HEADER}: {script}\r\n{session}\r\n"
         );
         [head.as_bytes(), self.body.as_bytes()].concat()
     }

@@ -3,22 +3,24 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::client::{Call, Habit, Seen, watch};
 
 /// What several clients saw.
 #[derive(Debug, Default)]
-pub(crate) struct Account(Mutex<Vec<Seen>>);
+struct Account(Mutex<Vec<Seen>>);
 
 impl Account {
-    pub(crate) fn add(&self, seen: Seen) {
+    fn add(&self, seen: Seen) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     }
 
     /// What was seen since the last time.
-    pub(crate) fn take(&self) -> Vec<Seen> {
+    fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -37,13 +39,25 @@ impl Load {
     where
         F: Fn(usize, usize) -> (Call, Habit) + Send + Sync + 'static,
     {
+        Self::begin(address, clients, None, next)
+    }
+
+    fn begin<F>(address: SocketAddr, clients: usize, every: Option<Duration>, next: F) -> Self
+    where
+        F: Fn(usize, usize) -> (Call, Habit) + Send + Sync + 'static,
+    {
         let mut load = Self { tasks: JoinSet::new(), over: Arc::default(), account: Arc::default() };
         let next = Arc::new(next);
         for client in 0..clients {
             let (next, over, account) =
                 (Arc::clone(&next), Arc::clone(&load.over), Arc::clone(&load.account));
             load.tasks.spawn(async move {
+                let mut clock = every.map(tokio::time::interval);
                 for number in 0.. {
+                    if let Some(clock) = &mut clock {
+                        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                        clock.tick().await;
+                    }
                     if over.load(Ordering::Relaxed) {
                         break;
                     }
@@ -55,9 +69,17 @@ impl Load {
         load
     }
 
-    /// The account that the clients write.
-    pub(crate) fn account(&self) -> Arc<Account> {
-        Arc::clone(&self.account)
+    /// The same, each client beginning a request every so often at most.
+    pub(crate) fn paced<F>(address: SocketAddr, clients: usize, every: Duration, next: F) -> Self
+    where
+        F: Fn(usize, usize) -> (Call, Habit) + Send + Sync + 'static,
+    {
+        Self::begin(address, clients, Some(every), next)
+    }
+
+    /// What was seen since the last time.
+    pub(crate) fn take(&self) -> Vec<Seen> {
+        self.account.take()
     }
 
     /// From now on no client begins another request.

@@ -53,6 +53,19 @@ pub(crate) fn journal(home: &Path) -> PathBuf {
     home.join(JOURNAL)
 }
 
+/// Bytes of the journal's segments.
+pub(crate) fn journal_bytes(home: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for file in std::fs::read_dir(journal(home)).context("the journal cannot be listed")? {
+        let file = file?;
+        if file.path().extension().is_some_and(|extension| extension == "journal") {
+            // One that is pruned between the two looks has no bytes any more.
+            bytes += file.metadata().map_or(0, |metadata| metadata.len());
+        }
+    }
+    Ok(bytes)
+}
+
 /// Every request of the database, in the order of the list.
 pub(crate) fn rows(query: &SqliteQuery) -> Result<Vec<RequestRecord>> {
     let mut rows = Vec::new();
@@ -116,7 +129,7 @@ pub(crate) fn in_files(home: &Path) -> Result<Keeper> {
 pub(crate) fn in_journal(home: &Path) -> Result<(Keeper, usize)> {
     let (mut keeper, mut told, mut unreadable) = (Keeper::new(), HashSet::new(), 0);
     let mut reader = EventReader::new(journal(home));
-    let mut whole = read_all(&journal(home)).context("the journal cannot be read")?;
+    let mut whole = read_all(journal(home)).context("the journal cannot be read")?;
     for frame in whole.by_ref() {
         let frame = frame.context("the journal cannot be read")?;
         if frame.kind != codec::EVENT {

@@ -28,6 +28,11 @@ fn stalled_readers_hold_the_provider_back_and_are_cut() {
 }
 
 #[test]
+fn floods_over_http2_cost_little() {
+    check("clients floods");
+}
+
+#[test]
 fn hostile_bodies_break_nothing() {
     check("clients hostile");
 }

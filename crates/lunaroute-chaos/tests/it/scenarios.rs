@@ -12,7 +12,7 @@ pub(crate) fn check(scenario: &str) {
     assert!(gateway.is_file(), "{} is missing: run `cargo build -p lunaroute-cli`", gateway.display());
     let mut command = Command::new(chaos);
     command.args(scenario.split(' ')).args(["--short", "--gateway"]).arg(gateway);
-    let output = command.output().unwrap();
+    let output = command.output().expect("the chaos program runs");
     let (table, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{table}");
     assert!(output.status.success(), "{table}\n{told}");
@@ -26,4 +26,14 @@ fn a_kill_loses_duplicates_and_leaves_open_nothing() {
 #[test]
 fn a_full_broken_or_damaged_disk_conceals_no_loss() {
     check("disk");
+}
+
+#[test]
+fn a_locked_or_read_only_database_disturbs_no_request() {
+    check("database locked read-only");
+}
+
+#[test]
+fn a_deleted_or_damaged_database_is_rebuilt() {
+    check("database deleted damaged");
 }

@@ -10,6 +10,9 @@ use stage::{SCRATCH, Stage};
 /// How much one body may unpack to for the record, in bytes.
 pub const DECODED_LIMIT: usize = 64 * 1024 * 1024;
 
+/// How much of a body is unpacked into memory before it is known how much it is.
+const HELD_AT_FIRST: usize = 8 * 1024 * 1024;
+
 /// How many codings may be stacked on one body. Nobody stacks them in earnest; a bomb does.
 const STACK_LIMIT: usize = 4;
 
@@ -64,7 +67,8 @@ impl CodingError {
 /// the order in which the codings were applied.
 ///
 /// # Errors
-/// [`CodingError`]; memory stays within about `limit` whatever the bytes claim.
+/// [`CodingError`]. What unpacks to more than `limit` takes no more than 8 MiB of memory before that is known, whatever
+/// the bytes claim.
 pub fn decode_request<'a>(
     encoding: Option<&str>,
     body: &'a [u8],
@@ -78,9 +82,19 @@ pub fn decode_request<'a>(
             Ok(Cow::Borrowed(body))
         };
     }
-    let mut decoded = Vec::new();
-    decoder.write(body, &mut decoded)?;
+    let (mut decoded, mut length) = (Vec::new(), 0);
+    decoder.each(body, |piece| {
+        length += piece.len();
+        if length <= HELD_AT_FIRST {
+            decoded.extend_from_slice(piece);
+        }
+    })?;
     decoder.finish()?;
+    if length > HELD_AT_FIRST {
+        // Only one that is no bomb is worth unpacking twice.
+        decoded = Vec::with_capacity(length);
+        StreamDecoder::with_limit(encoding, limit)?.each(body, |piece| decoded.extend_from_slice(piece))?;
+    }
     Ok(Cow::Owned(decoded))
 }
 
@@ -137,21 +151,19 @@ impl StreamDecoder {
     /// # Errors
     /// [`CodingError`]; every further call does nothing.
     pub fn write(&mut self, bytes: &[u8], decoded: &mut Vec<u8>) -> Result<(), CodingError> {
+        self.each(bytes, |piece| decoded.extend_from_slice(piece))
+    }
+
+    /// The same, with what they unpack to in pieces of at most 16 KiB (those of a body that is not coded come as they
+    /// are), so that a bomb never lies in memory.
+    ///
+    /// # Errors
+    /// [`CodingError`]; every further call does nothing.
+    pub fn each(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), CodingError> {
         if self.failed {
             return Ok(());
         }
-        let Some((last, first)) = self.stages.split_last_mut() else {
-            decoded.extend_from_slice(bytes);
-            return Ok(());
-        };
-        let mut input = Cow::Borrowed(bytes);
-        let mut result = Ok(());
-        for counted in first {
-            let mut output = Vec::new();
-            result = result.and(counted.run(&input, &mut output, self.limit));
-            input = Cow::Owned(output);
-        }
-        result = result.and(last.run(&input, decoded, self.limit));
+        let result = run(&mut self.stages, bytes, self.limit, &mut take);
         self.failed = result.is_err();
         result
     }
@@ -168,24 +180,34 @@ impl StreamDecoder {
     }
 }
 
-impl Counted {
-    fn run(&mut self, mut input: &[u8], output: &mut Vec<u8>, limit: usize) -> Result<(), CodingError> {
-        let mut scratch = [0_u8; SCRATCH];
-        loop {
-            let (taken, given) = self
-                .stage
-                .step(input, &mut scratch)
-                .map_err(|_| CodingError::Corrupt { coding: self.stage.name() })?;
-            input = &input[taken..];
-            let room = limit - self.produced;
-            output.extend_from_slice(&scratch[..given.min(room)]);
-            if given > room {
-                return Err(CodingError::TooLarge { limit });
-            }
-            self.produced += given;
-            if given < SCRATCH && (input.is_empty() || taken + given == 0) {
-                return Ok(());
-            }
+/// Undoes the first coding and hands each piece on to the next, so that nothing is kept between them.
+fn run(
+    stages: &mut [Counted],
+    mut input: &[u8],
+    limit: usize,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), CodingError> {
+    let Some((first, rest)) = stages.split_first_mut() else {
+        take(input);
+        return Ok(());
+    };
+    let mut scratch = [0_u8; SCRATCH];
+    loop {
+        let (taken, given) = first
+            .stage
+            .step(input, &mut scratch)
+            .map_err(|_| CodingError::Corrupt { coding: first.stage.name() })?;
+        input = &input[taken..];
+        let room = limit - first.produced;
+        if given > 0 {
+            run(rest, &scratch[..given.min(room)], limit, take)?;
+        }
+        if given > room {
+            return Err(CodingError::TooLarge { limit });
+        }
+        first.produced += given;
+        if given < SCRATCH && (input.is_empty() || taken + given == 0) {
+            return Ok(());
         }
     }
 }

@@ -106,6 +106,33 @@ fn bombs_stop_at_the_limit() {
 }
 
 #[test]
+fn a_body_beyond_what_is_held_at_first_comes_out_whole() {
+    let body: Vec<u8> = (0..9_u32 << 20).map(|number| (number / 64 % 251) as u8).collect();
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let coded = encode(coding, &body);
+        let decoded = decode_request(Some(coding), &coded, 16 << 20).expect("it is sound");
+        assert!(*decoded == *body, "{coding}");
+    }
+}
+
+#[test]
+fn what_a_bomb_unpacks_to_comes_in_small_pieces() {
+    for coding in ["gzip", "br", "zstd"] {
+        let nested = encode("gzip", &encode(coding, &vec![0_u8; 11 << 20]));
+        let mut decoder =
+            StreamDecoder::with_limit(Some(&format!("{coding}, gzip")), 10 << 20).expect("known");
+        let (mut largest, mut whole) = (0, 0);
+        let outcome = decoder.each(&nested, |piece| {
+            largest = largest.max(piece.len());
+            whole += piece.len();
+        });
+        assert_eq!(outcome, Err(CodingError::TooLarge { limit: 10 << 20 }), "{coding}");
+        assert_eq!(whole, 10 << 20, "{coding}");
+        assert!(largest <= 16 << 10, "{coding}: {largest}");
+    }
+}
+
+#[test]
 fn frames_and_members_may_follow_each_other() {
     let gzip = [encode("gzip", b"one "), encode("gzip", b"two"), vec![0; 9]].concat();
     assert_eq!(decode_request(Some("gzip"), &gzip, LIMIT).as_deref(), Ok(b"one two".as_slice()));

@@ -1,0 +1,131 @@
+//! P6: heads and bodies beyond all measure.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lunaroute_session::query::SessionQuery;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::clients::{Scale, find, home};
+use crate::report::{Promise, Report};
+use crate::stage::gateway::Plan;
+use crate::stage::record::{query, rows};
+use crate::stage::source::{Source, request};
+use crate::stage::vitals::{Vitals, mebibytes};
+
+/// Bytes of one header of an answer.
+const HEADS: [usize; 5] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20];
+
+/// What they may add to the gateway's memory.
+const MEMORY_MIB: f64 = 32.0;
+
+const PIECE: usize = 64 << 10;
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<Report> {
+    let body: usize = scale.of(96 << 20, 1 << 30);
+    let mut report = Report::new("large answers");
+    let source = Source::start(answer).await?;
+    let plan = Plan::new(program, &home(folder, "large-answers")?, source.base_url());
+    let gateway = plan.start().await?;
+    // The first request makes what every later one uses again.
+    let (status, _) = ask(gateway.address, "/v1/audio/head?bytes=10").await?;
+    anyhow::ensure!(status == 200, "a small head was answered with {status}");
+    let rest = Vitals::of(gateway.id())?.resident;
+    let mut refused = 0;
+    for bytes in HEADS {
+        let (status, _) = ask(gateway.address, &format!("/v1/audio/head?bytes={bytes}")).await?;
+        refused += usize::from(status == 502);
+        if status != 502 {
+            report.note(format!("a head of {bytes} bytes was answered with {status}"));
+        }
+    }
+    let after_heads = Vitals::of(gateway.id())?.peak;
+    let (status, came) = ask(gateway.address, &format!("/v1/audio/body?bytes={body}")).await?;
+    let after_body = Vitals::of(gateway.id())?.peak;
+    gateway.stop().await?;
+    let query = query(&plan.home)?;
+    let row =
+        rows(&query)?.into_iter().find(|row| row.path.as_deref().is_some_and(|path| path.contains("/body")));
+    let row = row.context("the large answer is not in the record")?;
+    let kept = query.response_body(row.id).map_or(0, |body| body.len());
+    report.count("heads of 64 KiB to 1 MiB", HEADS.len(), Promise::Told);
+    report.count("answered with 502", refused, Promise::Exactly(figure(HEADS.len())));
+    report.line("memory for them, MiB", mebibytes(rest, after_heads), Promise::AtMost(MEMORY_MIB));
+    report.line("a body of, MiB", figure(body >> 20), Promise::Told);
+    let whole = usize::from(status == 200 && came == body);
+    report.count("reached the client whole", whole, Promise::Exactly(1.0));
+    let most = scale.judged(Promise::AtMost(MEMORY_MIB));
+    report.line("memory for it, with the recorder's, MiB", mebibytes(rest, after_body), most);
+    report.line("of it in the record, MiB", figure(kept >> 20), Promise::Told);
+    let told = row.response_bytes.is_some_and(|told| told == body as u64) || row.gap_cause.is_some();
+    let honest = usize::from(kept == body || told);
+    report.count(
+        "the record says how much there was, or that something is missing",
+        honest,
+        Promise::Exactly(1.0),
+    );
+    Ok(report)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn figure(count: usize) -> f64 {
+    count as f64
+}
+
+/// Answers with a head or a body of as many bytes as the request's path says.
+async fn answer(mut stream: TcpStream) {
+    let Some(head) = request(&mut stream).await else { return };
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let bytes = target.rsplit('=').next().and_then(|bytes| bytes.parse::<usize>().ok()).unwrap_or(0);
+    let start = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\nconnection: close\r\n";
+    // Who refuses a part need not take the rest.
+    let _refused = if target.contains("/head") {
+        let head = format!("{start}x-large: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(bytes));
+        stream.write_all(head.as_bytes()).await
+    } else {
+        body(&mut stream, start, bytes).await
+    };
+}
+
+async fn body(stream: &mut TcpStream, start: &str, bytes: usize) -> std::io::Result<()> {
+    stream.write_all(format!("{start}content-length: {bytes}\r\n\r\n").as_bytes()).await?;
+    let piece = vec![b'x'; PIECE];
+    let mut left = bytes;
+    while left > 0 {
+        let length = left.min(PIECE);
+        stream.write_all(&piece[..length]).await?;
+        left -= length;
+    }
+    Ok(())
+}
+
+/// The status of an answer, and how many bytes its body had.
+async fn ask(address: SocketAddr, target: &str) -> Result<(u16, usize)> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await.context("nobody listens")?;
+        let question = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(question.as_bytes()).await?;
+        let (mut start, mut piece, mut came) = (Vec::new(), vec![0; PIECE], 0);
+        let mut head_end = None;
+        loop {
+            let read = stream.read(&mut piece).await?;
+            if read == 0 {
+                break;
+            }
+            came += read;
+            if head_end.is_none() {
+                start.extend_from_slice(&piece[..read]);
+                head_end = find(&start, b"\r\n\r\n").map(|end| end + 4);
+            }
+        }
+        let head_end = head_end.context("no whole head")?;
+        let status = std::str::from_utf8(&start[9..12])?.parse()?;
+        anyhow::Ok((status, came - head_end))
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.with_context(|| format!("{target}: no whole answer"))?
+}
