@@ -13,7 +13,7 @@ use crate::story::{Place, Story, dump, one, told, write};
 
 /// A writer that has `history` to go by, and looks for damage all the time.
 fn writer(place: &Place, history: &[JournaledEvent]) -> SqliteWriter {
-    let events: Vec<_> = history.iter().map(|item| item.event.clone()).collect();
+    let events: Vec<_> = history.iter().map(|item| (*item.event).clone()).collect();
     let history = History::new(move || Box::new(events.clone().into_iter()));
     let config = SqliteConfig {
         history: Some(history),
