@@ -127,6 +127,21 @@ pub(crate) enum SessionsCommand {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Remove sessions with all that only they use, from the database and the files.
+    Delete {
+        /// Their ids, or how these begin.
+        #[arg(required = true)]
+        sessions: Vec<String>,
+    },
+    /// Remove the sessions that have had no activity since a day.
+    Prune {
+        /// A day like 2026-11-21, or a moment like 2026-11-21T08:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        before: String,
+        /// Remove them; without it they are only counted.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use lunaroute_dialect::Dialects;
 use lunaroute_session::identity::KnownSession;
 use lunaroute_session::jsonl::{JsonlConfig, JsonlWriter};
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
-use lunaroute_session::sqlite::{SqliteConfig, SqliteWriter};
+use lunaroute_session::sqlite::{Retention, SessionFiles, SqliteConfig, SqliteWriter};
 use lunaroute_session::{Recorder, RecorderConfig, SyncPolicy};
 use lunaroute_storage::atomic;
 
@@ -61,8 +61,9 @@ pub(crate) fn start(
     let mut builder = Recorder::builder(settings).interpreter(Arc::new(Dialects)).observer(observer);
     if recording.sqlite {
         let path = directory.join(DATABASE_FILE);
-        let writer =
-            SqliteWriter::open(SqliteConfig::new(&path)).map_err(|cause| StartError::Database { cause })?;
+        let database =
+            SqliteConfig { retention: Some(retention(config, directory)), ..SqliteConfig::new(&path) };
+        let writer = SqliteWriter::open(database).map_err(|cause| StartError::Database { cause })?;
         builder = builder
             .writer(Box::new(writer))
             .known_sessions(known_sessions(&path, recording.session_idle.duration())?);
@@ -75,6 +76,13 @@ pub(crate) fn start(
         builder = builder.writer(Box::new(writer));
     }
     Ok(Some(builder.start()?))
+}
+
+/// How long what is recorded stays; the JSON Lines files of a session go with it.
+fn retention(config: &Config, directory: &Path) -> Retention {
+    let recording = &config.recording.retention;
+    let files = SessionFiles::json_lines(directory.join(JSONL_DIRECTORY));
+    Retention { bodies_days: recording.bodies_days, rows_days: recording.rows_days, files: Some(files) }
 }
 
 /// Sessions that were active when an earlier process ended, so that their next request joins them.

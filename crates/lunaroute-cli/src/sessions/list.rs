@@ -80,7 +80,7 @@ fn outcome(session: &SessionRecord) -> String {
 }
 
 /// A day or a moment. A day that ends a period counts to its last microsecond.
-fn moment(given: &str, end: bool) -> anyhow::Result<Timestamp> {
+pub(super) fn moment(given: &str, end: bool) -> anyhow::Result<Timestamp> {
     if let Ok(time) = given.parse::<jiff::Timestamp>() {
         return Ok(Timestamp::from_micros(time.as_microsecond()));
     }

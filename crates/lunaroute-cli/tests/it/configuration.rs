@@ -97,7 +97,8 @@ fn what_is_taken_or_broken_is_unavailable() {
     let address = taken.local_addr().expect("an address").to_string();
     let home = tempfile::tempdir().expect("a directory");
     assert_refused(&refusal(home.path(), &["serve", "--listen", &address]), 69, &address);
-    std::fs::write(home.path().join("lunaroute.sqlite"), [7_u8; 4096]).expect("the file");
+    let database = Connection::open(home.path().join("lunaroute.sqlite")).expect("the database");
+    database.execute_batch("CREATE TABLE theirs (x)").expect("another program's table");
     assert_refused(&serve(home.path(), ""), 69, "recording.sqlite: false");
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Call};
 use crate::support::gateway::{command, run, signal};
+use crate::support::ledger::jsonl_files;
 use crate::support::stage::{CHAT, MESSAGES, RESPONSES, Stage, body};
 
 /// Runs `sessions` with these arguments; it has to succeed.
@@ -322,4 +323,31 @@ async fn turns_of_one_conversation_are_one_session_and_two_conversations_two() {
         found.iter().all(|session| session["requests"] == 3 && session["id_source"] == "fingerprint"),
         "{found:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removed_sessions_are_gone_from_the_database_and_the_files() {
+    let stage = Stage::open("").await;
+    three(&stage).await;
+    let ids: Vec<String> =
+        listed(&stage, &[]).iter().map(|session| session["id"].as_str().expect("an id").to_owned()).collect();
+    let of = |id: &String| {
+        jsonl_files(stage.home.path())
+            .iter()
+            .filter(|file| file.to_string_lossy().contains(id.as_str()))
+            .count()
+    };
+    let unknown = run(stage.home.path(), &["sessions", "delete", &ids[0], "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1), "a misspelt name removes nothing");
+    assert_eq!(listed(&stage, &[]).len(), 3);
+    sessions(&stage, &["delete", &ids[0]]);
+    assert_eq!((listed(&stage, &[]).len(), of(&ids[0]), of(&ids[1])), (2, 0, 1));
+    let count = String::from_utf8(sessions(&stage, &["prune", "--before", "2999-01-01"])).expect("text");
+    assert!(count.starts_with("2 sessions"), "{count}");
+    assert_eq!(listed(&stage, &[]).len(), 2);
+    sessions(&stage, &["prune", "--before", "2999-01-01", "--yes"]);
+    assert_eq!((listed(&stage, &[]).len(), of(&ids[1])), (0, 0));
+    // The gateway goes on beside it.
+    three(&stage).await;
+    assert_eq!(listed(&stage, &[]).len(), 3);
 }

@@ -133,17 +133,17 @@ fn delete_request(home: &Path, id: RequestId) -> String {
 
 fn change_blob(home: &Path, id: RequestId) -> String {
     let connection = database(home);
-    let (hash, mut data): (Vec<u8>, Vec<u8>) = connection
+    let (blob, mut data): (i64, Vec<u8>) = connection
         .query_row(
-            "SELECT hash, data FROM blobs WHERE hash = (SELECT response_blob FROM requests WHERE id = ?)",
+            "SELECT id, data FROM blobs WHERE id = (SELECT coalesce(answer, content) FROM requests WHERE id = ?)",
             [id.to_string()],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .expect("the answer's body");
     let middle = data.len() / 2;
     data[middle] ^= 1;
-    connection.execute("UPDATE blobs SET data = ? WHERE hash = ?", (data, &hash)).expect("the update");
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    connection.execute("UPDATE blobs SET data = ? WHERE id = ?", (data, blob)).expect("the update");
+    format!("blobs {blob}")
 }
 
 /// Changes a word in the line that ends the request.

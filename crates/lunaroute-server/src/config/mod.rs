@@ -13,7 +13,8 @@ pub use load::{ConfigError, Loaded, Overrides, load};
 pub use paths::{Environment, state_directory};
 pub use schema::{
     Access, Authentication, Config, ConfiguredSecret, Disconnect, Limits, Log, LogFormat, ModelRoute,
-    Network, Provider, ProviderFamily, Recording, Retrying, Streaming, Synchronisation, TimeLimits,
+    Network, Provider, ProviderFamily, Recording, Retention, Retrying, Streaming, Synchronisation,
+    TimeLimits,
 };
 pub use units::{Period, Size};
 

@@ -307,6 +307,8 @@ pub struct Recording {
     pub queue: Size,
     /// A client that is silent for this long starts a new session.
     pub session_idle: Period,
+    /// How long what is recorded stays.
+    pub retention: Retention,
 }
 
 impl Default for Recording {
@@ -322,7 +324,25 @@ impl Default for Recording {
             sync_interval: Period::milliseconds(200),
             queue: Size::mebibytes(64),
             session_idle: Period::seconds(30 * 60),
+            retention: Retention::default(),
         }
+    }
+}
+
+/// How long what is recorded stays in the database and the JSON Lines files, counted from a session's last activity. At most
+/// a twentieth of all sessions goes at a time, and none when more than half would: then a clock may be wrong.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// After so many days a session's headers, bodies and answers are removed from the database; its figures stay.
+    pub bodies_days: u32,
+    /// After so many days everything of a session is removed.
+    pub rows_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { bodies_days: 30, rows_days: 90 }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What is old goes: the bytes of requests first, whole sessions later, a little at a time between two batches.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -157,6 +159,12 @@ impl SessionFiles {
         Self(Arc::new(remove))
     }
 
+    /// The JSON Lines files in `directory`, of all days, compressed or not.
+    #[must_use]
+    pub fn json_lines(directory: PathBuf) -> Self {
+        Self::new(move |session| remove_json_lines(&directory, session))
+    }
+
     fn remove(&self, session: &SessionId) {
         if let Err(failure) = (self.0)(session) {
             tracing::warn!(%session, %failure, "files of a removed session could not be removed");
@@ -168,6 +176,26 @@ impl std::fmt::Debug for SessionFiles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("SessionFiles")
     }
+}
+
+fn remove_json_lines(directory: &Path, session: &SessionId) -> io::Result<()> {
+    let days = match fs::read_dir(directory) {
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(()),
+        days => days?,
+    };
+    for day in days {
+        let day = day?;
+        if !day.file_type()?.is_dir() {
+            continue;
+        }
+        for ending in ["jsonl", "jsonl.zst"] {
+            match fs::remove_file(day.path().join(format!("{session}.{ending}"))) {
+                Err(failure) if failure.kind() != io::ErrorKind::NotFound => return Err(failure),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Why sessions could not be removed.
