@@ -49,16 +49,28 @@ fn write(
         });
         exchange::journaled(first * 10_000, events.collect())
     };
+    let cpu = Cell::new(0);
     bencher.counter(ItemsCount::new(requests)).with_inputs(make).bench_local_values(|batch| {
+        let before = cpu_nanoseconds();
         black_box(writer.write(&batch).expect("written"));
+        cpu.set(cpu.get() + cpu_nanoseconds() - before);
     });
+    let before = cpu_nanoseconds();
     writer.shutdown(Instant::now());
+    let cpu = (cpu.get() + cpu_nanoseconds() - before) as f64 / 1_000.0 / number.get() as f64;
     let files = std::fs::read_dir(directory.path().join("2026-11-20")).map_or(0, Iterator::count);
     let bytes: u64 = std::fs::read_dir(directory.path().join("2026-11-20"))
         .expect("a day")
         .map(|file| file.and_then(|file| file.metadata()).map_or(0, |data| data.len()))
         .sum();
-    println!("    {files} files, {:.0} bytes per request", bytes as f64 / number.get() as f64);
+    let bytes = bytes as f64 / number.get() as f64;
+    println!("    per request: {cpu:.1} us of CPU with all syncs, {bytes:.0} bytes in {files} files");
+}
+
+/// What this thread has used of a processor: the time that the disk takes is another matter.
+fn cpu_nanoseconds() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 #[divan::bench]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lunaroute_storage::journal::Position;
 use lunaroute_storage::{AppendingError, FileError, FileNameError};
 
 use super::line::LineError;
@@ -38,6 +39,12 @@ pub enum JsonlError {
     Forgotten {
         /// The file.
         path: PathBuf,
+    },
+    /// The disk failed to make lines durable, and they have not come again.
+    #[error("the disk failed to keep lines; the events from {durable} on have to be written again")]
+    LostPlace {
+        /// Everything before is durable.
+        durable: Position,
     },
     /// A line is not an event.
     #[error("line {line} of {} cannot be read: {problem}", path.display())]

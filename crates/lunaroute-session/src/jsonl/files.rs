@@ -18,10 +18,13 @@ const KNOWN_FILES: usize = 1_024;
 /// From so many files on the whole file system is made durable at once: each file by itself costs the disk as much.
 const MANY_FILES: usize = 8;
 
-/// What may be written and not durable: it is held in memory as well, in case the disk fails to make it durable.
-const UNSYNCED_BYTES: usize = 8 * 1024 * 1024;
+/// What may be written and not durable: so much has to come again when the disk fails to make it so.
+const UNSYNCED_BYTES: usize = 32 * 1024 * 1024;
 
-#[derive(Clone)]
+/// A buffer larger than this is given back after use.
+const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     day: i64,
     session: SessionId,
@@ -39,6 +42,8 @@ pub(super) struct Files {
     /// Days with files that were opened since the last sync: the name of a new one is not durable.
     new_names: BTreeSet<i64>,
     unsynced_bytes: usize,
+    /// For the lines of one file and batch.
+    buffer: Vec<u8>,
     /// Counts uses, to tell which file was used longest ago.
     uses: u64,
 }
@@ -54,74 +59,69 @@ impl Files {
             dirty: Vec::new(),
             new_names: BTreeSet::new(),
             unsynced_bytes: 0,
+            buffer: Vec::new(),
             uses: 0,
         })
     }
 
-    /// Writes the lines of a batch, one write per file. After a failure the batch comes again.
+    /// Writes the lines of a batch, one write per file. After a failure the batch is to come again.
     pub(super) fn write(&mut self, batch: &[JournaledEvent], durable: Position) -> Result<(), JsonlError> {
-        let written = self.take(batch, durable);
-        if written.is_err() {
-            self.known.values_mut().flat_map(HashMap::values_mut).for_each(SessionFile::take_back);
+        let of = |item: &JournaledEvent| names::day(item.event.at);
+        let same_file =
+            |a: &JournaledEvent, b: &JournaledEvent| a.event.session == b.event.session && of(a) == of(b);
+        let mut runs: Vec<&[JournaledEvent]> = batch.chunk_by(same_file).collect();
+        // Stable: the events of a file stay in their order.
+        runs.sort_by_key(|run| run.first().map(|first| (of(first), &first.event.session)));
+        for runs in runs.chunk_by(|a, b| a.first().zip(b.first()).is_some_and(|(a, b)| same_file(a, b))) {
+            if let Some(first) = runs.first().and_then(|run| run.first()) {
+                let key = Key { day: of(first), session: first.event.session.clone() };
+                self.write_file(key, runs, durable)?;
+            }
         }
-        written
+        self.buffer.shrink_to(KEPT_BUFFER_BYTES);
+        Ok(())
     }
 
-    fn take(&mut self, batch: &[JournaledEvent], durable: Position) -> Result<(), JsonlError> {
-        let day_of = |item: &JournaledEvent| names::day(item.event.at);
-        let mut touched = Vec::new();
-        for run in batch.chunk_by(|a, b| a.event.session == b.event.session && day_of(a) == day_of(b)) {
-            let Some(first) = run.first() else { continue };
-            let (day, session) = (day_of(first), &first.event.session);
-            let file = self.file(day, session, durable)?;
-            let taken = run.iter().filter(|item| file.take(item)).count();
-            if taken > 0 {
-                touched.push(Key { day, session: session.clone() });
-            }
-            if self.open.len() > self.open_files {
-                self.write_out(&mut touched)?;
-                self.close_oldest();
-            }
+    fn write_file(
+        &mut self,
+        key: Key,
+        runs: &[&[JournaledEvent]],
+        durable: Position,
+    ) -> Result<(), JsonlError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let file = self.file(&key, durable)?;
+        let was_dirty = file.is_dirty();
+        let written = file.write(runs.iter().copied().flatten(), &mut buffer);
+        let is_dirty = file.is_dirty();
+        self.buffer = buffer;
+        self.unsynced_bytes += written?;
+        if is_dirty && !was_dirty {
+            self.dirty.push(key);
         }
-        self.write_out(&mut touched)
+        if self.open.len() > self.open_files {
+            self.close_oldest();
+        }
+        Ok(())
     }
 
     /// The file of a session and day, ready for lines.
-    fn file(
-        &mut self,
-        day: i64,
-        session: &SessionId,
-        durable: Position,
-    ) -> Result<&mut SessionFile, JsonlError> {
+    fn file(&mut self, key: &Key, durable: Position) -> Result<&mut SessionFile, JsonlError> {
         self.uses += 1;
-        let of_day = self.known.entry(day).or_default();
-        let key = || Key { day, session: session.clone() };
-        if !of_day.contains_key(session) {
-            let path = names::file(&names::day_directory(&self.directory, day), session)?;
-            of_day.insert(session.clone(), SessionFile::open(path, durable)?);
-            self.open.push(key());
-            self.new_names.insert(day);
+        let of_day = self.known.entry(key.day).or_default();
+        if !of_day.contains_key(&key.session) {
+            let path = names::file(&names::day_directory(&self.directory, key.day), &key.session)?;
+            of_day.insert(key.session.clone(), SessionFile::open(path, durable)?);
+            self.open.push(key.clone());
+            self.new_names.insert(key.day);
         }
-        let path = || names::day_directory(&self.directory, day);
-        let file = of_day.get_mut(session).ok_or_else(|| JsonlError::Forgotten { path: path() })?;
+        let forgotten = || JsonlError::Forgotten { path: self.directory.clone() };
+        let file = of_day.get_mut(&key.session).ok_or_else(forgotten)?;
         if file.reopen()? {
-            self.open.push(key());
-            self.new_names.insert(day);
+            self.open.push(key.clone());
+            self.new_names.insert(key.day);
         }
         file.used = self.uses;
         Ok(file)
-    }
-
-    fn write_out(&mut self, touched: &mut Vec<Key>) -> Result<(), JsonlError> {
-        for key in touched.drain(..) {
-            let Some(file) = find(&mut self.known, &key) else { continue };
-            let was_dirty = file.is_dirty();
-            self.unsynced_bytes += file.write()?;
-            if !was_dirty && file.is_dirty() {
-                self.dirty.push(key);
-            }
-        }
-        Ok(())
     }
 
     /// Closes the half that was used longest ago. Half, so that a run of new sessions does not look for the oldest one
@@ -142,19 +142,36 @@ impl Files {
         self.unsynced_bytes >= UNSYNCED_BYTES || self.dirty.len() >= KNOWN_FILES
     }
 
-    /// Makes all lines durable.
+    /// Makes all lines durable. After a failure the events since the last success are to come again.
     pub(super) fn sync(&mut self) -> Result<(), JsonlError> {
         let synced = if self.dirty.len() >= MANY_FILES && FileSystem::SYNCS_AT_ONCE {
             self.sync_at_once()
         } else {
             self.sync_each()
         };
-        let known = &mut self.known;
-        self.dirty.retain(|key| find(known, key).is_some_and(|file| file.is_dirty()));
-        synced?;
-        self.unsynced_bytes = 0;
+        match synced {
+            Ok(()) => self.settle(SessionFile::is_durable),
+            Err(failure) => {
+                self.go_back();
+                return Err(failure);
+            }
+        }
         self.forget_oldest();
         Ok(())
+    }
+
+    /// Nothing that is not durable is trusted any more.
+    pub(super) fn go_back(&mut self) {
+        self.settle(SessionFile::go_back);
+    }
+
+    fn settle(&mut self, outcome: fn(&mut SessionFile)) {
+        for key in self.dirty.drain(..) {
+            if let Some(file) = find(&mut self.known, &key) {
+                outcome(file);
+            }
+        }
+        self.unsynced_bytes = 0;
     }
 
     fn sync_each(&mut self) -> Result<(), JsonlError> {
@@ -171,18 +188,7 @@ impl Files {
     }
 
     fn sync_at_once(&mut self) -> Result<(), JsonlError> {
-        for key in &self.dirty {
-            if let Some(file) = find(&mut self.known, key) {
-                file.clear_doubt()?;
-            }
-        }
-        let synced = self.file_system.sync();
-        for key in &self.dirty {
-            if let Some(file) = find(&mut self.known, key) {
-                if synced.is_ok() { file.is_durable() } else { file.doubt() }
-            }
-        }
-        synced?;
+        self.file_system.sync()?;
         self.new_names.clear();
         Ok(())
     }

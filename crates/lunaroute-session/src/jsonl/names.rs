@@ -13,12 +13,16 @@ const MICROS_OF_A_DAY: i64 = 86_400_000_000;
 /// Longest file name of a session without its ending: room for `.jsonl.zst-unfinished` within 255 bytes.
 const STEM_BYTES: usize = 230;
 
+/// All days that no clock tells are one, because they share a folder.
+const UNKNOWN_DAY: i64 = i64::MAX;
+
 /// The day of a moment in UTC, counted from 1970.
 pub(super) fn day(at: Timestamp) -> i64 {
-    at.as_micros().div_euclid(MICROS_OF_A_DAY)
+    let day = at.as_micros().div_euclid(MICROS_OF_A_DAY);
+    if civil(day).is_some() { day } else { UNKNOWN_DAY }
 }
 
-/// The folder of a day. Days that no calendar of four digits has share one.
+/// The folder of a day.
 pub(super) fn day_directory(directory: &Path, day: i64) -> PathBuf {
     directory.join(match civil(day) {
         Some((year, month, day)) => format!("{year:04}-{month:02}-{day:02}"),

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
-use lunaroute_core::{SessionId, Timestamp};
+use lunaroute_core::Timestamp;
 use lunaroute_storage::journal::Position;
 
-use super::bases::ReadBases;
 use super::error::{JsonlError, read_error};
-use super::line::{self, Line, LineBody, LineError, Place};
+use super::heard::Heard;
+use super::line::{self, Line, LineError, Place};
 use super::tail::{has_ending, list};
-use crate::event::{EventKind, SessionEvent};
+use crate::event::SessionEvent;
 
 /// A line longer than the largest event can be is not read to its end.
 const LINE_LIMIT: u64 = 256 << 20;
@@ -142,10 +142,7 @@ struct Lines {
     input: Option<Box<dyn BufRead + Send>>,
     number: u64,
     buffer: Vec<u8>,
-    /// What the lines before said.
-    session: Option<SessionId>,
-    position: Option<Position>,
-    bases: ReadBases,
+    heard: Heard,
     last: Option<Place>,
     /// The last event that was packed away: up to it the original may still be there too.
     packed: Option<Place>,
@@ -159,9 +156,7 @@ impl Lines {
             input: None,
             number: 0,
             buffer: Vec::new(),
-            session: None,
-            position: None,
-            bases: ReadBases::default(),
+            heard: Heard::default(),
             last: None,
             packed: None,
         }
@@ -207,29 +202,14 @@ impl Lines {
 
     /// The event of the line in the buffer; `None` when it was packed away before.
     fn entry(&mut self) -> Result<Option<Entry>, LineError> {
-        let line = Line::parse(&self.buffer).inspect_err(|_| self.position = None)?;
-        if let Some(session) = line.session {
-            self.session = Some(session);
-        }
-        self.position = line.position.or(self.position);
-        let session = self.session.clone().ok_or(LineError::Session)?;
-        let position = self.position.ok_or(LineError::Journal)?;
-        let body = match line.body {
-            LineBody::Whole(body) => body,
-            LineBody::Middle { middle, repeats, crc32 } => {
-                self.bases.whole(&middle, &repeats, crc32).ok_or(LineError::Base { of: repeats.of })?
-            }
-        };
-        if matches!(line.kind, EventKind::Started(_)) && !body.is_empty() {
-            self.bases.enter(line.request, body.clone());
-        }
-        let place = Place { position, seq: line.seq };
+        let heard = &mut self.heard;
+        let line = Line::parse(&self.buffer).inspect_err(|_| heard.miss())?;
+        let (position, event) = heard.event(line)?;
+        let place = Place { position, seq: event.seq };
         self.last = Some(place);
         if self.packed.is_some_and(|packed| place <= packed) {
             return Ok(None);
         }
-        let Line { request, seq, at, kind, .. } = line;
-        let event = SessionEvent { session, request, seq, at, kind, body };
         Ok(Some(Entry { path: Arc::clone(&self.path), line: self.number, position, event }))
     }
 

@@ -348,7 +348,12 @@ proptest! {
         let found: Vec<SessionEvent> =
             jsonl::read(directory.path()).collect::<Result<_, _>>().expect("every line can be read");
         prop_assert_eq!(found.len(), events.len());
-        prop_assert_eq!(by_file(found.into_iter()), by_file(events.into_iter().map(|item| (*item.event).clone())));
+        let found = by_file(found.into_iter());
+        for (file, events) in by_file(events.into_iter().map(|item| (*item.event).clone())) {
+            for (found, event) in found[&file].iter().zip(&events) {
+                prop_assert_eq!(found, event);
+            }
+        }
     }
 }
 

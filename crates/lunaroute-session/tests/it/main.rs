@@ -4,6 +4,7 @@ mod crash;
 mod disks;
 mod exchange;
 mod jsonl;
+mod jsonl_format;
 mod jsonl_read;
 mod query;
 mod recorder;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::thread;
 
 use lunaroute_storage::compress::{CompressError, compress, decompress};
-use lunaroute_storage::{AppendingError, AppendingFile, FileName, FileNameError, atomic};
+use lunaroute_storage::{
+    AppendingError, AppendingFile, FileName, FileNameError, FileSystem, atomic, sync_directory,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -157,4 +159,24 @@ fn names_are_checked_and_the_reason_is_told() {
     ] {
         assert_eq!(bad.parse::<FileName>(), Err(reason), "{bad:?}");
     }
+}
+
+#[test]
+fn many_files_are_made_durable_at_once_and_one_without_a_name_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file_system = FileSystem::of(directory.path()).unwrap();
+    let mut files: Vec<AppendingFile> = (0..20)
+        .map(|number| AppendingFile::open_unsynced(&directory.path().join(format!("day/{number}"))).unwrap())
+        .collect();
+    for file in &mut files {
+        file.append(b"line\n").unwrap();
+    }
+    assert_eq!(file_system.sync().is_ok(), FileSystem::SYNCS_AT_ONCE);
+    sync_directory(&directory.path().join("day")).unwrap();
+    assert!(files.iter().all(|file| file.has_name().unwrap()));
+    fs::remove_file(files[3].path()).unwrap();
+    let nameless: Vec<usize> = (0..20).filter(|&number| !files[number].has_name().unwrap()).collect();
+    assert_eq!(nameless, [3]);
+    assert!(FileSystem::of(&directory.path().join("nowhere")).is_err());
+    assert!(sync_directory(&directory.path().join("nowhere")).is_err());
 }

@@ -168,9 +168,10 @@ pub(super) fn moment(at: Timestamp, output: &mut Vec<u8>) {
     output.push(b'"');
 }
 
-/// Year, month and day of a day since 1970; `None` outside the years 1970 to 9999, which no clock tells.
+/// Year, month and day of a day since 1970; `None` before 1970 and after 9999-12-29, the last whole day that every time
+/// zone can tell.
 pub(in crate::jsonl) fn civil(day: i64) -> Option<(i64, i64, i64)> {
-    const LAST: i64 = 2_932_896;
+    const LAST: i64 = 2_932_894;
     if !(0..=LAST).contains(&day) {
         return None;
     }

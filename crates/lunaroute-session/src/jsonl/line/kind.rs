@@ -8,13 +8,14 @@ use std::ops::Range;
 use lunaroute_core::{AttemptOutcome, Delta, MessageSpan, ToolResultSpan, Usage};
 
 use super::json::{self, Fields};
+use super::started;
 use crate::event::{AttemptStarted, EventKind, Repeats, RequestRead, ResponseRead, Started, Stats};
 
-/// Appends `kind` and its fields.
-pub(super) fn append(kind: &EventKind, output: &mut Vec<u8>) {
+/// Appends `kind` and its fields. `before` is how the request before in the file began.
+pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output: &mut Vec<u8>) {
     let mut fields = Fields(output);
     match kind {
-        EventKind::Started(started) => started_fields(started, &mut fields),
+        EventKind::Started(started) => started::append(started, before, &mut fields),
         EventKind::Request(read) => request_fields(read, &mut fields),
         EventKind::AttemptStarted(attempt) => attempt_fields(attempt, &mut fields),
         EventKind::AttemptFinished { ordinal, outcome } => {
@@ -60,40 +61,6 @@ pub(super) fn append(kind: &EventKind, output: &mut Vec<u8>) {
             fields.optional_word("error", error.map(|error| error.as_str()));
             fields.optional_text("message", message.as_deref());
         }
-    }
-}
-
-fn started_fields(started: &Started, fields: &mut Fields<'_>) {
-    let Started {
-        client,
-        external_id,
-        session_source,
-        dialect,
-        operation,
-        listener,
-        method,
-        path,
-        headers,
-        client_ip,
-        user_agent,
-        overhead_pre_us,
-        repeats,
-    } = started;
-    fields.word("kind", "started");
-    fields.text("client", client);
-    fields.optional_text("external_id", external_id.as_deref());
-    fields.text("session_source", session_source);
-    fields.word("dialect", dialect.as_str());
-    fields.word("operation", operation.as_str());
-    fields.text("listener", listener);
-    fields.text("method", method);
-    fields.text("path", path);
-    headers_field(headers, fields);
-    fields.optional_text("client_ip", client_ip.as_deref());
-    fields.optional_text("user_agent", user_agent.as_deref());
-    fields.number("overhead_pre_us", *overhead_pre_us);
-    if let Some(repeats) = repeats {
-        repeats_field("repeats", *repeats, fields);
     }
 }
 
@@ -164,7 +131,7 @@ fn outcome_field(outcome: &AttemptOutcome, fields: &mut Fields<'_>) {
     fields.0.push(b'}');
 }
 
-fn headers_field(headers: &[(String, String)], fields: &mut Fields<'_>) {
+pub(super) fn headers_field(headers: &[(String, String)], fields: &mut Fields<'_>) {
     fields.list("headers", headers, |(name, value), output| {
         output.push(b'[');
         json::text(name, output);

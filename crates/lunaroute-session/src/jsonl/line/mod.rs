@@ -6,40 +6,72 @@
 mod json;
 mod kind;
 mod parse;
+mod started;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lunaroute_core::Timestamp;
 
 use self::json::Fields;
 pub(super) use self::json::civil;
 pub use self::parse::LineError;
-pub(super) use self::parse::{Line, LineBody, Place, stamp, started_at};
-use super::bases::Shared;
-use crate::event::{Repeats, SessionEvent};
+pub(super) use self::parse::{Line, LineBody, Place, When, stamp, started_at};
+use super::told::Shared;
+use crate::event::{Repeats, SessionEvent, Started};
 
-/// What is left out of a line because the line before says it.
+/// What the lines before have told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct LeftOut {
+pub(super) struct Reference {
+    /// The session.
     pub(super) session: bool,
+    /// This place in the journal, as the last thing.
     pub(super) journal: bool,
+    /// When the event's request began.
+    pub(super) opened_at: Option<Timestamp>,
+    /// Parts of its body.
+    pub(super) shared: Option<Shared>,
 }
 
-/// Appends the line of an event to `output`. What `shared` says of its body stands in an earlier line of the file.
+/// Appends the line of an event. `before` is how the request before in the file began, when that was told.
 pub(super) fn append(
     event: &SessionEvent,
     place: Place,
-    left_out: LeftOut,
-    shared: Option<Shared>,
+    reference: &Reference,
+    before: &mut Option<Box<Started>>,
     output: &mut Vec<u8>,
 ) {
-    let SessionEvent { session, request, seq, at, kind, body } = event;
-    output.extend_from_slice(b"{\"request\":");
-    json::request(*request, output);
+    head(event, place, reference, output);
+    kind::append(&event.kind, before, output);
     let mut fields = Fields(output);
-    fields.number("seq", *seq);
-    fields.name("at");
-    json::moment(*at, fields.0);
-    if !left_out.journal {
+    match reference.shared {
+        Some(Shared { repeats, in_event }) => {
+            if !in_event {
+                kind::repeats_field("body_repeats", repeats, &mut fields);
+            }
+            // That of the whole body.
+            fields.number("body_crc32", crc32fast::hash(&event.body));
+            body("body_middle", "body_middle_base64", middle(&event.body, repeats), &mut fields);
+        }
+        None if event.body.is_empty() => {}
+        None => body("body", "body_base64", &event.body, &mut fields),
+    }
+    output.extend_from_slice(b"}\n");
+}
+
+fn head(event: &SessionEvent, place: Place, reference: &Reference, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"{\"request\":");
+    json::request(event.request, output);
+    let mut fields = Fields(output);
+    fields.number("seq", event.seq);
+    let at = event.at.as_micros();
+    match reference.opened_at.and_then(|opened_at| at.checked_sub(opened_at.as_micros())) {
+        Some(us) => fields.number("us", us),
+        None => {
+            fields.name("at");
+            json::moment(event.at, fields.0);
+        }
+    }
+    if !reference.journal {
         fields.name("journal");
         fields.0.push(b'"');
         json::number(place.position.segment, fields.0);
@@ -47,32 +79,20 @@ pub(super) fn append(
         json::number(place.position.offset, fields.0);
         fields.0.push(b'"');
     }
-    if !left_out.session {
-        fields.word("session", session.as_str());
+    if !reference.session {
+        fields.word("session", event.session.as_str());
     }
-    kind::append(kind, fields.0);
-    match shared {
-        None if body.is_empty() => {}
-        None => body_field("body", "body_base64", body, &mut fields),
-        Some(Shared { repeats, told }) => shared_body(body, repeats, told, &mut fields),
-    }
-    output.extend_from_slice(b"}\n");
 }
 
-fn body_field(name: &str, name_of_base64: &str, body: &[u8], fields: &mut Fields<'_>) {
+fn body(name: &str, name_of_base64: &str, body: &[u8], fields: &mut Fields<'_>) {
     match std::str::from_utf8(body) {
         Ok(text) => fields.text(name, text),
         Err(_) => fields.word(name_of_base64, &STANDARD.encode(body)),
     }
 }
 
-/// The part of a body that is new. The checksum is that of the whole body.
-fn shared_body(body: &[u8], repeats: Repeats, told: bool, fields: &mut Fields<'_>) {
-    if !told {
-        kind::repeats_field("body_repeats", repeats, fields);
-    }
-    fields.number("body_crc32", crc32fast::hash(body));
+/// What of a body is new.
+fn middle(body: &[u8], repeats: Repeats) -> &[u8] {
     let ends = usize::try_from(repeats.prefix).ok().zip(usize::try_from(repeats.suffix).ok());
-    let new = ends.and_then(|(prefix, suffix)| body.get(prefix..body.len().checked_sub(suffix)?));
-    body_field("body_middle", "body_middle_base64", new.unwrap_or_default(), fields);
+    ends.and_then(|(prefix, suffix)| body.get(prefix..body.len().checked_sub(suffix)?)).unwrap_or_default()
 }

@@ -9,8 +9,9 @@ use lunaroute_core::{RequestId, SessionId, Timestamp};
 use lunaroute_storage::journal::Position;
 use memchr::memmem;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::event::{EventKind, Repeats};
+use crate::event::Repeats;
 
 /// The place of an event among all: several events of one request may share their place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +32,8 @@ pub enum LineError {
     /// Neither it nor a line before it names its session.
     #[error("it has no session")]
     Session,
-    /// Its time is no time.
-    #[error("its time is malformed")]
+    /// Its time is no time, or counted from the start of a request that no line before it tells.
+    #[error("its time is malformed or missing")]
     Time,
     /// Its bytes are no base64.
     #[error("its bytes are no base64: {0}")]
@@ -46,6 +47,12 @@ pub enum LineError {
         /// The request that brought the earlier body.
         of: RequestId,
     },
+    /// How its request began is left out in part, and no line before it can be read that says it.
+    #[error("it leaves out how its request began, and the line that says it cannot be read")]
+    Started,
+    /// It changes headers that the request before did not have.
+    #[error("it changes headers that the request before did not have")]
+    Headers,
     /// It is longer than any event.
     #[error("it is longer than any event, or cut short")]
     Length,
@@ -57,17 +64,27 @@ pub(in crate::jsonl) struct Line {
     pub(in crate::jsonl) position: Option<Position>,
     pub(in crate::jsonl) request: RequestId,
     pub(in crate::jsonl) seq: u32,
-    pub(in crate::jsonl) at: Timestamp,
-    pub(in crate::jsonl) kind: EventKind,
+    pub(in crate::jsonl) when: When,
+    pub(in crate::jsonl) kind: String,
+    /// The fields of its kind.
+    pub(in crate::jsonl) fields: Map<String, Value>,
     pub(in crate::jsonl) body: LineBody,
+}
+
+/// When the event of a line happened.
+pub(in crate::jsonl) enum When {
+    At(Timestamp),
+    /// So many microseconds after its request began.
+    After(i64),
 }
 
 /// The raw bytes of a line.
 pub(in crate::jsonl) enum LineBody {
     /// All of them.
     Whole(Bytes),
-    /// Those between what an earlier body begins and ends with, and the checksum of the whole.
-    Middle { middle: Bytes, repeats: Repeats, crc32: u32 },
+    /// Those between what an earlier body begins and ends with, and the checksum of the whole. Without `repeats`, the
+    /// event itself says which one.
+    Middle { middle: Bytes, repeats: Option<Repeats>, crc32: u32 },
 }
 
 #[derive(Deserialize)]
@@ -75,8 +92,10 @@ struct Fields {
     session: Option<SessionId>,
     request: RequestId,
     seq: u32,
-    at: String,
+    at: Option<String>,
+    us: Option<i64>,
     journal: Option<String>,
+    kind: String,
     body: Option<String>,
     body_base64: Option<String>,
     body_middle: Option<String>,
@@ -84,7 +103,7 @@ struct Fields {
     body_repeats: Option<Repeats>,
     body_crc32: Option<u32>,
     #[serde(flatten)]
-    kind: EventKind,
+    fields: Map<String, Value>,
 }
 
 impl Line {
@@ -93,27 +112,25 @@ impl Line {
     /// # Errors
     /// [`LineError`] says what is wrong with it.
     pub(in crate::jsonl) fn parse(line: &[u8]) -> Result<Self, LineError> {
-        let fields: Fields = serde_json::from_slice(line)?;
-        let position = match &fields.journal {
+        let line: Fields = serde_json::from_slice(line)?;
+        let position = match &line.journal {
             None => None,
             Some(journal) => Some(position(journal).ok_or(LineError::Journal)?),
         };
-        let at = moment(&fields.at).ok_or(LineError::Time)?;
-        let middle = bytes(fields.body_middle, fields.body_middle_base64)?;
-        let body = match middle {
-            None => LineBody::Whole(bytes(fields.body, fields.body_base64)?.unwrap_or_default()),
+        let when = match (&line.at, line.us) {
+            (Some(at), _) => When::At(moment(at).ok_or(LineError::Time)?),
+            (None, Some(us)) => When::After(us),
+            (None, None) => return Err(LineError::Time),
+        };
+        let body = match bytes(line.body_middle, line.body_middle_base64)? {
+            None => LineBody::Whole(bytes(line.body, line.body_base64)?.unwrap_or_default()),
             Some(middle) => {
-                let told = match &fields.kind {
-                    EventKind::Started(started) => started.repeats,
-                    _ => None,
-                };
-                let repeats = fields.body_repeats.or(told).ok_or(LineError::Repeats)?;
-                let crc32 = fields.body_crc32.ok_or(LineError::Repeats)?;
-                LineBody::Middle { middle, repeats, crc32 }
+                let crc32 = line.body_crc32.ok_or(LineError::Repeats)?;
+                LineBody::Middle { middle, repeats: line.body_repeats, crc32 }
             }
         };
-        let Fields { session, request, seq, kind, .. } = fields;
-        Ok(Self { session, position, request, seq, at, kind, body })
+        let Fields { session, request, seq, kind, fields, .. } = line;
+        Ok(Self { session, position, request, seq, when, kind, fields, body })
     }
 }
 
