@@ -4,7 +4,6 @@
 use std::sync::LazyLock;
 
 use lunaroute_core::{Dialect, Operation};
-use memchr::memchr2;
 use memchr::memmem::Finder;
 
 use crate::lines::Lines;
@@ -160,9 +159,9 @@ impl EndWatch {
             self.named_end = is_one_of(signs.events, name);
         } else if let Some(data) = field(head, b"data") {
             let says_end = match first_member(data) {
-                Some((b"type", value)) => quoted(value).is_some_and(|name| is_one_of(signs.events, name)),
-                Some((b"error", value)) => signs.chunks && !value.starts_with(b"null"),
-                _ => signs.chunks && data.starts_with(DONE),
+                Some(FirstMember::Type(value)) => says_one_of(signs.events, value),
+                Some(FirstMember::Error(value)) => signs.chunks && !value.starts_with(b"null"),
+                None => signs.chunks && data.starts_with(DONE),
             };
             self.ended |= says_end || self.named_end;
             self.finished |= signs.chunks && finish_reason();
@@ -181,19 +180,25 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The name of an object's first member, and the bytes from its value on.
-fn first_member(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let inside = data.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
-    let name = quoted(inside)?;
-    let rest = inside[name.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
-    Some((name, rest.trim_ascii_start()))
+/// The first member of an object when it is one that tells an end, and the bytes from its value on.
+enum FirstMember<'a> {
+    Type(&'a [u8]),
+    Error(&'a [u8]),
 }
 
-/// The inside of the string that `bytes` begin with, as long as it has no escapes.
-fn quoted(bytes: &[u8]) -> Option<&[u8]> {
-    let inside = bytes.strip_prefix(b"\"")?;
-    let end = memchr2(b'"', b'\\', inside)?;
-    (inside[end] == b'"').then(|| &inside[..end])
+fn first_member(data: &[u8]) -> Option<FirstMember<'_>> {
+    let inside = data.trim_ascii_start().strip_prefix(b"{")?.trim_ascii_start();
+    let value = |name: &[u8]| {
+        let behind = inside.strip_prefix(name)?.trim_ascii_start().strip_prefix(b":")?;
+        Some(behind.trim_ascii_start())
+    };
+    value(b"\"type\"").map(FirstMember::Type).or_else(|| value(b"\"error\"").map(FirstMember::Error))
+}
+
+/// Whether the bytes begin with a string that is one of these names.
+fn says_one_of(names: &[&str], bytes: &[u8]) -> bool {
+    let Some(inside) = bytes.strip_prefix(b"\"") else { return false };
+    names.iter().any(|name| inside.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"\"")))
 }
 
 /// Whether a whole line has a member `finish_reason` that is not null.

@@ -1,4 +1,4 @@
-//! Sixty-four bytes at once: where quotes, backslashes, brackets and the ends of lines stand, as one bit for each byte.
+//! Sixty-four bytes of JSON at once: where quotes, backslashes and brackets stand, as one bit for each byte.
 
 use wide::u8x16;
 
@@ -27,11 +27,6 @@ impl Stretch {
 
     pub(crate) fn quotes(&self) -> u64 {
         marks(&self.lanes, b'"')
-    }
-
-    /// The bytes that end a line: line feeds and returns.
-    pub(crate) fn line_ends(&self) -> u64 {
-        marks(&self.lanes, b'\n') | marks(&self.lanes, b'\r')
     }
 
     pub(crate) fn backslashes(&self) -> u64 {

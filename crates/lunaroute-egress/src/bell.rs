@@ -1,19 +1,24 @@
 //! A waker that can be told to keep still.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// What a connection rings when there is something to do for it. Rung while it is muted, it wakes nobody.
+const OPEN: u8 = 0;
+const MUTED: u8 = 1;
+const RUNG_WHILE_MUTED: u8 = 2;
+
+/// What a connection rings when there is something to do for it. Rung while it is muted, it wakes nobody, and says so
+/// afterwards.
 ///
 /// A connection and the one who reads from it are driven by the same task, and each tells the other of every step. Those
 /// calls would wake a task that runs already, and have it run once more for nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     listener: AtomicWaker,
-    is_muted: AtomicBool,
+    state: AtomicU8,
 }
 
 impl Bell {
@@ -22,13 +27,14 @@ impl Bell {
         self.listener.register(waker);
     }
 
-    /// Runs `step` with the bell muted. A ring of the socket that falls into this time is lost, so the connection has to
-    /// be polled before anybody waits for it: that looks at the socket anew.
-    pub(crate) fn muted<T>(&self, step: impl FnOnce() -> T) -> T {
-        self.is_muted.store(true, Ordering::Release);
+    /// Runs `step` with the bell muted. The second value says whether it was rung meanwhile: that may have been the
+    /// socket, so the connection has to be polled again before anybody waits for it.
+    pub(crate) fn muted<T>(&self, step: impl FnOnce() -> T) -> (T, bool) {
+        self.state.store(MUTED, Ordering::Release);
         let result = step();
-        self.is_muted.store(false, Ordering::Release);
-        result
+        // One step, so that a ring from another thread is either seen here or wakes the listener.
+        let was_rung = self.state.swap(OPEN, Ordering::AcqRel) == RUNG_WHILE_MUTED;
+        (result, was_rung)
     }
 }
 
@@ -38,7 +44,8 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_muted.load(Ordering::Acquire) {
+        let noted = self.state.compare_exchange(MUTED, RUNG_WHILE_MUTED, Ordering::AcqRel, Ordering::Acquire);
+        if noted == Err(OPEN) {
             self.listener.wake();
         }
     }
@@ -66,8 +73,10 @@ mod tests {
         let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
         bell.call(&Waker::from(Arc::clone(&first)));
         bell.call(&Waker::from(Arc::clone(&second)));
-        bell.muted(|| rope.wake_by_ref());
         let rung = || (first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed));
+        assert_eq!(bell.muted(|| 7), (7, false));
+        assert_eq!(bell.muted(|| (0..3).for_each(|_| rope.wake_by_ref())), ((), true), "never forgotten");
+        assert_eq!(bell.muted(|| ()), ((), false));
         assert_eq!(rung(), (0, 0));
         rope.wake_by_ref();
         assert_eq!(rung(), (0, 1));

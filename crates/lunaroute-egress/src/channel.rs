@@ -58,13 +58,10 @@ impl Channel {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let Self { requests, connection, bell, rope, .. } = self;
-        let mut answer = pin!(bell.muted(|| requests.try_send_request(request)));
-        poll_fn(|context| {
-            drive(connection, bell, rope, context);
-            // Only the connection answers, and it was just polled: nobody else has to wake anyone.
-            bell.muted(|| answer.as_mut().poll(&mut Context::from_waker(Waker::noop())))
-        })
-        .await
+        let (answer, _rung) = bell.muted(|| requests.try_send_request(request));
+        let mut answer = pin!(answer);
+        poll_fn(|context| drive_until(connection, bell, rope, context, |nobody| answer.as_mut().poll(nobody)))
+            .await
     }
 
     /// The next piece of the answer that [`Channel::exchange`] began.
@@ -74,15 +71,13 @@ impl Channel {
         context: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { connection, bell, rope, .. } = self;
-        let mut take =
-            || bell.muted(|| Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop())));
         // The first piece has often come with the head.
-        let taken = take();
+        let (taken, _rung) =
+            bell.muted(|| Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop())));
         if taken.is_ready() {
             return taken;
         }
-        drive(connection, bell, rope, context);
-        take()
+        drive_until(connection, bell, rope, context, |nobody| Pin::new(&mut *incoming).poll_frame(nobody))
     }
 
     /// Whether the connection waits for a request: the last answer was read to its end, and nothing came after it.
@@ -94,6 +89,24 @@ impl Channel {
     pub(crate) fn has_ended(&mut self) -> bool {
         drive(&mut self.connection, &self.bell, &self.rope, &mut Context::from_waker(Waker::noop()));
         self.connection.is_none()
+    }
+}
+
+/// Drives the connection, and looks whether that brought what is waited for.
+fn drive_until<T>(
+    connection: &mut Option<Connection<Stream, Full<Bytes>>>,
+    bell: &Bell,
+    rope: &Waker,
+    context: &mut Context<'_>,
+    mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    loop {
+        drive(connection, bell, rope, context);
+        // Only the connection brings it, and that was just polled: nobody has to be woken when it is there.
+        let (seen, was_rung) = bell.muted(|| look(&mut Context::from_waker(Waker::noop())));
+        if seen.is_ready() || !was_rung {
+            return seen;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use lunaroute_core::{
-    Dialect, Ending, Failure, FailureKind, Operation, RequestId, ResponseHead, Retry, Side, headers,
+    Dialect, Ending, Failure, FailureKind, Operation, RequestId, ResponseHead, Retry, Side,
 };
 use lunaroute_dialect::{EndWatch, error, models};
 use lunaroute_egress::Inbound;
@@ -36,9 +36,8 @@ pub(crate) async fn answer(
     if visitor.operation == Operation::Models && house.offers_models() {
         return offered_models(house, visitor, Some(inbound), entry).await;
     }
-    let Inbound { status, headers: mut inbound_headers, body, .. } = inbound;
-    headers::strip_hop_by_hop(&mut inbound_headers);
-    let head = ResponseHead { status: status.as_u16(), headers: Arc::new(inbound_headers) };
+    let Inbound { status, headers, body, .. } = inbound;
+    let head = ResponseHead { status: status.as_u16(), headers: Arc::new(headers) };
     entry.response_started(&head);
     if body.is_end_stream() {
         // Nobody asks a body that has nothing for its end.

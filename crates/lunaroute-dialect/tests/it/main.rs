@@ -6,6 +6,7 @@ mod coding;
 mod end_watch;
 mod errors;
 mod fixtures;
+mod hostile;
 mod models;
 mod peek;
 mod repeats;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use http_body::Body;
-use lunaroute_egress::Outbound;
+use lunaroute_egress::{Outbound, Timeouts};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
@@ -186,4 +186,39 @@ async fn a_burst_of_pieces_is_handed_out_without_a_wake_up_for_each() {
     println!("{pieces} pieces in {runs} runs of the reading task");
     assert_eq!(bytes, PIECES * 8);
     assert!(runs < PIECES / 20, "{runs} runs for {PIECES} pieces");
+}
+
+/// Answers arrive while their requests are being driven by other threads: no wake-up may be lost between two looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_wake_up_is_lost_in_many_exchanges() {
+    const TASKS: usize = 8;
+    const EXCHANGES: usize = 1_000;
+    let upstream = Upstream::start(move |mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            peer.send("2\r\nok\r\n").await;
+            peer.send("0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let client = client();
+    // A time-out that fires looks at the connection once more, and would hide what is looked for.
+    let endless = Timeouts { first_byte: Duration::MAX, idle: Duration::MAX, total: None };
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..TASKS {
+        let (client, base) = (client.clone(), upstream.base());
+        tasks.spawn(async move {
+            for _ in 0..EXCHANGES {
+                let inbound = client.attempt(post(&base), &endless).await.expect("an answer");
+                assert_eq!(read(inbound).await, (b"ok".to_vec(), None));
+            }
+        });
+    }
+    within(Duration::from_secs(60), async {
+        while let Some(ended) = tasks.join_next().await {
+            ended.expect("no failure");
+        }
+    })
+    .await;
+    println!("{} exchanges over {} connections", TASKS * EXCHANGES, upstream.connections());
 }
