@@ -82,7 +82,7 @@ enum Scenario {
         /// Streams that live at each kill; 100 if not given, or 20 when short.
         #[arg(long)]
         streams: Option<usize>,
-        /// MiB of a journal that the gateway is started with; 1024 if not given, or 64 when short; 0 leaves that out.
+        /// MiB of a journal that the gateway is started with; 1024 if not given, or 16 when short; 0 leaves that out.
         #[arg(long)]
         journal_mib: Option<usize>,
     },

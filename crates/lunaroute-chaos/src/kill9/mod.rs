@@ -55,7 +55,7 @@ impl Kill9 {
     /// What is promised.
     pub const FULL: Self = Self { kills: 200, streams: 100, journal_mib: 1_024 };
     /// For every change.
-    pub const SHORT: Self = Self { kills: 5, streams: 20, journal_mib: 64 };
+    pub const SHORT: Self = Self { kills: 5, streams: 20, journal_mib: 16 };
 
     /// Kills, compares and measures.
     ///

@@ -14,6 +14,9 @@ use crate::stage::record::query;
 const AGE: Duration = Duration::from_millis(50);
 const BYTES: usize = 64 << 10;
 
+/// What a loaded machine may take to give the recorder's thread its turn.
+const TURN: Duration = Duration::from_millis(150);
+
 /// What was measured of all streams so far.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -69,7 +72,9 @@ impl Tail {
         report.count("records with another end or other bytes", self.wrong.len(), Promise::Exactly(0.0));
         report.line("tail of a stream, age at the median, ms", milliseconds(at(50)), Promise::AtMost(limit));
         report.line("tail of a stream, age at the 99th percentile, ms", milliseconds(at(99)), Promise::Told);
-        report.line("tail of a stream, greatest age, ms", milliseconds(self.ages.last()), Promise::Told);
+        let greatest = milliseconds(self.ages.last());
+        let with_turn = Promise::AtMost(limit + TURN.as_secs_f64() * 1e3);
+        report.line("tail of a stream, greatest age, ms", greatest, with_turn);
         #[expect(clippy::cast_precision_loss, reason = "a tail has far less than 2^52 bytes")]
         report.line("tail of a stream, most bytes", self.bytes as f64, Promise::AtMost(BYTES as f64));
         self.wrong.into_iter().take(5).for_each(|wrong| report.note(wrong));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::client::{Call, Habit, Seen, watch};
 
@@ -52,10 +52,9 @@ impl Load {
             let (next, over, account) =
                 (Arc::clone(&next), Arc::clone(&load.over), Arc::clone(&load.account));
             load.tasks.spawn(async move {
-                let mut clock = every.map(tokio::time::interval);
+                let mut clock = every.map(|every| clock(every, client, clients));
                 for number in 0.. {
                     if let Some(clock) = &mut clock {
-                        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
                         clock.tick().await;
                     }
                     if over.load(Ordering::Relaxed) {
@@ -93,4 +92,12 @@ impl Load {
         while self.tasks.join_next().await.is_some() {}
         self.account.take()
     }
+}
+
+/// The clock of one client among several, each a little later than the one before: together they send evenly.
+fn clock(every: Duration, client: usize, clients: usize) -> Interval {
+    let (client, clients) = (u32::try_from(client).unwrap_or(0), u32::try_from(clients).unwrap_or(1));
+    let mut clock = interval_at(Instant::now() + every * client / clients.max(1), every);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock
 }

@@ -9,7 +9,6 @@ mod edits;
 mod endings;
 mod front;
 mod hang_up;
-mod kill;
 mod passthrough;
 mod providers;
 mod retries;

@@ -46,12 +46,6 @@ impl Gateway {
         Self { child, address }
     }
 
-    /// `kill -9`, and waits until the process is gone.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("SIGKILL can be sent");
-        self.child.wait().expect("the process is gone");
-    }
-
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         signal(self.child.id(), "TERM");

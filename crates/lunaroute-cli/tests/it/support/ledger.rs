@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lunaroute_session::query::{Page, RequestDetail, RequestFilter, SessionQuery, SqliteQuery};
 use lunaroute_sim::Ledger;
@@ -30,9 +29,6 @@ pub(crate) struct Seen {
     pub(crate) mark: String,
     /// All bytes of the answer as they came, head and framing included.
     raw: Vec<u8>,
-    /// How many bytes had come, and when.
-    arrivals: Vec<(usize, Instant)>,
-    ended_at: Option<Instant>,
 }
 
 /// Sends a request on a connection of its own and watches what comes until either side is gone; `alive` counts pieces.
@@ -44,24 +40,18 @@ pub(crate) async fn watch(address: SocketAddr, mark: String, call: Call, alive: 
         socket.set_nodelay(true)?;
         socket.write_all(&call.bytes()).await?;
         while !seen.is_whole() && socket.read_buf(&mut seen.raw).await? > 0 {
-            seen.arrivals.push((seen.raw.len(), Instant::now()));
             alive.fetch_add(1, Ordering::Relaxed);
         }
         std::io::Result::Ok(())
     };
     // A gateway that is killed is what these tests are about: what was seen until then counts.
     let _gone = tokio::time::timeout(PATIENCE, reading).await.expect("a request ends in time");
-    seen.ended_at = Some(Instant::now());
     seen
 }
 
 impl Seen {
     pub(crate) fn status(&self) -> Option<u16> {
         std::str::from_utf8(self.raw.get(9..12)?).ok()?.parse().ok()
-    }
-
-    pub(crate) fn ended_at(&self) -> Instant {
-        self.ended_at.expect("it is over")
     }
 
     /// Whether the body came to the end that its framing declares.
@@ -76,18 +66,6 @@ impl Seen {
     /// The body as far as it came, without its framing.
     pub(crate) fn body(&self) -> Vec<u8> {
         self.pieces().iter().flat_map(|piece| self.raw[piece.clone()].to_vec()).collect()
-    }
-
-    /// When the client had the byte of the body at this offset.
-    pub(crate) fn arrival_of(&self, mut offset: usize) -> Option<Instant> {
-        for piece in self.pieces() {
-            if offset < piece.len() {
-                let place = piece.start + offset;
-                return self.arrivals.iter().find(|(bytes, _)| *bytes > place).map(|(_, at)| *at);
-            }
-            offset -= piece.len();
-        }
-        None
     }
 
     fn head_end(&self) -> Option<usize> {
@@ -128,20 +106,6 @@ impl Seen {
             }
         }
         pieces
-    }
-}
-
-/// The clients' accounts of several at once.
-#[derive(Debug, Default)]
-pub(crate) struct Clients(Mutex<Vec<Seen>>);
-
-impl Clients {
-    pub(crate) fn add(&self, seen: Seen) {
-        self.0.lock().expect("no client panicked").push(seen);
-    }
-
-    pub(crate) fn all(self) -> Vec<Seen> {
-        self.0.into_inner().expect("no client panicked")
     }
 }
 
