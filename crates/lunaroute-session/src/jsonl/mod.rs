@@ -212,7 +212,7 @@ mod tests {
             let (request, at) = (RequestId::from_bytes([7; 16]), Timestamp::from_micros(i64::from(seq)));
             let event = SessionEvent { session, request, seq, at, kind, body: Bytes::new() };
             let offset = u64::from(seq) * 10;
-            JournaledEvent { position: place(offset), next: place(offset + 10), event }
+            JournaledEvent { position: place(offset), next: place(offset + 10), event: event.into() }
         };
         numbers.map(of_number).collect()
     }
