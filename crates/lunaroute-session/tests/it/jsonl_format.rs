@@ -151,7 +151,7 @@ fn the_page_shows_the_lines_that_are_written() {
             body: Bytes::from(body),
         };
         *seq += 1;
-        batch.push(JournaledEvent { position, next: position, event });
+        batch.push(JournaledEvent { position, next: position, event: event.into() });
     }
     let mut writer = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
     writer.write(&batch).expect("written");
@@ -162,5 +162,5 @@ fn the_page_shows_the_lines_that_are_written() {
         PAGE.split("```jsonl\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     assert!(shown == written, "the page is to show these lines:\n{written}");
     let back: Vec<SessionEvent> = jsonl::read(directory.path()).collect::<Result<_, _>>().expect("readable");
-    assert!(back.iter().eq(batch.iter().map(|item| &item.event)), "and they are read back");
+    assert!(back.iter().eq(batch.iter().map(|item| &*item.event)), "and they are read back");
 }
