@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -52,10 +53,10 @@ impl FromStr for RequestId {
 }
 
 /// A run of work by one client. 1 to 255 characters of `A-Za-z0-9_-`, so that it can name a file, a row and a URL
-/// segment without ever being escaped.
+/// segment without ever being escaped. Copies share the text: every event of a session carries one.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SessionId(Box<str>);
+pub struct SessionId(Arc<str>);
 
 /// Text that cannot be a [`SessionId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +73,7 @@ impl SessionId {
     /// A new identifier, for a session whose client names none.
     #[must_use]
     pub fn generate() -> Self {
-        Self(Uuid::now_v7().as_hyphenated().to_string().into_boxed_str())
+        Self(Uuid::now_v7().as_hyphenated().to_string().into())
     }
 
     /// Takes the text as an identifier when it is one.
@@ -116,7 +117,7 @@ impl TryFrom<String> for SessionId {
 
 impl From<SessionId> for String {
     fn from(id: SessionId) -> Self {
-        id.0.into()
+        id.0.as_ref().to_owned()
     }
 }
 

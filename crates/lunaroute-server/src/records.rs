@@ -8,9 +8,9 @@ use std::time::Duration;
 use lunaroute_core::{Observer, Timestamp};
 use lunaroute_dialect::Dialects;
 use lunaroute_session::identity::KnownSession;
-use lunaroute_session::jsonl::{JsonlConfig, JsonlWriter};
+use lunaroute_session::jsonl::{self, JsonlConfig, JsonlWriter};
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
-use lunaroute_session::sqlite::{Retention, SessionFiles, SqliteConfig, SqliteWriter};
+use lunaroute_session::sqlite::{History, Retention, SessionFiles, SqliteConfig, SqliteWriter};
 use lunaroute_session::{Recorder, RecorderConfig, SyncPolicy};
 use lunaroute_storage::atomic;
 
@@ -61,8 +61,11 @@ pub(crate) fn start(
     let mut builder = Recorder::builder(settings).interpreter(Arc::new(Dialects)).observer(observer);
     if recording.sqlite {
         let path = directory.join(DATABASE_FILE);
-        let database =
-            SqliteConfig { retention: Some(retention(config, directory)), ..SqliteConfig::new(&path) };
+        let database = SqliteConfig {
+            retention: Some(retention(config, directory)),
+            history: recording.jsonl.then(|| history(directory)),
+            ..SqliteConfig::new(&path)
+        };
         let writer = SqliteWriter::open(database).map_err(|cause| StartError::Database { cause })?;
         builder = builder
             .writer(Box::new(writer))
@@ -76,6 +79,20 @@ pub(crate) fn start(
         builder = builder.writer(Box::new(writer));
     }
     Ok(Some(builder.start()?))
+}
+
+/// What a database that is lost is filled from, besides the journal: a line that cannot be read is said and passed over.
+fn history(directory: &Path) -> History {
+    let directory = directory.join(JSONL_DIRECTORY);
+    History::new(move || {
+        Box::new(jsonl::read(&directory).filter_map(|event| match event {
+            Ok(event) => Some(event),
+            Err(failure) => {
+                tracing::warn!(%failure, "a line of the files is missing from the new database");
+                None
+            }
+        }))
+    })
 }
 
 /// How long what is recorded stays; the JSON Lines files of a session go with it.

@@ -3,7 +3,7 @@
 //! Only [`Recording`](crate::Recording) makes events; their order is `seq`, their identity is (request, seq), so a
 //! writer that sees one twice can tell.
 
-use std::ops::Range;
+mod repeats;
 
 use bytes::Bytes;
 use lunaroute_core::{
@@ -11,6 +11,9 @@ use lunaroute_core::{
     SessionId, StopReason, Timestamp, ToolResultSpan, Usage,
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::repeats::Repeats;
+pub(crate) use self::repeats::{common_prefix, common_suffix};
 
 /// One event of one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,28 +142,6 @@ pub struct Started {
     /// An earlier body of the session that most of this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
-}
-
-/// How much of a body stands in an earlier one: its first `prefix` and its last `suffix` bytes are those of that body,
-/// and what is between them is new. The two overlap in neither body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Repeats {
-    /// The request that brought the earlier body.
-    pub of: RequestId,
-    /// Bytes at the start.
-    pub prefix: u64,
-    /// Bytes at the end.
-    pub suffix: u64,
-}
-
-impl Repeats {
-    /// The bytes of a body of this length that are new; `None` when it is shorter than what it repeats.
-    #[must_use]
-    pub fn middle(&self, length: usize) -> Option<Range<usize>> {
-        let prefix = usize::try_from(self.prefix).ok()?;
-        let end = length.checked_sub(usize::try_from(self.suffix).ok()?)?;
-        (prefix <= end).then_some(prefix..end)
-    }
 }
 
 /// What a request body says.

@@ -95,51 +95,37 @@ impl EventReader {
     ) -> Result<Option<Bytes>, JournalError> {
         let EventKind::Started(started) = &event.kind else { return Ok(None) };
         let (Some(repeats), Some(chain)) = (started.repeats, chain.checked_sub(1)) else { return Ok(None) };
-        if let Some(whole) =
-            self.base_at(lean.base, repeats.of, chain)?.and_then(|base| join(&base, event, repeats, lean))
-        {
-            return Ok(Some(whole));
+        let remembered = self.recent.iter().rev();
+        let mut remembered = remembered.filter(|recent| recent.0 == lean.base && recent.1 == repeats.of);
+        if let Some((_, _, base)) = remembered.next() {
+            return Ok(join(base, event, repeats, lean));
         }
-        // After a failure of the disk the base may stand once more at the head of the segment of what leans on it.
-        let start = Position { segment: at.segment, offset: 0 };
-        let mut reader = JournalReader::open(&self.directory, start)?;
+        let Some((place, base)) = self.find(lean.base, at, repeats.of)? else { return Ok(None) };
+        let base = match base.lean {
+            None => Some(base.event.body),
+            Some(its) => self.whole(place, &base.event, its, chain)?,
+        };
+        Ok(base.and_then(|base| join(&base, event, repeats, lean)))
+    }
+
+    /// The start of `of`, which stood at `place` when what leans on it was written to `at`. After a failure of the disk
+    /// it may stand once more at the head of the segment of what leans on it, and only there.
+    fn find(
+        &self,
+        place: Position,
+        at: Position,
+        of: RequestId,
+    ) -> Result<Option<(Position, StoredEvent)>, JournalError> {
+        if let Some(start) = read_at(&self.directory, place)?.and_then(|frame| start_in(&frame, of)) {
+            return Ok(Some((place, start)));
+        }
+        let mut reader = JournalReader::open(&self.directory, Position { offset: 0, ..at })?;
         while let Some(frame) = reader.next(at)? {
-            if let Some(base) = self.base_in(&frame, repeats.of, chain)? {
-                return Ok(join(&base, event, repeats, lean));
+            if let Some(start) = start_in(&frame, of) {
+                return Ok(Some((frame.position, start)));
             }
         }
         Ok(None)
-    }
-
-    fn base_at(&self, place: Position, of: RequestId, chain: u32) -> Result<Option<Bytes>, JournalError> {
-        let remembered =
-            self.recent.iter().rev().find(|(position, request, _)| *position == place && *request == of);
-        if let Some((_, _, body)) = remembered {
-            return Ok(Some(body.clone()));
-        }
-        match read_at(&self.directory, place)? {
-            Some(frame) => self.base_in(&frame, of, chain),
-            None => Ok(None),
-        }
-    }
-
-    /// The body of the start of `of`, when the frame begins with it.
-    fn base_in(&self, frame: &Frame, of: RequestId, chain: u32) -> Result<Option<Bytes>, JournalError> {
-        if frame.kind != EVENT {
-            return Ok(None);
-        }
-        let Some(StoredEvent { event, lean }) =
-            decode(&frame.payload).ok().and_then(|stored| stored.into_iter().next())
-        else {
-            return Ok(None);
-        };
-        if event.request != of || !matches!(event.kind, EventKind::Started(_)) {
-            return Ok(None);
-        }
-        match lean {
-            None => Ok(Some(event.body)),
-            Some(lean) => self.whole(frame.position, &event, lean, chain),
-        }
     }
 
     fn remember(&mut self, place: Position, event: &SessionEvent) {
@@ -159,6 +145,13 @@ impl EventReader {
 /// Where an event stands: its frame's place plus its number in the frame.
 pub(crate) fn event_position(frame: Position, number: usize) -> Position {
     Position { offset: frame.offset + number as u64, ..frame }
+}
+
+/// The start of `of`, when the frame begins with it.
+fn start_in(frame: &Frame, of: RequestId) -> Option<StoredEvent> {
+    let stored = (frame.kind == EVENT).then(|| decode(&frame.payload).ok()).flatten()?;
+    let first = stored.into_iter().next()?;
+    (first.event.request == of && matches!(first.event.kind, EventKind::Started(_))).then_some(first)
 }
 
 /// What `base` and the new bytes of `event` give; `None` when that is not what was written.

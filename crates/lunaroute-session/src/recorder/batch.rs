@@ -16,6 +16,9 @@ use crate::writer::JournaledEvent;
 /// Bodies of this length together end a run: entries of the journal are read into memory whole.
 const RUN_BYTES: usize = 1024 * 1024;
 
+/// What a short request needs after its start.
+const EVENTS_OF_A_RUN: usize = 8;
+
 /// Neighbouring events of one request, which become one entry of the journal.
 #[derive(Default)]
 pub(crate) struct Run {
@@ -26,10 +29,9 @@ pub(crate) struct Run {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) runs: Vec<Run>,
-    /// The run that an event of this request may join, and the latest run of each session: an event joins an earlier run
-    /// only when nothing of its session has come in between, so that what a session does stays in order.
-    of_request: HashMap<RequestId, usize>,
-    of_session: HashMap<SessionId, usize>,
+    /// The latest run of each session: an event joins an earlier run only when nothing of its session has come in between,
+    /// so that what a session does stays in order.
+    latest: HashMap<SessionId, usize>,
     /// Bytes of bodies in `runs`.
     pub(crate) body_bytes: usize,
     /// Notes that are settled with it, and their charge.
@@ -45,20 +47,36 @@ impl Batch {
     pub(crate) fn push(&mut self, event: SessionEvent) {
         let bytes = event.body.len();
         self.body_bytes += bytes;
-        let joined = self.of_request.get(&event.request).copied();
-        let latest = self.of_session.get(&event.session).copied();
-        if let Some(index) = joined.filter(|_| joined == latest)
-            && let Some(run) = self.runs.get_mut(index)
-            && run.body_bytes + bytes <= RUN_BYTES
-        {
-            run.body_bytes += bytes;
-            run.events.push(event);
-            return;
+        let next = self.runs.len();
+        match self.latest.get_mut(&event.session) {
+            Some(index) => {
+                if let Some(run) = self.runs.get_mut(*index)
+                    && run.events.first().is_some_and(|first| first.request == event.request)
+                    && run.body_bytes + bytes <= RUN_BYTES
+                {
+                    run.body_bytes += bytes;
+                    run.events.push(event);
+                    return;
+                }
+                *index = next;
+            }
+            None => {
+                self.latest.insert(event.session.clone(), next);
+            }
         }
-        let index = self.runs.len();
-        self.of_request.insert(event.request, index);
-        self.of_session.insert(event.session.clone(), index);
-        self.runs.push(Run { events: vec![event], body_bytes: bytes });
+        let mut events = Vec::with_capacity(EVENTS_OF_A_RUN);
+        events.push(event);
+        self.runs.push(Run { events, body_bytes: bytes });
+    }
+
+    /// Empties it; what it takes to hold events stays for the next ones.
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.latest.clear();
+        (self.body_bytes, self.notes, self.charge) = (0, 0, 0);
+        self.openings.clear();
+        self.outcomes.clear();
+        self.bared.clear();
     }
 
     pub(crate) fn settle_notes(&mut self, notes: u64, charge: usize) {
@@ -94,8 +112,8 @@ impl Batch {
     pub(crate) fn take_journaled(&mut self, entries: &[EncodedRun], end: Position) -> Vec<JournaledEvent> {
         let bytes: usize = entries.iter().map(EncodedRun::frame_bytes).sum();
         let mut frame = Position { offset: end.offset.saturating_sub(bytes as u64), ..end };
-        let mut journaled = Vec::new();
-        for (run, entry) in std::mem::take(&mut self.runs).into_iter().zip(entries) {
+        let mut journaled = Vec::with_capacity(self.runs.iter().map(|run| run.events.len()).sum());
+        for (run, entry) in self.runs.drain(..).zip(entries) {
             let next_frame = Position { offset: frame.offset + entry.frame_bytes() as u64, ..frame };
             let last = run.events.len().saturating_sub(1);
             journaled.extend(run.events.into_iter().enumerate().map(|(number, event)| JournaledEvent {

@@ -9,7 +9,7 @@ use lunaroute_storage::journal::Position;
 
 use super::note::RequestStart;
 use crate::codec::{LEAST_BYTES, LONGEST_CHAIN, Lean};
-use crate::event::{EventKind, Repeats, SessionEvent};
+use crate::event::{EventKind, Repeats, SessionEvent, common_prefix, common_suffix};
 
 /// Bytes of bodies and of what was read of them that are kept.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
@@ -20,9 +20,6 @@ const LONGEST: usize = KEPT_BYTES / 4;
 /// Bodies of one conversation that are kept, and of one client that names no sessions.
 const PER_CONVERSATION: usize = 4;
 const PER_CLIENT: usize = 16;
-
-/// Bodies are compared in pieces of this length, the fastest way to find where they part.
-const PIECE: usize = 1_024;
 
 /// Requests whose bodies may repeat each other. Of a client that names no session, all requests are taken together:
 /// whose they are is known only when they are read.
@@ -184,48 +181,5 @@ impl Bodies {
     /// What was said of places does not hold any more.
     pub(crate) fn forget_places(&mut self) {
         self.known.values_mut().for_each(|known| known.place = None);
-    }
-}
-
-/// Bytes at the start that both have in common.
-pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let pieces = one.chunks_exact(PIECE).zip(other.chunks_exact(PIECE));
-    let same = pieces.take_while(|(one, other)| one == other).count() * PIECE;
-    same + one[same..].iter().zip(&other[same..]).take_while(|(one, other)| one == other).count()
-}
-
-/// Bytes at the end that both have in common.
-pub(crate) fn common_suffix(one: &[u8], other: &[u8]) -> usize {
-    let pieces = one.rchunks_exact(PIECE).zip(other.rchunks_exact(PIECE));
-    let same = pieces.take_while(|(one, other)| one == other).count() * PIECE;
-    let (one, other) = (&one[..one.len() - same], &other[..other.len() - same]);
-    same + one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn what_two_bodies_share_is_found_to_the_byte(
-            head in prop::collection::vec(any::<u8>(), 0..4_000),
-            tail in prop::collection::vec(any::<u8>(), 0..4_000),
-            one in prop::collection::vec(any::<u8>(), 0..40),
-            other in prop::collection::vec(any::<u8>(), 0..40),
-        ) {
-            let (first, second) = ([&head[..], &one, &tail].concat(), [&head[..], &other, &tail].concat());
-            let prefix = common_prefix(&first, &second);
-            prop_assert_eq!(&first[..prefix], &second[..prefix]);
-            prop_assert!(prefix >= head.len() && first.get(prefix).is_none_or(|byte| second.get(prefix) != Some(byte)));
-            let suffix = common_suffix(&first[prefix..], &second[prefix..]);
-            prop_assert!(prefix + suffix <= first.len().min(second.len()));
-            let repeats = Repeats { of: RequestId::generate(), prefix: prefix as u64, suffix: suffix as u64 };
-            let middle = repeats.middle(second.len()).expect("within the body");
-            let joined = [&first[..prefix], &second[middle], &first[first.len() - suffix..]].concat();
-            prop_assert_eq!(joined, second);
-        }
     }
 }

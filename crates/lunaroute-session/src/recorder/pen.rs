@@ -267,6 +267,8 @@ impl Pen {
                 contain(&self.shared.counters, || observer.finished(outcome));
             }
         }
+        batch.clear();
+        self.outlet.batch = batch;
         Ok(())
     }
 

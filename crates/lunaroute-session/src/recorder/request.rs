@@ -44,7 +44,8 @@ pub(crate) struct OpenRequest {
     pub(crate) attempts: u32,
     pub(crate) provider: Option<String>,
     pub(crate) status: Option<u16>,
-    pub(crate) reply: Option<Reply>,
+    /// Boxed: it is long, and a request is moved about.
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl OpenRequest {
@@ -222,14 +223,14 @@ impl OpenRequest {
     ) {
         let reader = contain(counters, || interpreter.response(&self.exchange, head));
         self.status = Some(head.status);
-        self.reply = Some(Reply::new(head, reader));
+        self.reply = Some(Box::new(Reply::new(head, reader)));
         let headers = headers::for_record(&head.headers);
         self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
     }
 
     /// Writes the frames that were joined so far.
     pub(crate) fn write_stretch(&mut self, outlet: &mut Outlet) {
-        let Some(stretch) = self.reply.as_mut().and_then(Reply::take_stretch) else { return };
+        let Some(stretch) = self.reply.as_mut().and_then(|reply| reply.take_stretch()) else { return };
         self.emit_with(outlet, stretch.last_us, stretch.kind, stretch.body);
         outlet.batch.settle_notes(u64::from(stretch.frames), stretch.charge);
     }

@@ -1,9 +1,8 @@
 //! What is old goes: the bytes of requests first, whole sessions later, a little at a time between two batches.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use super::failure::StepError;
 use super::heal::Counters;
 use super::open::{Database, OpenError, SqliteConfig};
 use super::removal::{self, Removal};
+use crate::jsonl::{self, JsonlError};
 
 /// How long the writer's batches wait for a step at most.
 const STEP: Duration = Duration::from_millis(50);
@@ -162,7 +162,11 @@ impl SessionFiles {
     /// The JSON Lines files in `directory`, of all days, compressed or not.
     #[must_use]
     pub fn json_lines(directory: PathBuf) -> Self {
-        Self::new(move |session| remove_json_lines(&directory, session))
+        Self::new(move |session| match jsonl::delete(&directory, session) {
+            Ok(_) => Ok(()),
+            Err(JsonlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(failure) => Err(io::Error::other(failure)),
+        })
     }
 
     fn remove(&self, session: &SessionId) {
@@ -176,26 +180,6 @@ impl std::fmt::Debug for SessionFiles {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("SessionFiles")
     }
-}
-
-fn remove_json_lines(directory: &Path, session: &SessionId) -> io::Result<()> {
-    let days = match fs::read_dir(directory) {
-        Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(()),
-        days => days?,
-    };
-    for day in days {
-        let day = day?;
-        if !day.file_type()?.is_dir() {
-            continue;
-        }
-        for ending in ["jsonl", "jsonl.zst"] {
-            match fs::remove_file(day.path().join(format!("{session}.{ending}"))) {
-                Err(failure) if failure.kind() != io::ErrorKind::NotFound => return Err(failure),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Why sessions could not be removed.

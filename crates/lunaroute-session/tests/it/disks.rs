@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
 
@@ -17,6 +18,8 @@ pub(crate) struct Faults {
     pub(crate) failing_syncs: AtomicU64,
     /// Syncs that succeeded.
     pub(crate) synced: AtomicU64,
+    /// Milliseconds that each sync takes.
+    pub(crate) sync_takes: AtomicU64,
     hanging: Mutex<Hanging>,
     released: Condvar,
 }
@@ -41,6 +44,16 @@ impl Faults {
     fn wait(&self, hangs: impl Fn(&Hanging) -> bool) {
         let hanging = self.hanging.lock().expect("unpoisoned");
         drop(self.released.wait_while(hanging, |hanging| hangs(hanging)).expect("unpoisoned"));
+    }
+
+    /// Lets the time of a sync pass, on the disk's thread.
+    fn take_time(&self) {
+        let takes = Duration::from_millis(self.sync_takes.load(Ordering::SeqCst));
+        let begun = Instant::now();
+        let mut hanging = self.hanging.lock().expect("unpoisoned");
+        while let Some(left) = takes.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+            hanging = self.released.wait_timeout(hanging, left).expect("unpoisoned").0;
+        }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -87,6 +100,7 @@ impl DiskFile for FaultyFile {
 
     fn sync(&self) -> io::Result<()> {
         self.faults.wait(|hanging| hanging.syncs);
+        self.faults.take_time();
         let left = self.faults.failing_syncs.load(Ordering::SeqCst);
         if left > 0 {
             self.faults.failing_syncs.store(left - 1, Ordering::SeqCst);

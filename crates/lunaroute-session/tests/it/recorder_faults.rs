@@ -229,3 +229,54 @@ async fn a_disk_that_always_fails_holds_no_answer_up() {
     recorder.shutdown(PATIENCE).await;
     assert_eq!(by_request(&journal(directory.path())).len(), 5, "kept all the same");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_whose_syncs_take_half_a_second_delays_neither_starts_nor_frames() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    // A segment ends while a sync is under way, too.
+    let config = RecorderConfig { segment_bytes: 100 * 1024, ..config(directory.path()) };
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    faults.sync_takes.store(500, Ordering::SeqCst);
+    let (mut starts, mut frames) = (Vec::new(), Vec::new());
+    let mut recordings = Vec::new();
+    for number in 0..60 {
+        let begun = Instant::now();
+        let mut recording = recorder.begin(start(&[number; 2_000]));
+        recording.written().await.expect("written although the disk is busy");
+        starts.push(begun.elapsed());
+        recording.response_started(&head(200));
+        for _ in 0..20 {
+            let begun = Instant::now();
+            std::future::poll_fn(|context| recording.poll_room(context)).await;
+            recording.frame(Bytes::from_static(b"T:word\n"));
+            frames.push(begun.elapsed());
+        }
+        recordings.push(recording);
+    }
+    let begun = Instant::now();
+    for recording in &mut recordings {
+        recording.durable().await.expect("durable");
+        recording.frame(Bytes::from_static(b"END\n"));
+        recording.close(Ending::Completed, None);
+    }
+    let all_durable = begun.elapsed();
+    starts.sort_unstable();
+    frames.sort_unstable();
+    let at = |times: &[Duration], share: usize| times[times.len() * share / 100];
+    println!(
+        "syncs of 500 ms: written p50 {:?}, p99 {:?}; frame p50 {:?}, p99 {:?}; all 60 durable after {all_durable:?}",
+        at(&starts, 50),
+        at(&starts, 99),
+        at(&frames, 50),
+        at(&frames, 99)
+    );
+    assert!(at(&starts, 90) < Duration::from_millis(100), "starts wait for the disk: {starts:?}");
+    assert!(at(&frames, 99) < Duration::from_millis(50), "frames wait for the disk");
+    assert!(all_durable < Duration::from_secs(8), "starts share syncs: {all_durable:?}");
+    faults.sync_takes.store(0, Ordering::SeqCst);
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), 60);
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lunaroute_core::Ending;
 use lunaroute_session::event::{EventKind, GapCause};
-use lunaroute_session::{NotRecorded, WriterState};
+use lunaroute_session::{NotRecorded, RecorderConfig, WriterState};
 
 use crate::disks::{Faults, FaultyDisk};
 use crate::rig::{
@@ -148,4 +148,47 @@ async fn what_a_dead_writer_misses_waits_for_it_across_a_restart() {
         }
     }
     assert_eq!(by_request(&desk.events()).len(), 20, "lost or doubled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_lost_its_place_is_fed_from_its_checkpoint_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let desk = Desk::new();
+    let writer = Box::new(FakeWriter { name: "one", desk: Arc::clone(&desk) });
+    let recorder = builder(config(directory.path())).writer(writer).start().expect("starts");
+    for round in 0..4 {
+        for _ in 0..10 {
+            exchange(&recorder, b"body", &[b"T:word\n", b"END\n"]).await;
+        }
+        recorder.flush(PATIENCE).await.expect("flushed");
+        assert_eq!(by_request(&desk.events()).len(), 10 * (round + 1), "lost or doubled");
+        // It keeps less and less of what it had, in the middle of a request too.
+        desk.keeps.store([25, 3, 0, 0][round], Ordering::SeqCst);
+        desk.rewinds.store(2, Ordering::SeqCst);
+    }
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(desk.events(), journal(directory.path()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_keeps_up_never_reads_the_journal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let desk = Desk::new();
+    let writer = Box::new(FakeWriter { name: "one", desk: Arc::clone(&desk) });
+    let config = RecorderConfig { segment_bytes: 64 << 20, ..config(directory.path()) };
+    let recorder = builder(config).writer(writer).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("started");
+    // The pen goes on in the file that it holds open; nobody else finds it.
+    let journal = directory.path().join("journal");
+    let hidden = directory.path().join("hidden");
+    std::fs::rename(&journal, &hidden).expect("the journal is moved away");
+    for _ in 0..50 {
+        exchange(&recorder, b"body", &[b"T:word\n", b"END\n"]).await;
+        recorder.flush(PATIENCE).await.expect("flushed without the journal");
+    }
+    std::fs::rename(&hidden, &journal).expect("the journal is back");
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&desk.events()).len(), 50);
+    let figures = recorder.figures();
+    assert_eq!((figures.writers[0].failed, figures.writers[0].waiting), (0, 0), "{figures:?}");
 }

@@ -94,6 +94,9 @@ pub(crate) struct Desk {
     pub(crate) failures: AtomicU64,
     /// Refusals cannot be mended by trying again.
     pub(crate) permanent: AtomicBool,
+    /// So many batches are refused because the writer lost its place: it keeps this many events of what it had.
+    pub(crate) rewinds: AtomicU64,
+    pub(crate) keeps: AtomicU64,
     /// Sequence number whose events are put aside.
     pub(crate) poison: AtomicU64,
     blocked: Mutex<bool>,
@@ -145,6 +148,13 @@ impl SessionWriter for FakeWriter {
                 transient,
                 rewind: false,
             });
+        }
+        if self.desk.rewinds.load(Ordering::SeqCst) > 0 {
+            self.desk.rewinds.fetch_sub(1, Ordering::SeqCst);
+            let kept = usize::try_from(self.desk.keeps.load(Ordering::SeqCst)).expect("small");
+            self.desk.events.lock().expect("unpoisoned").truncate(kept);
+            let message = "its place is lost".to_owned();
+            return Err(WriteError { writer: self.name.to_owned(), message, transient: true, rewind: true });
         }
         let poison = self.desk.poison.load(Ordering::SeqCst);
         let mut events = self.desk.events.lock().expect("unpoisoned");

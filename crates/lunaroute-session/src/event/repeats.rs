@@ -1,0 +1,87 @@
+//! A body that says most of an earlier one once more.
+
+use std::ops::Range;
+
+use lunaroute_core::RequestId;
+use serde::{Deserialize, Serialize};
+
+/// Bodies are compared in pieces of these lengths, one after the other: the fastest way to find where they part.
+const PIECES: [usize; 3] = [1_024, 32, 1];
+
+/// How much of a body stands in an earlier one: its first `prefix` and its last `suffix` bytes are those of that body,
+/// and what is between them is new. The two overlap in neither body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// The request that brought the earlier body.
+    pub of: RequestId,
+    /// Bytes at the start.
+    pub prefix: u64,
+    /// Bytes at the end.
+    pub suffix: u64,
+}
+
+impl Repeats {
+    /// What `body` repeats of `earlier`, the body that the request `of` brought.
+    #[must_use]
+    pub fn between(of: RequestId, earlier: &[u8], body: &[u8]) -> Self {
+        let prefix = common_prefix(earlier, body);
+        let suffix = common_suffix(&earlier[prefix..], &body[prefix..]);
+        Self { of, prefix: prefix as u64, suffix: suffix as u64 }
+    }
+
+    /// The bytes of a body of this length that are new; `None` when it is shorter than what it repeats.
+    #[must_use]
+    pub fn middle(&self, length: usize) -> Option<Range<usize>> {
+        let prefix = usize::try_from(self.prefix).ok()?;
+        let end = length.checked_sub(usize::try_from(self.suffix).ok()?)?;
+        (prefix <= end).then_some(prefix..end)
+    }
+}
+
+/// Bytes at the start that both have in common.
+pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let mut same = 0;
+    for piece in PIECES {
+        let pieces = one[same..].chunks_exact(piece).zip(other[same..].chunks_exact(piece));
+        same += pieces.take_while(|(one, other)| one == other).count() * piece;
+    }
+    same
+}
+
+/// Bytes at the end that both have in common.
+pub(crate) fn common_suffix(one: &[u8], other: &[u8]) -> usize {
+    let mut same = 0;
+    for piece in PIECES {
+        let (one, other) = (&one[..one.len() - same], &other[..other.len() - same]);
+        let pieces = one.rchunks_exact(piece).zip(other.rchunks_exact(piece));
+        same += pieces.take_while(|(one, other)| one == other).count() * piece;
+    }
+    same
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_two_bodies_share_is_found_to_the_byte(
+            head in prop::collection::vec(any::<u8>(), 0..4_000),
+            tail in prop::collection::vec(any::<u8>(), 0..4_000),
+            one in prop::collection::vec(any::<u8>(), 0..40),
+            other in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (first, second) = ([&head[..], &one, &tail].concat(), [&head[..], &other, &tail].concat());
+            let repeats = Repeats::between(RequestId::generate(), &first, &second);
+            let (prefix, suffix) = (repeats.prefix as usize, repeats.suffix as usize);
+            prop_assert_eq!(&first[..prefix], &second[..prefix]);
+            prop_assert!(prefix >= head.len() && first.get(prefix).is_none_or(|byte| second.get(prefix) != Some(byte)));
+            prop_assert!(prefix + suffix <= first.len().min(second.len()));
+            let middle = repeats.middle(second.len()).expect("within the body");
+            let joined = [&first[..prefix], &second[middle], &first[first.len() - suffix..]].concat();
+            prop_assert_eq!(joined, second);
+        }
+    }
+}
