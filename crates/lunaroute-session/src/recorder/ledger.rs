@@ -198,9 +198,9 @@ impl Ledger {
         let chunk = self.unpublished.take(sync.end());
         let job = Job { sync, openings: std::mem::take(&mut self.unsynced), chunk };
         match self.syncer.submit(job) {
-            Ok(()) => self.dirty_since = None,
+            None => self.dirty_since = None,
             // Without that thread, this one waits for the disk itself.
-            Err(job) => {
+            Some(job) => {
                 self.unsynced = job.openings;
                 self.unpublished.give_up();
                 self.sync();

@@ -50,15 +50,16 @@ impl Syncer {
     }
 
     /// Hands a job over; gives it back when the thread has ended.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), Job> {
+    #[must_use]
+    pub(crate) fn submit(&self, job: Job) -> Option<Job> {
         let mut state = self.lock();
         if state.closed {
-            return Err(job);
+            return Some(job);
         }
         (state.job, state.busy, state.awaited) = (Some(job), true, false);
         drop(state);
         self.changed.notify_all();
-        Ok(())
+        None
     }
 
     /// Whether a job is under way or its outcome not taken back.
