@@ -62,12 +62,13 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
 fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
     let sql =
-        "SELECT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
-    if transaction.prepare_cached(sql)?.query_row([session], |row| row.get(0))? {
+        "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running'))";
+    if transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))? {
         return Ok(false);
     }
     let sql = format!(
-        "SELECT {} FROM requests WHERE session_id = ?1 AND bodies_removed_at IS NULL",
+        "SELECT {} FROM requests WHERE session = (SELECT s.number FROM sessions s WHERE s.id = ?1) \
+         AND bodies_removed_at IS NULL",
         REQUESTS.select_list()
     );
     let rows = all(&transaction, &sql, session, |row| REQUESTS.fields(row))?;
@@ -92,7 +93,8 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         TOOL_CALLS.upsert_sealed(&transaction, &row)?;
     }
     if removal == Removal::Session {
-        for table in ["session_errors", "tool_calls", "requests"] {
+        transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
+        for table in ["session_errors", "tool_calls"] {
             transaction
                 .prepare_cached(&format!("DELETE FROM {table} WHERE session_id = ?1"))?
                 .execute([session])?;
@@ -249,7 +251,7 @@ fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
     // A request that came meanwhile keeps it.
     transaction
         .prepare_cached(
-            "DELETE FROM sessions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1)",
+            "DELETE FROM sessions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM requests WHERE session = number)",
         )?
         .execute([session])?;
     if let Some(conversation) = conversation.flatten() {
@@ -262,8 +264,8 @@ fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
         transaction
             .prepare_cached(
                 "UPDATE conversations SET created_at = (SELECT min(r.started_at) FROM sessions s \
-                 JOIN requests r ON r.session_id = s.id WHERE s.conversation_id = ?1) WHERE id = ?1 \
-                 AND EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session_id = s.id \
+                 JOIN requests r ON r.session = s.number WHERE s.conversation_id = ?1) WHERE id = ?1 \
+                 AND EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session = s.number \
                              WHERE s.conversation_id = ?1)",
             )?
             .execute([&conversation])?;

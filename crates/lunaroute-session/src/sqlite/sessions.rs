@@ -272,7 +272,8 @@ fn later(known: &mut Option<String>, word: Option<&str>) {
 /// Ends a session that is left as running although its last running request was interrupted, at its last activity. One
 /// that other requests have ended already stays as they left it.
 pub(crate) fn interrupt(connection: &Connection, session: &str, message: &str) -> Result<(), StepError> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests r JOIN sessions s ON s.number = r.session \
+               WHERE s.id = ?1 AND r.status IN ('pending', 'running'))";
     let over: bool = connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?;
     let Some(mut row) = load(connection, session)?.filter(|row| over && row.status == "running") else {
         return Ok(());

@@ -167,6 +167,7 @@ pub(crate) static REQUESTS: Table = Table::new(
     &[
         "id",
         "session_id",
+        "session",
         "kind",
         "method",
         "path",

@@ -100,7 +100,7 @@ impl<'writer> Work<'writer> {
         };
         let kept = self.keep(pending, references.as_ref())?;
         let content = kept.content;
-        let row = RequestRow::new(pending, kept)?;
+        let row = RequestRow::new(pending, session, kept)?;
         let insert = &self.memory.insert_request;
         let added = execute(&mut *self.connection.prepare_cached(insert)?, row.cells()?, None)?;
         if added == 0 {
@@ -125,7 +125,7 @@ impl<'writer> Work<'writer> {
             None => self.references(pending, session)?,
         };
         let kept = self.keep(pending, Some(&references))?;
-        let row = RequestRow::new(pending, kept)?;
+        let row = RequestRow::new(pending, session, kept)?;
         if !self.write(pending, &row)? {
             self.memory.store.drop_gathered();
             return Ok(());
