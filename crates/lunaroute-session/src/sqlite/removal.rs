@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
-use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS, execute};
+use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
 
 /// Blobs that one transaction looks at.
 const BLOBS_AT_ONCE: usize = 256;
@@ -78,7 +78,7 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         if removal == Removal::Bodies {
             strip(&mut row, now);
             let digest = request_digest(&transaction, &row)?;
-            store(&transaction, &REQUESTS.upsert_sql(), &row, &digest)?;
+            REQUESTS.put(&transaction, row.iter().map(|(_, value)| value.into()), &digest)?;
         }
     }
     let sql = format!(
@@ -90,7 +90,7 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
             name_released(&transaction, number, blob)?;
         }
         set(&mut row, "arguments", Value::Null);
-        TOOL_CALLS.upsert_sealed(&transaction, &row)?;
+        TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
     if removal == Removal::Session {
         transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
@@ -112,12 +112,6 @@ fn all(
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Fields>,
 ) -> rusqlite::Result<Vec<Fields>> {
     connection.prepare_cached(sql)?.query_map([session], read)?.collect()
-}
-
-fn store(connection: &Connection, sql: &str, row: &Fields, digest: &[u8]) -> Result<(), StepError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(digest))?;
-    Ok(())
 }
 
 fn value(row: &Fields, column: &str) -> Value {
@@ -199,7 +193,7 @@ fn empty_sums(connection: &Connection, session: &str) -> Result<(), StepError> {
             _ => {}
         }
     }
-    SESSIONS.upsert_sealed(connection, &row)
+    SESSIONS.put_sealed(connection, &row)
 }
 
 /// Looks at some of the blobs that the session let go of; `false` when there are none.

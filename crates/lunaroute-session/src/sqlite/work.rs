@@ -55,18 +55,12 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let sets: Vec<String> =
-            (2..).zip(&REQUESTS.columns[1..]).map(|(place, column)| format!("{column} = ?{place}")).collect();
-        let digest = REQUESTS.columns.len() + 1;
         Ok(Self {
             store: BlobStore::new()?,
             recipes: Recipes::default(),
             sessions: SessionCache::default(),
             insert_request: REQUESTS.insert_sql(),
-            update_request: format!(
-                "UPDATE requests SET {}, digest = ?{digest} WHERE id = ?1 AND status = 'running'",
-                sets.join(", ")
-            ),
+            update_request: format!("{} AND status = 'running'", REQUESTS.update_sql()),
         })
     }
 
@@ -229,7 +223,7 @@ fn content(pending: &Pending, body_is_inline: bool, answer: Option<&[u8]>) -> Co
     let json = |headers: &Vec<(String, String)>, output: &mut Vec<u8>| {
         serde_json::to_writer(output, headers).expect("pairs of text are JSON");
     };
-    let mut content = Content::default();
+    let mut content = Content::new();
     if let Some(started) = &pending.started {
         content.add(Section::RequestHeaders, |output| json(&started.headers, output));
     }
