@@ -63,12 +63,13 @@ CREATE INDEX sessions_last_activity_at ON sessions (last_activity_at);
 CREATE INDEX sessions_conversation ON sessions (conversation_id);
 
 -- Stretches of bytes, in the order in which they came. `session` is the one that brought the bytes and owns them; other
--- sessions whose bodies hold the same bytes are in blob_holders. `codec` is 0 for bytes as they are, 1 for Zstandard.
+-- sessions whose bodies hold the same bytes are in blob_holders. `codec` is 0 for bytes as they are, 1 for Zstandard, 2 for
+-- Zstandard with the dictionary of small content.
 -- `hash` is BLAKE3 of the bytes; `key` is its first 8 bytes for those that other sessions may come to share.
 CREATE TABLE blobs (
     id      INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (number),
-    codec   INTEGER NOT NULL CHECK (codec IN (0, 1)),
+    codec   INTEGER NOT NULL CHECK (codec IN (0, 1, 2)),
     raw_len INTEGER NOT NULL CHECK (raw_len > 0),
     key     INTEGER,
     hash    BLOB NOT NULL CHECK (length(hash) = 32),
@@ -101,6 +102,7 @@ CREATE TABLE released_blobs (
 CREATE TABLE requests (
     id                    TEXT PRIMARY KEY,
     session_id            TEXT NOT NULL REFERENCES sessions (id),
+    session               INTEGER NOT NULL REFERENCES sessions (number),
     kind                  TEXT,
     method                TEXT,
     path                  TEXT,
@@ -157,7 +159,8 @@ CREATE TABLE requests (
 ) STRICT;
 
 -- Ids are UUIDv7 and sort by time, so the primary key serves questions about a period too.
-CREATE INDEX requests_session ON requests (session_id, started_at);
+-- By the session's number: it is short, and sessions of the same time are neighbours.
+CREATE INDEX requests_session ON requests (session);
 CREATE INDEX requests_model_used ON requests (model_used, started_at);
 CREATE INDEX requests_not_success ON requests (started_at) WHERE status <> 'success';
 

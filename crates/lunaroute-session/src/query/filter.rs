@@ -121,11 +121,11 @@ impl Condition {
         );
         condition.word("client = ?", filter.client.as_ref());
         condition.word(
-            "EXISTS (SELECT 1 FROM requests r WHERE r.session_id = sessions.id AND r.provider = ?)",
+            "EXISTS (SELECT 1 FROM requests r WHERE r.session = sessions.number AND r.provider = ?)",
             filter.provider.as_ref(),
         );
         condition.word(
-            "EXISTS (SELECT 1 FROM requests r WHERE r.session_id = sessions.id \
+            "EXISTS (SELECT 1 FROM requests r WHERE r.session = sessions.number \
              AND (r.model_used = ? OR r.model_requested = ?))",
             filter.model.as_ref(),
         );
@@ -137,7 +137,10 @@ impl Condition {
     pub(super) fn of_requests(filter: &RequestFilter) -> Self {
         let mut condition = Self::default();
         if let Some(session) = &filter.session {
-            condition.add("session_id = ?", [Value::Text(session.as_str().to_owned())]);
+            condition.add(
+                "session = (SELECT s.number FROM sessions s WHERE s.id = ?)",
+                [Value::Text(session.as_str().to_owned())],
+            );
         }
         condition.word("provider = ?", filter.provider.as_ref());
         condition.word("(model_used = ? OR model_requested = ?)", filter.model.as_ref());

@@ -10,11 +10,11 @@ use super::record::{AttemptRecord, RequestRecord, SessionRecord, TokenCounts, To
 pub(super) const SESSION_COLUMNS: &str = "id, (SELECT c.external_id FROM conversations c WHERE c.id = sessions.conversation_id) AS external_id, \
      conversation_id, id_source, client, dialect, listener, provider, model, status, started_at, last_activity_at, \
      completed_at, success, finish_reason, error, client_ip, user_agent, request_count, \
-     (SELECT count(*) FROM requests r WHERE r.session_id = sessions.id \
+     (SELECT count(*) FROM requests r WHERE r.session = sessions.number \
         AND r.status IN ('error', 'cancelled', 'interrupted')) AS failed_requests, \
      tool_call_count, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
      reasoning_tokens, total_ms, \
-     (SELECT CAST(avg(r.ttft_us) AS INTEGER) FROM requests r WHERE r.session_id = sessions.id) AS first_token_us";
+     (SELECT CAST(avg(r.ttft_us) AS INTEGER) FROM requests r WHERE r.session = sessions.number) AS first_token_us";
 
 pub(super) const REQUEST_COLUMNS: &str = "id, session_id, kind, method, path, dialect, provider, model_requested, model_used, is_stream, status, ending, \
      http_status, started_at, completed_at, total_ms, overhead_pre_us, overhead_post_us, ttft_us, input_tokens, \

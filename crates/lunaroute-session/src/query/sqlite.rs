@@ -265,7 +265,7 @@ impl SessionQuery for SqliteQuery {
     fn summary(&self, period: Period) -> Result<Totals, QueryError> {
         let condition = Condition::of_period(period);
         let sql = format!(
-            "SELECT count(DISTINCT session_id) AS sessions, count(*) AS requests, \
+            "SELECT count(DISTINCT session) AS sessions, count(*) AS requests, \
              coalesce(sum(status = 'success'), 0) AS succeeded, coalesce(sum(status = 'error'), 0) AS failed, \
              coalesce(sum(status = 'cancelled'), 0) AS cancelled, \
              coalesce(sum(status = 'interrupted'), 0) AS interrupted, \
@@ -316,7 +316,7 @@ impl SessionQuery for SqliteQuery {
     ) -> Result<Vec<RequestRecord>, QueryError> {
         // Ids are ordered by time of arrival, so they serve as the cursor.
         let sql = format!(
-            "SELECT {REQUEST_COLUMNS} FROM requests WHERE session_id = ?1 AND (?2 IS NULL OR id > ?2) \
+            "SELECT {REQUEST_COLUMNS} FROM requests WHERE session = (SELECT s.number FROM sessions s WHERE s.id = ?1) AND (?2 IS NULL OR id > ?2) \
              ORDER BY id LIMIT ?3"
         );
         let after = after.map(|id| id.to_string());

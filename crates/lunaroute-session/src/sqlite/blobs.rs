@@ -1,8 +1,11 @@
 //! Stretches of bytes in the database: what is new is appended, what is known is named again.
 
+use std::io::Read;
+
 use lunaroute_storage::compress::{self, CompressError};
 use rusqlite::{Connection, OptionalExtension};
 use zstd::bulk::Compressor;
+use zstd::stream::read::Decoder;
 
 use super::failure::StepError;
 use super::recipe::{Ingredient, Recipe};
@@ -13,12 +16,21 @@ const LEVEL: i32 = 3;
 const QUICK_LEVEL: i32 = 1;
 /// Shorter content is stored as it is: a frame's head eats what could be won.
 const COMPRESS_FROM: usize = 512;
+/// Windows beyond 16 MiB are refused: none that is written here needs more.
+const WINDOW_LOG_MAX: u32 = 24;
 /// Parts from this length on are looked for in other sessions.
 const SHARE_FROM: usize = 256;
 
 /// How a blob's data is stored.
 const RAW: i64 = 0;
 const ZSTD: i64 = 1;
+const ZSTD_DICTIONARY: i64 = 2;
+
+/// What small content is compressed against: words that most requests have. It is part of the format: one that is changed
+/// gets a codec of its own.
+const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
+/// Small content from this length on is compressed.
+const COMPRESS_SMALL_FROM: usize = 64;
 
 /// A blob that is to be inserted with the row that names it.
 pub(crate) struct NewBlob {
@@ -45,7 +57,7 @@ impl BlobStore {
     pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             compressor: Compressor::new(LEVEL)?,
-            quick: Compressor::new(QUICK_LEVEL)?,
+            quick: Compressor::with_dictionary(QUICK_LEVEL, DICTIONARY)?,
             next: None,
             new: Vec::new(),
             taken: Vec::new(),
@@ -128,10 +140,14 @@ impl BlobStore {
                 connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?
             }
         };
-        let compressor = if is_part { &mut self.compressor } else { &mut self.quick };
-        let packed = if raw.len() >= COMPRESS_FROM { compressor.compress(raw).ok() } else { None };
+        let (compressor, from, codec) = if is_part {
+            (&mut self.compressor, COMPRESS_FROM, ZSTD)
+        } else {
+            (&mut self.quick, COMPRESS_SMALL_FROM, ZSTD_DICTIONARY)
+        };
+        let packed = if raw.len() >= from { compressor.compress(raw).ok() } else { None };
         let (codec, data) = match packed.filter(|packed| packed.len() < raw.len()) {
-            Some(packed) => (ZSTD, packed),
+            Some(packed) => (codec, packed),
             None => (RAW, raw.to_vec()),
         };
         let key = (is_part && raw.len() >= SHARE_FROM).then(|| key(&hash));
@@ -178,6 +194,8 @@ pub(crate) enum BlobError {
     Malformed { id: i64 },
     #[error("blob {id} cannot be decompressed: {source}")]
     Compressed { id: i64, source: CompressError },
+    #[error("blob {id} cannot be decompressed: {source}")]
+    Unpacked { id: i64, source: std::io::Error },
     #[error("blob {id} gives {found} bytes, {expected} were stored")]
     Length { id: i64, found: usize, expected: usize },
     #[error("a list of what is kept is malformed")]
@@ -199,9 +217,20 @@ pub(crate) fn read_blob(connection: &Connection, id: i64) -> Result<Vec<u8>, Blo
         ZSTD => {
             compress::decompress(&data, expected).map_err(|source| BlobError::Compressed { id, source })?
         }
+        ZSTD_DICTIONARY => unpack(&data, expected).map_err(|source| BlobError::Unpacked { id, source })?,
         _ => return Err(BlobError::Malformed { id }),
     };
     if raw.len() == expected { Ok(raw) } else { Err(BlobError::Length { id, found: raw.len(), expected }) }
+}
+
+/// Undoes a compression against the dictionary. Memory is never held for more than the expected length, whatever the data
+/// claims about itself.
+fn unpack(data: &[u8], expected: usize) -> std::io::Result<Vec<u8>> {
+    let mut decoder = Decoder::with_dictionary(data, DICTIONARY)?;
+    decoder.window_log_max(WINDOW_LOG_MAX)?;
+    let mut raw = Vec::new();
+    decoder.take(expected as u64 + 1).read_to_end(&mut raw)?;
+    Ok(raw)
 }
 
 /// Makes a body and fills in the lengths of its recipe. `inline` is what the request keeps with its small content.

@@ -27,13 +27,17 @@ pub(crate) enum Section {
 const SECTIONS: usize = 7;
 
 /// Content that is being put together.
-#[derive(Default)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
     lengths: [Option<usize>; SECTIONS],
 }
 
 impl Content {
+    /// Nothing yet, with room for what most requests have.
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(4_096), lengths: [None; SECTIONS] }
+    }
+
     /// Adds a section; to be called in their order. `write` appends its bytes.
     pub(crate) fn add(&mut self, section: Section, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();

@@ -8,8 +8,14 @@ pub(crate) const DIGEST: usize = 16;
 /// Gathers rows into one BLAKE3 hash.
 ///
 /// A NULL counts as absent: a later migration may add a column without touching the rows that are there.
-#[derive(Default)]
 pub(crate) struct RowDigest(Vec<u8>);
+
+impl Default for RowDigest {
+    fn default() -> Self {
+        // More than most rows have.
+        Self(Vec::with_capacity(2_048))
+    }
+}
 
 impl RowDigest {
     /// Takes a row in: its columns in the order of its table.

@@ -8,7 +8,7 @@ use lunaroute_core::Ending;
 use super::digest::{DIGEST, RowDigest};
 use super::failure::StepError;
 use super::sessions;
-use super::table::{Fields, REQUESTS, SESSION_ERRORS, execute, word};
+use super::table::{Fields, REQUESTS, SESSION_ERRORS, word};
 use crate::event::GapCause;
 
 /// Told in the rows of the request and its session.
@@ -29,8 +29,7 @@ pub(crate) fn interrupt(connection: &Connection, under_way: impl Fn(&str) -> boo
         let Some(mut row) = row else { continue };
         end(&mut row);
         let digest = request_digest(connection, &row)?;
-        let mut statement = connection.prepare_cached(&REQUESTS.upsert_sql())?;
-        execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(&digest))?;
+        REQUESTS.put(connection, row.iter().map(|(_, value)| value.into()), &digest)?;
         if let Value::Text(session) = value(&row, "session_id") {
             sessions::interrupt(connection, &session, MESSAGE)?;
         }

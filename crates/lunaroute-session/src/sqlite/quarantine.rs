@@ -26,7 +26,7 @@ pub(crate) fn put_aside(
         ("payload", Value::Text(payload(pending))),
         ("at", Value::Integer(at.as_millis())),
     ];
-    QUARANTINE.upsert_sealed(connection, &row)
+    QUARANTINE.put_sealed(connection, &row)
 }
 
 /// Everything that is known of the request, as JSON.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
-use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS, execute};
+use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
 
 /// Blobs that one transaction looks at.
 const BLOBS_AT_ONCE: usize = 256;
@@ -62,12 +62,13 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
 fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
     let sql =
-        "SELECT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
-    if transaction.prepare_cached(sql)?.query_row([session], |row| row.get(0))? {
+        "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running'))";
+    if transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))? {
         return Ok(false);
     }
     let sql = format!(
-        "SELECT {} FROM requests WHERE session_id = ?1 AND bodies_removed_at IS NULL",
+        "SELECT {} FROM requests WHERE session = (SELECT s.number FROM sessions s WHERE s.id = ?1) \
+         AND bodies_removed_at IS NULL",
         REQUESTS.select_list()
     );
     let rows = all(&transaction, &sql, session, |row| REQUESTS.fields(row))?;
@@ -77,7 +78,7 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         if removal == Removal::Bodies {
             strip(&mut row, now);
             let digest = request_digest(&transaction, &row)?;
-            store(&transaction, &REQUESTS.upsert_sql(), &row, &digest)?;
+            REQUESTS.put(&transaction, row.iter().map(|(_, value)| value.into()), &digest)?;
         }
     }
     let sql = format!(
@@ -89,10 +90,11 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
             name_released(&transaction, number, blob)?;
         }
         set(&mut row, "arguments", Value::Null);
-        TOOL_CALLS.upsert_sealed(&transaction, &row)?;
+        TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
     if removal == Removal::Session {
-        for table in ["session_errors", "tool_calls", "requests"] {
+        transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
+        for table in ["session_errors", "tool_calls"] {
             transaction
                 .prepare_cached(&format!("DELETE FROM {table} WHERE session_id = ?1"))?
                 .execute([session])?;
@@ -110,12 +112,6 @@ fn all(
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Fields>,
 ) -> rusqlite::Result<Vec<Fields>> {
     connection.prepare_cached(sql)?.query_map([session], read)?.collect()
-}
-
-fn store(connection: &Connection, sql: &str, row: &Fields, digest: &[u8]) -> Result<(), StepError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(digest))?;
-    Ok(())
 }
 
 fn value(row: &Fields, column: &str) -> Value {
@@ -197,7 +193,7 @@ fn empty_sums(connection: &Connection, session: &str) -> Result<(), StepError> {
             _ => {}
         }
     }
-    SESSIONS.upsert_sealed(connection, &row)
+    SESSIONS.put_sealed(connection, &row)
 }
 
 /// Looks at some of the blobs that the session let go of; `false` when there are none.
@@ -249,7 +245,7 @@ fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
     // A request that came meanwhile keeps it.
     transaction
         .prepare_cached(
-            "DELETE FROM sessions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1)",
+            "DELETE FROM sessions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM requests WHERE session = number)",
         )?
         .execute([session])?;
     if let Some(conversation) = conversation.flatten() {
@@ -262,8 +258,8 @@ fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
         transaction
             .prepare_cached(
                 "UPDATE conversations SET created_at = (SELECT min(r.started_at) FROM sessions s \
-                 JOIN requests r ON r.session_id = s.id WHERE s.conversation_id = ?1) WHERE id = ?1 \
-                 AND EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session_id = s.id \
+                 JOIN requests r ON r.session = s.number WHERE s.conversation_id = ?1) WHERE id = ?1 \
+                 AND EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session = s.number \
                              WHERE s.conversation_id = ?1)",
             )?
             .execute([&conversation])?;

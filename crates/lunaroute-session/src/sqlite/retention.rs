@@ -128,7 +128,7 @@ fn pass(
 
 /// The sessions without activity since `before` of which there is something to remove, the oldest first.
 fn older(connection: &Connection, before: i64, removal: Removal) -> Result<Vec<SessionId>, StepError> {
-    let has_bodies = "AND EXISTS (SELECT 1 FROM requests r WHERE r.session_id = sessions.id \
+    let has_bodies = "AND EXISTS (SELECT 1 FROM requests r WHERE r.session = sessions.number \
                       AND r.bodies_removed_at IS NULL)";
     let sql = format!(
         "SELECT id FROM sessions WHERE last_activity_at < ?1 AND status <> 'running' {} \
@@ -246,7 +246,7 @@ impl Remover {
     /// [`RemovalError::Running`] when it has a request under way, or [`RemovalError::Database`].
     pub fn remove(&self, session: &SessionId) -> Result<bool, RemovalError> {
         let connection = &self.database.connection;
-        let sql = "SELECT EXISTS (SELECT 1 FROM requests r WHERE r.session_id = sessions.id \
+        let sql = "SELECT EXISTS (SELECT 1 FROM requests r WHERE r.session = sessions.number \
                    AND r.status IN ('pending', 'running')) FROM sessions WHERE id = ?1";
         let runs =
             connection.prepare_cached(sql)?.query_row([session.as_str()], |row| row.get(0)).optional()?;

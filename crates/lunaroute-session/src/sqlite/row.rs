@@ -10,7 +10,7 @@ use super::table::{bytes, figure, number, text, truth};
 use crate::event::Stats;
 
 /// Columns of the table, `digest` excepted.
-const COLUMNS: usize = 53;
+const COLUMNS: usize = 54;
 
 /// What the row keeps of the request's bytes.
 #[derive(Default)]
@@ -39,6 +39,8 @@ pub(crate) fn request_status(pending: &Pending) -> &'static str {
 /// The row; [`cells`](Self::cells) borrows from it.
 pub(crate) struct RequestRow<'pending> {
     pending: &'pending Pending,
+    /// The number of its session.
+    session: i64,
     kept: Kept,
     id: String,
     attempt_list: Option<String>,
@@ -48,13 +50,13 @@ pub(crate) struct RequestRow<'pending> {
 }
 
 impl<'pending> RequestRow<'pending> {
-    pub(crate) fn new(pending: &'pending Pending, kept: Kept) -> Result<Self, StepError> {
+    pub(crate) fn new(pending: &'pending Pending, session: i64, kept: Kept) -> Result<Self, StepError> {
         let over = pending.completed.is_some();
         let stats = pending.stats.as_ref().filter(|_| over);
         let told = stats.and_then(|stats| blake3::Hash::from_hex(&stats.response_blake3).ok());
         let answer_hash = over.then(|| told.unwrap_or_else(|| pending.answer.hash()));
         let attempt_list = attempt_list(pending, &kept.attempt_bodies)?;
-        Ok(Self { pending, kept, id: pending.request.to_string(), attempt_list, answer_hash, stats })
+        Ok(Self { pending, session, kept, id: pending.request.to_string(), attempt_list, answer_hash, stats })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -80,7 +82,7 @@ impl<'pending> RequestRow<'pending> {
     }
 
     /// Who asked what of whom.
-    fn head(&self) -> [ValueRef<'_>; 10] {
+    fn head(&self) -> [ValueRef<'_>; 11] {
         let Pending { started, read, attempts, response, session, .. } = self.pending;
         let started = started.as_deref();
         let read = read.as_deref();
@@ -90,6 +92,7 @@ impl<'pending> RequestRow<'pending> {
         [
             text(Some(&self.id)),
             text(Some(session.as_str())),
+            number(Some(self.session)),
             text(started.map(|started| started.operation.as_str())),
             text(started.map(|started| started.method.as_str())),
             text(started.map(|started| started.path.as_str())),

@@ -24,6 +24,8 @@ const COLUMNS: usize = 29;
 /// A session as its row has it.
 #[derive(Debug, Clone)]
 struct SessionRow {
+    /// Whether it is not in the database yet.
+    is_new: bool,
     number: i64,
     id: SessionId,
     tenant_id: String,
@@ -170,14 +172,17 @@ impl Touched {
         if self.0.is_empty() {
             return Ok(());
         }
-        let mut statement = connection.prepare_cached(&SESSIONS.upsert_sql())?;
+        let mut update = connection.prepare_cached(&SESSIONS.update_sql())?;
+        let mut insert = connection.prepare_cached(&SESSIONS.insert_sql())?;
         for (id, row) in &mut self.0 {
             if running.contains(id) {
                 "running".clone_into(&mut row.status);
                 row.completed_at = None;
                 row.success = None;
             }
-            execute(&mut statement, row.cells(), Some(&row.digest()))?;
+            let statement = if row.is_new { &mut insert } else { &mut update };
+            execute(statement, row.cells(), Some(&row.digest()))?;
+            row.is_new = false;
         }
         Ok(())
     }
@@ -272,7 +277,8 @@ fn later(known: &mut Option<String>, word: Option<&str>) {
 /// Ends a session that is left as running although its last running request was interrupted, at its last activity. One
 /// that other requests have ended already stays as they left it.
 pub(crate) fn interrupt(connection: &Connection, session: &str, message: &str) -> Result<(), StepError> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests WHERE session_id = ?1 AND status IN ('pending', 'running'))";
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM requests r JOIN sessions s ON s.number = r.session \
+               WHERE s.id = ?1 AND r.status IN ('pending', 'running'))";
     let over: bool = connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?;
     let Some(mut row) = load(connection, session)?.filter(|row| over && row.status == "running") else {
         return Ok(());
@@ -281,9 +287,7 @@ pub(crate) fn interrupt(connection: &Connection, session: &str, message: &str) -
     row.completed_at = Some(row.last_activity_at);
     row.success = Some(false);
     row.error = Some(message.to_owned());
-    let mut statement = connection.prepare_cached(&SESSIONS.upsert_sql())?;
-    execute(&mut statement, row.cells(), Some(&row.digest()))?;
-    Ok(())
+    SESSIONS.put(connection, row.cells(), &row.digest())
 }
 
 /// The session status that the last request's status gives.
@@ -306,6 +310,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
     })?;
     Ok(SessionRow {
+        is_new: false,
         number: row.get("number")?,
         id,
         tenant_id: row.get("tenant_id")?,
@@ -344,6 +349,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
 fn fresh(pending: &Pending, number: i64) -> SessionRow {
     let at = pending.first_at.as_millis();
     SessionRow {
+        is_new: true,
         number,
         id: pending.session.clone(),
         tenant_id: TENANT.to_owned(),

@@ -52,6 +52,6 @@ impl State {
             ("read_offset", number(self.read.offset)),
             ("out_of_order", number(self.out_of_order)),
         ];
-        STATE.upsert_sealed(connection, &row)
+        STATE.put_sealed(connection, &row)
     }
 }

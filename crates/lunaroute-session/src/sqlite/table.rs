@@ -33,28 +33,38 @@ impl Table {
         )
     }
 
-    /// Adds a row with its digest, or replaces the one that has its key.
-    pub(crate) fn upsert_sql(&self) -> String {
-        let columns: Vec<&str> = self.columns.iter().copied().chain(["digest"]).collect();
-        let sets: Vec<String> =
-            columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        format!(
-            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
-            self.name,
-            columns.join(", "),
-            vec!["?"; columns.len()].join(", "),
-            self.key,
-            sets.join(", ")
-        )
+    /// Changes the row that has the key. The key's columns are the first of the table.
+    pub(crate) fn update_sql(&self) -> String {
+        let keys = self.key.split(", ").count();
+        let columns = (1..).zip(self.columns.iter().copied().chain(["digest"]));
+        let (key, others): (Vec<_>, Vec<_>) = columns.partition(|(place, _)| *place <= keys);
+        let list = |columns: Vec<(usize, &str)>, between: &str| {
+            let terms: Vec<String> =
+                columns.into_iter().map(|(place, column)| format!("{column} = ?{place}")).collect();
+            terms.join(between)
+        };
+        format!("UPDATE {} SET {} WHERE {}", self.name, list(others, ", "), list(key, " AND "))
+    }
+
+    /// Adds or replaces a row. In two steps: SQLite makes a temporary table for each ON CONFLICT DO UPDATE.
+    pub(crate) fn put<'value>(
+        &self,
+        connection: &Connection,
+        cells: impl IntoIterator<Item = ValueRef<'value>> + Clone,
+        digest: &'value [u8],
+    ) -> Result<(), StepError> {
+        let mut update = connection.prepare_cached(&self.update_sql())?;
+        if execute(&mut update, cells.clone(), Some(digest))? == 0 {
+            execute(&mut *connection.prepare_cached(&self.insert_sql())?, cells, Some(digest))?;
+        }
+        Ok(())
     }
 
     /// Adds or replaces a row whose digest covers the row alone.
-    pub(crate) fn upsert_sealed(&self, connection: &Connection, row: &Fields) -> Result<(), StepError> {
+    pub(crate) fn put_sealed(&self, connection: &Connection, row: &Fields) -> Result<(), StepError> {
         debug_assert!(row.iter().map(|(name, _)| name).eq(self.columns), "{}: other columns", self.name);
         let digest = self.seal(row);
-        let mut statement = connection.prepare_cached(&self.upsert_sql())?;
-        execute(&mut statement, row.iter().map(|(_, value)| value.into()), Some(&digest))?;
-        Ok(())
+        self.put(connection, row.iter().map(|(_, value)| value.into()), &digest)
     }
 
     /// The digest over a row alone.
@@ -167,6 +177,7 @@ pub(crate) static REQUESTS: Table = Table::new(
     &[
         "id",
         "session_id",
+        "session",
         "kind",
         "method",
         "path",

@@ -116,7 +116,7 @@ fn insert_asked(
         ("result_bytes", Value::Null),
         ("result_blake3", Value::Null),
     ];
-    TOOL_CALLS.upsert_sealed(connection, &row)
+    TOOL_CALLS.put_sealed(connection, &row)
 }
 
 /// Gives a stub the half that the call itself knows; its completion stays.
@@ -167,7 +167,7 @@ pub(crate) fn bring_back(
         if known.is_none() {
             change.added += 1;
             change.out_of_order += 1;
-            TOOL_CALLS.upsert_sealed(connection, &stub(session, &result.call_id))?;
+            TOOL_CALLS.put_sealed(connection, &stub(session, &result.call_id))?;
         }
         let started_at = known.and_then(|known| known.started_at);
         complete(connection, session, &request, pending.first_at, result, content, started_at)?;
@@ -227,7 +227,7 @@ fn rewrite(
         format!("SELECT {} FROM tool_calls WHERE session_id = ?1 AND id = ?2", TOOL_CALLS.select_list());
     let mut row = connection.prepare_cached(&sql)?.query_row((session, id), |row| TOOL_CALLS.fields(row))?;
     row.iter_mut().for_each(|(column, value)| change(column, value));
-    TOOL_CALLS.upsert_sealed(connection, &row)
+    TOOL_CALLS.put_sealed(connection, &row)
 }
 
 /// Milliseconds from ask to result; a negative duration is no duration.

@@ -55,18 +55,12 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let sets: Vec<String> =
-            (2..).zip(&REQUESTS.columns[1..]).map(|(place, column)| format!("{column} = ?{place}")).collect();
-        let digest = REQUESTS.columns.len() + 1;
         Ok(Self {
             store: BlobStore::new()?,
             recipes: Recipes::default(),
             sessions: SessionCache::default(),
             insert_request: REQUESTS.insert_sql(),
-            update_request: format!(
-                "UPDATE requests SET {}, digest = ?{digest} WHERE id = ?1 AND status = 'running'",
-                sets.join(", ")
-            ),
+            update_request: format!("{} AND status = 'running'", REQUESTS.update_sql()),
         })
     }
 
@@ -100,7 +94,7 @@ impl<'writer> Work<'writer> {
         };
         let kept = self.keep(pending, references.as_ref())?;
         let content = kept.content;
-        let row = RequestRow::new(pending, kept)?;
+        let row = RequestRow::new(pending, session, kept)?;
         let insert = &self.memory.insert_request;
         let added = execute(&mut *self.connection.prepare_cached(insert)?, row.cells()?, None)?;
         if added == 0 {
@@ -125,7 +119,7 @@ impl<'writer> Work<'writer> {
             None => self.references(pending, session)?,
         };
         let kept = self.keep(pending, Some(&references))?;
-        let row = RequestRow::new(pending, kept)?;
+        let row = RequestRow::new(pending, session, kept)?;
         if !self.write(pending, &row)? {
             self.memory.store.drop_gathered();
             return Ok(());
@@ -229,7 +223,7 @@ fn content(pending: &Pending, body_is_inline: bool, answer: Option<&[u8]>) -> Co
     let json = |headers: &Vec<(String, String)>, output: &mut Vec<u8>| {
         serde_json::to_writer(output, headers).expect("pairs of text are JSON");
     };
-    let mut content = Content::default();
+    let mut content = Content::new();
     if let Some(started) = &pending.started {
         content.add(Section::RequestHeaders, |output| json(&started.headers, output));
     }

@@ -156,7 +156,7 @@ fn conversations(connection: &Connection, report: &mut Report) -> rusqlite::Resu
     let check = report.check("conversations");
     let mut statement = connection.prepare(
         "SELECT c.id, c.tenant_id, c.platform, c.external_id, c.created_at, \
-         EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session_id = s.id \
+         EXISTS (SELECT 1 FROM sessions s JOIN requests r ON r.session = s.number \
                  WHERE s.conversation_id = c.id AND r.started_at = c.created_at) FROM conversations c",
     )?;
     let mut rows = statement.query([])?;

@@ -25,7 +25,10 @@ const SUMS: [&str; 12] = [
 
 pub(super) fn check(connection: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let check = report.check("sessions");
-    let sql = format!("SELECT {} FROM requests WHERE session_id = ?1", SUMS.join(", "));
+    let sql = format!(
+        "SELECT {} FROM requests WHERE session = (SELECT s.number FROM sessions s WHERE s.id = ?1)",
+        SUMS.join(", ")
+    );
     let mut statement = connection.prepare(&sql)?;
     let mut released = connection.prepare("SELECT 1 FROM released_blobs WHERE session = ?")?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();

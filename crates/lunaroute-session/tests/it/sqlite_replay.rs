@@ -149,8 +149,10 @@ fn requests_whose_journal_is_gone_are_interrupted_and_those_under_way_are_not_to
         states(&place),
         "interrupted error, interrupted running, running running, success error, running running"
     );
-    let told: String =
-        one(&place, "SELECT ending || ' ' || gap_cause FROM requests WHERE session_id = 'lost' LIMIT 1");
+    let told: String = one(
+        &place,
+        "SELECT ending || ' ' || gap_cause FROM requests WHERE session_id = 'lost' ORDER BY id LIMIT 1",
+    );
     assert_eq!(told, "interrupted journal_failed");
     assert_sound(&place);
     writer.reconcile().expect("changes nothing");

@@ -331,11 +331,12 @@ pub(crate) fn write(writer: &mut SqliteWriter, events: &[JournaledEvent]) {
 /// What the tables say, whatever the order in which it was written: numbers that only name rows and seals are left out,
 /// bodies are put together.
 pub(crate) fn dump(path: &Path) -> Vec<String> {
-    const NAMES_ONLY: [&str; 11] = [
+    const NAMES_ONLY: [&str; 12] = [
         "digest",
         // Counts what came early, which depends on how long a request runs before it is written.
         "out_of_order",
         "number",
+        "session",
         "body",
         "decoded",
         "content",

@@ -46,6 +46,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("schema", "DELETE FROM schema_version WHERE version = 1"),
     ("blobs", "UPDATE blobs SET data = zeroblob(length(data)) WHERE codec = 1"),
     ("blobs", "UPDATE blobs SET data = CAST(data || x'00' AS BLOB) WHERE codec = 0"),
+    ("blobs", "UPDATE blobs SET data = zeroblob(length(data)) WHERE codec = 2"),
     ("blobs", "UPDATE blobs SET raw_len = raw_len + 1 WHERE id = 1"),
     ("blobs", "UPDATE blobs SET codec = 0 WHERE codec = 1"),
     ("blobs", "UPDATE blobs SET hash = zeroblob(32) WHERE id = 2"),
