@@ -1,5 +1,6 @@
 //! The session crate at its walls.
 
+mod arbitrary;
 mod crash;
 mod disks;
 mod exchange;
