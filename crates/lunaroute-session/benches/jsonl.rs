@@ -8,7 +8,7 @@ use std::time::Instant;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use lunaroute_session::event::Repeats;
-use lunaroute_session::jsonl::{JsonlConfig, JsonlWriter};
+use lunaroute_session::jsonl::{self, JsonlConfig, JsonlWriter};
 use lunaroute_session::writer::{JournaledEvent, SessionWriter};
 
 #[path = "../tests/it/exchange.rs"]
@@ -96,6 +96,24 @@ fn agent_turns_that_repeat(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20)]
 fn agent_turns_that_do_not(bencher: Bencher<'_, '_>) {
     write(bencher, AGENT, 16, 16, false);
+}
+
+/// Requests read back, 16 to a session.
+#[divan::bench(sample_count = 20)]
+fn read_back(bencher: Bencher<'_, '_>) {
+    const REQUESTS: u64 = 1_600;
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut writer = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
+    for number in 0..REQUESTS {
+        let session = format!("01a1fcf6-8152-7ded-9784-{:012}", number / 16);
+        let events = exchange::events(&session, number, exchange::body(SMALL, number), None);
+        writer.write(&exchange::journaled(number * 10_000, events)).expect("written");
+    }
+    writer.shutdown(Instant::now());
+    bencher.counter(ItemsCount::new(REQUESTS)).bench_local(|| {
+        let events = jsonl::read(directory.path()).filter(Result::is_ok).count();
+        assert_eq!(events, REQUESTS as usize * exchange::EVENTS);
+    });
 }
 
 /// A flush with so many files that hold a new request.

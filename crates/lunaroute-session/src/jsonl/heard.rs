@@ -34,6 +34,8 @@ pub(super) struct Heard {
     position: Option<Position>,
     started: Option<Map<String, Value>>,
     openings: VecDeque<Opening>,
+    /// The last piece of an answer.
+    answer: Option<(RequestId, Bytes)>,
 }
 
 impl Heard {
@@ -65,13 +67,18 @@ impl Heard {
             LineBody::Middle { middle, repeats, crc32 } => {
                 let repeats =
                     repeats.or(started.and_then(|started| started.repeats)).ok_or(LineError::Repeats)?;
-                self.whole(&middle, &repeats, crc32).ok_or(LineError::Base { of: repeats.of })
+                let base = if started.is_some() { self.opening(repeats.of) } else { self.answer(repeats.of) };
+                let whole = base.and_then(|base| whole(base, &middle, &repeats, crc32));
+                whole.ok_or(LineError::Base { of: repeats.of })
             }
         };
         if started.is_some() {
             // Its time is known, whatever became of its body.
             let body = body.as_ref().map_or(Bytes::new(), Bytes::clone);
             self.enter(Opening { request, at, body });
+        }
+        if let EventKind::StreamDelta { .. } = &kind {
+            self.answer = body.as_ref().ok().map(|body| (request, body.clone()));
         }
         let body = body?;
         let session = self.session.clone().ok_or(LineError::Session)?;
@@ -109,6 +116,15 @@ impl Heard {
         opening.at.as_micros().checked_add(after).map(Timestamp::from_micros)
     }
 
+    fn opening(&self, request: RequestId) -> Option<&Bytes> {
+        let opening = self.openings.iter().rev().find(|opening| opening.request == request);
+        opening.map(|opening| &opening.body)
+    }
+
+    fn answer(&self, request: RequestId) -> Option<&Bytes> {
+        self.answer.as_ref().filter(|(of, _)| *of == request).map(|(_, body)| body)
+    }
+
     fn enter(&mut self, opening: Opening) {
         if self.openings.len() == OPENINGS {
             self.openings.pop_front();
@@ -118,15 +134,14 @@ impl Heard {
             self.openings[last].body = Bytes::new();
         }
     }
+}
 
-    /// Puts a body together from an earlier one and what is new; `None` when that is not there or another one.
-    fn whole(&self, middle: &[u8], repeats: &Repeats, crc32: u32) -> Option<Bytes> {
-        let base = &self.openings.iter().rev().find(|opening| opening.request == repeats.of)?.body;
-        let start = base.get(..usize::try_from(repeats.prefix).ok()?)?;
-        let end = base.get(base.len().checked_sub(usize::try_from(repeats.suffix).ok()?)?..)?;
-        let whole = [start, middle, end].concat();
-        (crc32fast::hash(&whole) == crc32).then(|| Bytes::from(whole))
-    }
+/// Puts a body together from an earlier one and what is new; `None` when that was another one.
+fn whole(base: &Bytes, middle: &[u8], repeats: &Repeats, crc32: u32) -> Option<Bytes> {
+    let start = base.get(..usize::try_from(repeats.prefix).ok()?)?;
+    let end = base.get(base.len().checked_sub(usize::try_from(repeats.suffix).ok()?)?..)?;
+    let whole = [start, middle, end].concat();
+    (crc32fast::hash(&whole) == crc32).then(|| Bytes::from(whole))
 }
 
 /// Puts changed headers in their places.

@@ -16,6 +16,7 @@ mod line;
 mod names;
 mod read;
 mod session_file;
+mod small;
 mod tail;
 mod told;
 

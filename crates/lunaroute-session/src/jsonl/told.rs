@@ -10,6 +10,7 @@ use lunaroute_core::{RequestId, Timestamp};
 use lunaroute_storage::journal::Position;
 
 use super::line::{self, Place, Reference};
+use super::small::Small;
 use crate::event::{EventKind, Repeats, SessionEvent, Started};
 
 /// So many requests of a file are remembered by the time they began.
@@ -20,9 +21,6 @@ pub(super) const BASES: usize = 8;
 
 /// After so many requests one is told whole.
 const WHOLE_EVERY: u32 = 32;
-
-/// Bodies that the recorder did not compare, because they are small, are compared here.
-const SMALL_BYTES: std::ops::RangeInclusive<usize> = 256..=4 * 1024;
 
 struct Opening {
     request: RequestId,
@@ -37,8 +35,8 @@ pub(super) struct Told {
     position: Option<Position>,
     started: Option<Box<Started>>,
     openings: VecDeque<Opening>,
-    /// The body of the last request, when it is small.
-    small: Option<(RequestId, Vec<u8>)>,
+    question: Small,
+    answer: Small,
     since_whole: u32,
 }
 
@@ -60,17 +58,24 @@ impl Told {
             shared: None,
         };
         (self.session, self.position) = (true, Some(place.position));
-        if let EventKind::Started(started) = &event.kind {
-            if self.since_whole == WHOLE_EVERY {
-                self.forget_started();
+        let body = &event.body;
+        match &event.kind {
+            EventKind::Started(started) => {
+                if self.since_whole == WHOLE_EVERY {
+                    self.forget_started();
+                }
+                self.since_whole += 1;
+                reference.shared = self.shared(body, started);
+                self.enter(event);
             }
-            self.since_whole += 1;
-            reference.shared = self.shared(event, started);
+            EventKind::StreamDelta { .. } => {
+                reference.shared =
+                    self.answer.compare(body).map(|repeats| Shared { repeats, in_event: false });
+                self.answer.enter(event.request, body);
+            }
+            _ => {}
         }
         line::append(event, place, &reference, &mut self.started, output);
-        if let EventKind::Started(_) = &event.kind {
-            self.enter(event);
-        }
     }
 
     fn opened_at(&self, request: RequestId) -> Option<Timestamp> {
@@ -92,13 +97,15 @@ impl Told {
     /// Gives back what takes memory and is soon told again.
     pub(super) fn shrink(&mut self) {
         self.started = None;
-        self.small = None;
+        (self.question, self.answer) = (Small::default(), Small::default());
     }
 
-    /// What the event's body has in common with an earlier one.
-    fn shared(&self, event: &SessionEvent, started: &Started) -> Option<Shared> {
-        let told = started.repeats.filter(|repeats| self.has(repeats, &event.body));
-        told.map(|repeats| Shared { repeats, in_event: true }).or_else(|| self.compare(&event.body))
+    /// What a request body has in common with an earlier one.
+    fn shared(&self, body: &[u8], started: &Started) -> Option<Shared> {
+        if let Some(repeats) = started.repeats.filter(|repeats| self.has(repeats, body)) {
+            return Some(Shared { repeats, in_event: true });
+        }
+        self.question.compare(body).map(|repeats| Shared { repeats, in_event: false })
     }
 
     /// Whether the body can be put together again from an earlier one of the file.
@@ -109,41 +116,12 @@ impl Told {
         common > 0 && common <= base.body_bytes && common <= body.len() as u64
     }
 
-    /// Compares a small body with the last one.
-    fn compare(&self, body: &[u8]) -> Option<Shared> {
-        let (of, base) = self.small.as_ref()?;
-        if !SMALL_BYTES.contains(&body.len()) {
-            return None;
-        }
-        let same = |(ours, theirs): &(&u8, &u8)| ours == theirs;
-        let mut prefix = body.iter().zip(base).take_while(same).count();
-        let room = body.len().min(base.len()) - prefix;
-        let mut suffix = body.iter().rev().zip(base.iter().rev()).take(room).take_while(same).count();
-        // Between characters, so that what is new stays text.
-        let cuts_character = |at: usize| body.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-        while prefix > 0 && cuts_character(prefix) {
-            prefix -= 1;
-        }
-        while suffix > 0 && cuts_character(body.len() - suffix) {
-            suffix -= 1;
-        }
-        let repeats = Repeats { of: *of, prefix: prefix as u64, suffix: suffix as u64 };
-        ((prefix + suffix) * 2 >= body.len()).then_some(Shared { repeats, in_event: false })
-    }
-
     fn enter(&mut self, event: &SessionEvent) {
         if self.openings.len() == OPENINGS {
             self.openings.pop_front();
         }
         let (request, at) = (event.request, event.at);
         self.openings.push_back(Opening { request, at, body_bytes: event.body.len() as u64 });
-        if SMALL_BYTES.contains(&event.body.len()) {
-            let (of, body) = self.small.get_or_insert_with(|| (request, Vec::new()));
-            *of = request;
-            body.clear();
-            body.extend_from_slice(&event.body);
-        } else {
-            self.small = None;
-        }
+        self.question.enter(request, &event.body);
     }
 }

@@ -1,5 +1,6 @@
 //! The session crate at its walls.
 
+mod arbitrary;
 mod bodies;
 mod crash;
 mod disks;

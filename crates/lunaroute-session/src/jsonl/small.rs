@@ -1,0 +1,53 @@
+//! Small bodies, compared with the last one of their kind.
+//!
+//! The recorder compares large request bodies with earlier ones of the session; below that the same holds of chats, whose
+//! history is in every request, and of plain answers, whose frame is always the same.
+
+use std::ops::RangeInclusive;
+
+use lunaroute_core::RequestId;
+
+use crate::event::Repeats;
+
+/// Smaller ones are told whole: the reference has about a hundred bytes itself. Larger ones would take memory.
+const BYTES: RangeInclusive<usize> = 256..=4 * 1024;
+
+/// The last body of its kind in a file, when it is small.
+#[derive(Default)]
+pub(super) struct Small(Option<(RequestId, Vec<u8>)>);
+
+impl Small {
+    /// What a body has in common with the last one; `None` when that is less than half of it.
+    pub(super) fn compare(&self, body: &[u8]) -> Option<Repeats> {
+        let (of, base) = self.0.as_ref()?;
+        if !BYTES.contains(&body.len()) {
+            return None;
+        }
+        let same = |(ours, theirs): &(&u8, &u8)| ours == theirs;
+        let mut prefix = body.iter().zip(base).take_while(same).count();
+        let room = body.len().min(base.len()) - prefix;
+        let mut suffix = body.iter().rev().zip(base.iter().rev()).take(room).take_while(same).count();
+        // Between characters, so that what is new stays text.
+        let cuts_character = |at: usize| body.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        while prefix > 0 && cuts_character(prefix) {
+            prefix -= 1;
+        }
+        while suffix > 0 && cuts_character(body.len() - suffix) {
+            suffix -= 1;
+        }
+        let repeats = Repeats { of: *of, prefix: prefix as u64, suffix: suffix as u64 };
+        ((prefix + suffix) * 2 >= body.len()).then_some(repeats)
+    }
+
+    /// The next one is compared with this.
+    pub(super) fn enter(&mut self, request: RequestId, body: &[u8]) {
+        if !BYTES.contains(&body.len()) {
+            self.0 = None;
+            return;
+        }
+        let (of, kept) = self.0.get_or_insert_with(|| (request, Vec::new()));
+        *of = request;
+        kept.clear();
+        kept.extend_from_slice(body);
+    }
+}
