@@ -70,10 +70,10 @@ pub(super) fn last_of(path: &Path) -> Result<Option<Place>, JsonlError> {
     }
     let mut lines = BufReader::new(unpack(&packed)?);
     let mut line = Vec::new();
-    let (mut last, mut told) = (None, None);
+    let (mut last, mut told) = (None, None::<Position>);
     while lines.read_until(b'\n', &mut line).map_err(read_error(&packed))? > 0 {
         if let Some(stamp) = line::stamp(&line) {
-            told = stamp.position.or(told);
+            told = stamp.position.or(told.map(line::following));
             last = told.map(|position| Place { position, seq: stamp.seq }).or(last);
         }
         line.clear();

@@ -7,7 +7,7 @@ use lunaroute_core::{RequestId, SessionId, Timestamp};
 use lunaroute_storage::journal::Position;
 use serde_json::{Map, Value};
 
-use super::line::{Line, LineBody, LineError, When};
+use super::line::{Line, LineBody, LineError, When, following};
 use super::told::{BASES, OPENINGS};
 use crate::event::{EventKind, Repeats, SessionEvent};
 
@@ -48,7 +48,7 @@ impl Heard {
         if let Some(session) = session {
             self.session = Some(session);
         }
-        self.position = position.or(self.position);
+        self.position = position.or(self.position.map(following));
         if kind == STARTED {
             self.complete(&mut fields)?;
         }

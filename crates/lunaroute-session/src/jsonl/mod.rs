@@ -3,7 +3,7 @@
 //! `YYYY-MM-DD/<session>.jsonl`, the day in UTC of the event itself, so that files only grow and a run over midnight
 //! has two. A line holds the event's request, number, time and kind with its fields, and its raw bytes as `body` when
 //! they are UTF-8, else as `body_base64`. Left out is what an earlier line of the file says: the session, the place in
-//! the journal when it is that of the line before, and what a request body has in common with an earlier one. A line is
+//! the journal when it follows that of the line before, and what a request body has in common with an earlier one. A line is
 //! there as a whole or not at all, and never twice: the last line of a file says how far it came. [`read`] gives every
 //! event back as it was.
 

@@ -28,19 +28,25 @@ impl Tail {
     pub(super) fn of(path: &Path, durable: Position) -> Result<Self, JsonlError> {
         let mut lines = LinesFromEnd::open(path)?;
         let mut tail = Self::default();
-        // The last line, as long as no line before it has told its place.
-        let mut unplaced = None;
+        // The last line, as long as no line before it has told its place, and how many lines it is behind.
+        let mut unplaced: Option<(u64, u32, u64)> = None;
         while let Some((end, line)) = lines.next().map_err(read_error(path))? {
             let Some(stamp) = line::stamp(&line) else {
                 (tail, unplaced) = (Self::default(), None);
                 continue;
             };
-            if tail.last.is_none() {
-                unplaced.get_or_insert((end, stamp.seq));
+            match &mut unplaced {
+                Some((.., behind)) => *behind += 1,
+                None if tail.last.is_none() => unplaced = Some((end, stamp.seq, 0)),
+                None => {}
             }
             let Some(position) = stamp.position else { continue };
-            if let Some((whole_bytes, seq)) = unplaced.take() {
-                tail = Self { whole_bytes, last: Some(Place { position, seq }) };
+            if let Some((whole_bytes, seq, behind)) = unplaced.take() {
+                let offset = position.offset.saturating_add(behind);
+                tail = Self {
+                    whole_bytes,
+                    last: Some(Place { position: Position { offset, ..position }, seq }),
+                };
             }
             if position < durable {
                 break;

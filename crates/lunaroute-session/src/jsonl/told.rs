@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use lunaroute_core::{RequestId, Timestamp};
 use lunaroute_storage::journal::Position;
 
-use super::line::{self, Place, Reference};
+use super::line::{self, Place, Reference, following};
 use super::small::Small;
 use crate::event::{EventKind, Repeats, SessionEvent, Started};
 
@@ -53,7 +53,7 @@ impl Told {
     pub(super) fn append(&mut self, event: &SessionEvent, place: Place, output: &mut Vec<u8>) {
         let mut reference = Reference {
             session: self.session,
-            journal: self.position == Some(place.position),
+            journal: self.position.map(following) == Some(place.position),
             opened_at: self.opened_at(event.request),
             shared: None,
         };

@@ -154,9 +154,10 @@ fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Gives events their places in a journal, one after the other from `from` on: each run of one request is one frame.
+/// Gives events their places in a journal from `from` on: each run of one request is one frame, and events of one frame
+/// follow each other.
 pub(crate) fn journaled(from: u64, events: Vec<SessionEvent>) -> Vec<JournaledEvent> {
-    let place = |number| Position { segment: 1, offset: number };
+    let place = |offset| Position { segment: 1, offset };
     let mut offset = from;
     let mut last = None;
     let mut journaled = Vec::with_capacity(events.len());
@@ -165,11 +166,8 @@ pub(crate) fn journaled(from: u64, events: Vec<SessionEvent>) -> Vec<JournaledEv
             offset += 1_000;
         }
         last = Some(event.request);
-        journaled.push(JournaledEvent {
-            position: place(offset),
-            next: place(offset + 1_000),
-            event: event.into(),
-        });
+        journaled.push(JournaledEvent { position: place(offset), next: place(offset + 1), event: event.into() });
+        offset += 1;
     }
     journaled
 }

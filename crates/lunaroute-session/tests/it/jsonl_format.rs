@@ -132,14 +132,13 @@ fn the_page_shows_the_lines_that_are_written() {
     for (request, at, kind, body) in story() {
         let seq = &mut seq[usize::from(request)];
         let place = |offset| Position { segment: 1, offset };
-        // What comes in one go has one place in the journal.
-        let position = place(if request == 2 {
-            3_417
-        } else if *seq > 2 {
-            864
-        } else {
-            53
-        });
+        // What comes in one go is one frame of the journal, whose events follow each other.
+        let frame = match (request, *seq) {
+            (2, _) => 3_417,
+            (_, 0..3) => 53,
+            _ => 864,
+        };
+        let position = place(frame + u64::from(*seq));
         let event = SessionEvent {
             session: SessionId::parse("01a1fcf6-8152-7ded-9784-246a5350b760").expect("valid"),
             request: RequestId::from_bytes(std::array::from_fn(

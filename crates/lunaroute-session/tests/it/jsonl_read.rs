@@ -94,18 +94,12 @@ fn make(plans: Vec<Plan>) -> Vec<JournaledEvent> {
             earlier.push((request, whole.clone()));
         }
         let seq = u32::try_from(number).expect("small");
-        if !shares {
-            offset += 10;
-        }
+        offset += if shares { 1 } else { 10 };
         let place = |offset| lunaroute_storage::journal::Position { segment: 3, offset };
         let at = Timestamp::from_micros(exchange::NOON + day * 86_400_000_000 + micros);
         let session = SessionId::parse(&format!("session-{session}")).expect("valid");
         let event = SessionEvent { session, request, seq, at, kind, body: whole };
-        journaled.push(JournaledEvent {
-            position: place(offset),
-            next: place(offset + 10),
-            event: event.into(),
-        });
+        journaled.push(JournaledEvent { position: place(offset), next: place(offset + 1), event: event.into() });
     }
     journaled
 }

@@ -1,7 +1,7 @@
 //! One event as one line.
 //!
 //! A line begins with the event's request, number and time; then come its place in the journal and its session, where
-//! they are not those of the line before; then what happened, and the raw bytes that go with it.
+//! the line before does not tell them; then what happened, and the raw bytes that go with it.
 
 mod json;
 mod kind;
@@ -15,7 +15,7 @@ use lunaroute_core::Timestamp;
 use self::json::Fields;
 pub(super) use self::json::civil;
 pub use self::parse::LineError;
-pub(super) use self::parse::{Line, LineBody, Place, When, stamp, started_at};
+pub(super) use self::parse::{Line, LineBody, Place, When, following, stamp, started_at};
 use super::told::Shared;
 use crate::event::{Repeats, SessionEvent, Started};
 
@@ -24,7 +24,7 @@ use crate::event::{Repeats, SessionEvent, Started};
 pub(super) struct Reference {
     /// The session.
     pub(super) session: bool,
-    /// This place in the journal, as the last thing.
+    /// The place before this in the journal, as the last thing.
     pub(super) journal: bool,
     /// When the event's request began.
     pub(super) opened_at: Option<Timestamp>,

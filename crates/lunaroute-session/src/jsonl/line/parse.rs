@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::event::Repeats;
 
-/// The place of an event among all: several events of one request may share their place in the journal.
+/// The place of an event among all. Places in the journal differ; should two be equal, the number in the request decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::jsonl) struct Place {
     pub(in crate::jsonl) position: Position,
@@ -56,6 +56,11 @@ pub enum LineError {
     /// It is longer than any event.
     #[error("it is longer than any event, or cut short")]
     Length,
+}
+
+/// The place of an event that shares a frame of the journal with the one before: it is left out of its line.
+pub(in crate::jsonl) fn following(position: Position) -> Position {
+    Position { offset: position.offset.saturating_add(1), ..position }
 }
 
 /// A line, as far as it speaks for itself.
@@ -156,7 +161,7 @@ fn moment(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(micros))
 }
 
-/// What a line says of its place; the position is missing where it is that of the line before.
+/// What a line says of its place; the position is missing where it follows that of the line before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::jsonl) struct Stamp {
     pub(in crate::jsonl) position: Option<Position>,
