@@ -20,7 +20,7 @@ use lunaroute_session::{Recorder, RecorderConfig, RequestStart, SyncPolicy};
 
 use crate::home::{DATABASE, FILES};
 
-/// A recorder is told to end within this time.
+/// A recorder is waited for so long, for one report as for its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A recorder in this process, with its writers.
@@ -41,7 +41,14 @@ pub(crate) enum Writers {
 
 impl Alone {
     pub(crate) fn start(directory: &Path, sync: SyncPolicy, writers: Writers) -> Result<Self> {
-        let config = RecorderConfig { sync, ..RecorderConfig::new(directory, [7; 32]) };
+        // A client must not wait for a slow disk; here nothing else is wanted.
+        let config = RecorderConfig {
+            sync,
+            begin_wait: PATIENCE,
+            durable_wait: PATIENCE,
+            frame_wait: PATIENCE,
+            ..RecorderConfig::new(directory, [7; 32])
+        };
         let database = SqliteWriter::open(SqliteConfig::new(directory.join(DATABASE)))
             .context("the database cannot be opened")?;
         let mut builder =

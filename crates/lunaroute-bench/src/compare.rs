@@ -154,7 +154,7 @@ impl Comparison {
         let line = |pair: &Pair| {
             let recording = if pair.recording { "on" } else { "off" };
             let name = format!("{}, recording {recording} ({})", pair.row, pair.unit);
-            change(&name, pair.earlier, pair.now)
+            change(&name, pair.earlier, pair.now, pair.times)
         };
         self.pairs.iter().map(line).collect::<Vec<_>>().join("\n")
     }

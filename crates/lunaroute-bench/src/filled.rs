@@ -17,6 +17,8 @@ use crate::workload::Words;
 
 /// What a large database is.
 pub(crate) const LARGE: u64 = 1 << 30;
+/// What SQLite keeps beside the database is a part of its size while it grows and none in the end.
+const BESIDE: u64 = 128 << 20;
 /// Making it takes this long at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests that are reported before the database is looked at.
@@ -62,7 +64,7 @@ pub(crate) fn fill(within: &Path, runtime: &Runtime) -> Result<Filled> {
     let alone =
         Arc::new(Alone::start(&path, SyncPolicy::Interval(Duration::from_secs(1)), Writers::Database)?);
     let mut requests = 0;
-    while home.sizes()?.database < LARGE {
+    while home.sizes()?.database < LARGE + BESIDE {
         let Some(left) = PATIENCE.checked_sub(started.elapsed()) else { break };
         runtime.block_on(portion(&alone, requests))?;
         requests += PORTION;

@@ -102,17 +102,18 @@ impl Report {
             let as_json = serde_json::to_value(line)?;
             let before = key(&as_json).and_then(|key| known.get(&key).copied());
             if let (Some(before), Some(after)) = (before, line.standing.value) {
-                text.push_str(&format!("{}\n", change(&line.name(), Some(before), Some(after))));
+                let changed = change(&line.name(), Some(before), Some(after), Some(after / before));
+                text.push_str(&format!("{changed}\n"));
             }
         }
         Ok(text)
     }
 }
 
-/// A figure before and after, as a commit message has it.
-pub(crate) fn change(name: &str, before: Option<f64>, after: Option<f64>) -> String {
-    let times = before.zip(after).map(|(before, after)| format!(" ({:.2} x)", after / before));
-    format!("{name}: {} -> {}{}", figure(before), figure(after), times.unwrap_or_default())
+/// A figure before and after, and how many times the one the other is, as a commit message has it.
+pub(crate) fn change(name: &str, before: Option<f64>, after: Option<f64>, times: Option<f64>) -> String {
+    let times = times.map(|times| format!(" ({times:.2} x)")).unwrap_or_default();
+    format!("{name}: {} -> {}{times}", figure(before), figure(after))
 }
 
 /// How many processors there are; 0 when the system does not say.

@@ -22,6 +22,7 @@ pub struct Metrics {
     registry: Registry,
     labels: KnownLabels,
     in_flight: IntGauge,
+    body_bytes: IntGauge,
     refused: IntCounterVec,
     requests: RequestFamilies,
     /// Guards the step from figures to counters, so that two scrapes at once do not both add the same difference.
@@ -42,6 +43,9 @@ impl Metrics {
         let registry = Registry::new();
         let in_flight = IntGauge::new("lunaroute_requests_in_flight", "Requests that are being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
+        let body_bytes =
+            IntGauge::new("lunaroute_request_body_bytes", "Bytes of request bodies that are in memory.")?;
+        registry.register(Box::new(body_bytes.clone()))?;
         let build_info = IntGaugeVec::new(
             Opts::new("lunaroute_build_info", "Always 1; the label says which build runs."),
             &["version"],
@@ -57,7 +61,15 @@ impl Metrics {
         registry.register(Box::new(refused.clone()))?;
         let requests = RequestFamilies::register(&registry, labels)?;
         let recorder = Mutex::new(RecorderFamilies::register(&registry)?);
-        Ok(Self { registry, labels: KnownLabels::new(labels), in_flight, refused, requests, recorder })
+        Ok(Self {
+            registry,
+            labels: KnownLabels::new(labels),
+            in_flight,
+            body_bytes,
+            refused,
+            requests,
+            recorder,
+        })
     }
 
     /// Counts one attempt at a provider.
@@ -68,6 +80,11 @@ impl Metrics {
     /// Counts somebody who was turned away before the request was recorded.
     pub fn refused(&self, reason: FailureKind) {
         self.refused.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Takes over how many bytes of request bodies are in memory; to be called before [`Metrics::text`].
+    pub fn bodies(&self, bytes: usize) {
+        self.body_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Takes over the recorder's figures; to be called before [`Metrics::text`].

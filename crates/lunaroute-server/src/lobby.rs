@@ -85,6 +85,7 @@ fn writer_state(state: &WriterState) -> PartState {
 }
 
 fn metrics(house: &House) -> Response<Reply> {
+    house.metrics.bodies(house.limits.bodies.used());
     if let Some(recorder) = &house.recorder {
         house.metrics.recorder(&recorder_figures(&recorder.figures()));
     }

@@ -42,7 +42,7 @@ async fn hostile_json(program: &Path, folder: &Path, scale: &Scale, report: &mut
     let provider = provider().await?;
     let plan = Plan::new(program, &home(folder, "hostile")?, provider.base_url());
     let gateway = plan.start().await?;
-    let documents = documents(scale.of(6, 1), scale.of(100_000, 1_000_000));
+    let documents = documents(scale.of(6, 1), scale.of(20_000, 1_000_000));
     let (mut unanswered, mut foreign, mut wrong) = (0, 0, Vec::new());
     let mut errors = 0;
     for (number, (name, document)) in documents.iter().enumerate() {

@@ -14,20 +14,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::hostile::is_in_dialect;
-use super::{Scale, home};
+use super::{Scale, find, home, is_in_dialect};
 use crate::report::{Promise, Report};
 use crate::stage::client::{Call, Habit, PATHS, watch};
 use crate::stage::gateway::{Gateway, Plan};
 use crate::stage::probe::Metrics;
-use crate::stage::provider;
 use crate::stage::vitals::{Vitals, mebibytes};
+use crate::stage::{provider, until};
 
 /// The provider takes this long for every answer, so that the places alone decide what the gateway can bear.
 const ANSWER: Duration = Duration::from_millis(200);
 
 /// A client that was sent away comes again after this, ten times as soon as it is asked to.
 const IMPATIENCE: Duration = Duration::from_millis(100);
+
+/// One answer may take this long.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What health may take meanwhile.
 const HEALTH_MS: f64 = 100.0;
@@ -175,7 +177,6 @@ async fn health(address: SocketAddr, lasting: Duration) -> (f64, usize) {
 
 /// One request on a connection of its own, and all that is answered.
 async fn ask(address: SocketAddr, request: &str) -> Result<String> {
-    const PATIENCE: Duration = Duration::from_secs(10);
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;
@@ -198,9 +199,10 @@ async fn bodies(program: &Path, folder: &Path, scale: &Scale, report: &mut Repor
     let (mut held, mut sent_away) = (Vec::new(), 0);
     for number in 0..2 * room {
         let (mut stream, last) = all_but_the_last_byte(gateway.address, BODY, number).await?;
-        match first_word(&mut stream).await? {
-            Some(answer) if answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1") => {
-                sent_away += 1
+        let taken = as_figure((held.len() + 1) * (BODY - 1));
+        match answer_or(&mut stream, gateway.address, taken).await? {
+            Some(answer) if answer.starts_with("http/1.1 503") && answer.contains("retry-after: 1") => {
+                sent_away += 1;
             }
             Some(answer) => anyhow::bail!("a body that is not whole was answered with {answer}"),
             None => held.push((stream, last)),
@@ -270,22 +272,24 @@ async fn all_but_the_last_byte(
     Ok((stream, last))
 }
 
-/// The beginning of an answer, when there is one without the whole request.
-async fn first_word(stream: &mut TcpStream) -> Result<Option<String>> {
-    const LOOK: Duration = Duration::from_millis(150);
-    let mut answer = Vec::new();
-    let read = async {
-        while !answer.windows(4).any(|window| window == b"\r\n\r\n") {
-            anyhow::ensure!(stream.read_buf(&mut answer).await? > 0, "closed without an answer");
-        }
-        Ok(())
-    };
-    match tokio::time::timeout(LOOK, read).await {
-        Ok(read) => read.map(|()| {
-            Some(String::from_utf8_lossy(&answer).to_ascii_lowercase().replace("http/1.1", "HTTP/1.1"))
-        }),
-        Err(_silence) => Ok(None),
+/// The head of an answer, in small letters; `None` once the gateway has so many bytes of bodies in memory instead.
+async fn answer_or(stream: &mut TcpStream, address: SocketAddr, held: f64) -> Result<Option<String>> {
+    tokio::select! {
+        answer = head(stream) => answer.map(Some),
+        taken = until("a body is read or refused", PATIENCE, async || {
+            let bytes = Metrics::read(address).await?.sum("lunaroute_request_body_bytes");
+            Ok((bytes >= held).then_some(()))
+        }) => taken.map(|()| None),
     }
+}
+
+/// The head of an answer, in small letters.
+async fn head(stream: &mut TcpStream) -> Result<String> {
+    let mut answer = Vec::new();
+    while find(&answer, b"\r\n\r\n").is_none() {
+        anyhow::ensure!(stream.read_buf(&mut answer).await? > 0, "closed without an answer");
+    }
+    Ok(String::from_utf8_lossy(&answer).to_ascii_lowercase())
 }
 
 /// Every connection is taken, and health is answered nevertheless.
@@ -300,7 +304,7 @@ async fn connections(program: &Path, folder: &Path, report: &mut Report) -> Resu
     while taken.len() < PLACES {
         let mut stream = TcpStream::connect(gateway.address).await?;
         stream.write_all(QUESTION.as_bytes()).await?;
-        let answer = first_word_of(&mut stream).await?;
+        let answer = head(&mut stream).await?;
         // Connections of before, such as those that asked whether it is ready, may still have a place.
         if !answer.contains("connection: close") {
             taken.push(stream);
@@ -322,12 +326,4 @@ async fn connections(program: &Path, folder: &Path, report: &mut Report) -> Resu
     report.count("questions about health that were not answered then", unanswered, Promise::Exactly(0.0));
     drop(taken);
     gateway.stop().await
-}
-
-async fn first_word_of(stream: &mut TcpStream) -> Result<String> {
-    loop {
-        if let Some(answer) = first_word(stream).await? {
-            return Ok(answer);
-        }
-    }
 }

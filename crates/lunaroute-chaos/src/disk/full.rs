@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::mounts;
+use super::mounts::Mounted;
 use crate::report::{Promise, Report};
 use crate::stage::client::{Call, Habit, PATHS, Seen};
 use crate::stage::gateway::Plan;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     let name = format!("{mebibytes} MiB, {policy:?}");
     let home = folder.path().join(format!("disk-{mebibytes}-{policy:?}"));
     std::fs::create_dir(&home).with_context(|| format!("cannot make {}", home.display()))?;
-    mounts::mount(&home, mebibytes)?;
+    let disk = Mounted::new(&home, mebibytes)?;
     let required = policy == Policy::Required;
     let settings = json!({"recording": {"required": required}});
     let plan = Plan::new(program, &home, provider.base_url()).with(settings);
@@ -66,7 +66,7 @@ pub(super) async fn run(
     })
     .await?;
     tokio::time::sleep(full).await;
-    mounts::resize(&home, ROOM)?;
+    disk.resize(ROOM)?;
     let whole_again = until("the gateway is whole again", PATIENCE, async || {
         Ok((readiness(gateway.address).await? == "ready").then_some(()))
     });
@@ -88,7 +88,6 @@ pub(super) async fn run(
         usize::from(gaps && told.success()),
         Promise::Exactly(0.0),
     );
-    mounts::unmount(&home)?;
     Ok(report)
 }
 

@@ -28,20 +28,30 @@ pub fn with_own_mounts() -> Result<ExitStatus> {
     command.status().context("cannot run unshare")
 }
 
-/// Mounts an empty file system of so many MiB over a directory.
-pub(super) fn mount(directory: &Path, mebibytes: u64) -> Result<()> {
-    let size = format!("size={mebibytes}m,mode=0700");
-    command("mount", &["-t", "tmpfs", "-o", &size, "tmpfs"], directory)
+/// A file system in memory, mounted over a directory. Dropped, it goes with all that is on it.
+pub(super) struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    /// Mounts an empty one of so many MiB.
+    pub(super) fn new(directory: &'a Path, mebibytes: u64) -> Result<Self> {
+        let size = format!("size={mebibytes}m,mode=0700");
+        command("mount", &["-t", "tmpfs", "-o", &size, "tmpfs"], directory)?;
+        Ok(Self(directory))
+    }
+
+    /// Changes its size.
+    pub(super) fn resize(&self, mebibytes: u64) -> Result<()> {
+        command("mount", &["-o", &format!("remount,size={mebibytes}m")], self.0)
+    }
 }
 
-/// Changes the size of the file system.
-pub(super) fn resize(directory: &Path, mebibytes: u64) -> Result<()> {
-    command("mount", &["-o", &format!("remount,size={mebibytes}m")], directory)
-}
-
-/// Takes the file system away, with all that is on it.
-pub(super) fn unmount(directory: &Path) -> Result<()> {
-    command("umount", &[], directory)
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        // A gateway that ends at this moment may still have files open: the mount goes with the last of them.
+        if let Err(error) = command("umount", &["--lazy"], self.0) {
+            eprintln!("warning: {error:#}");
+        }
+    }
 }
 
 fn command(program: &str, arguments: &[&str], directory: &Path) -> Result<()> {

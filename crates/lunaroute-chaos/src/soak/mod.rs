@@ -93,6 +93,7 @@ impl Soak {
 
         let mut report = Report::new(format!("a soak of {:.0} s at half of saturation", seconds));
         report.line("requests/s at saturation", most, Promise::Told);
+        report.line("requests/s intended", most / 2.0, Promise::Told);
         #[expect(clippy::cast_precision_loss, reason = "a run has far fewer than 2^52 requests")]
         report.line(
             "requests/s in the soak",

@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 /// Bytes that are packed at once.
 const PIECE: usize = 1 << 20;
 
+/// Names the one that unpacks to nothing.
+pub(super) const SKIPPED: &str = "zstd with frames to skip";
+
 /// Bytes, and what they pretend to be.
 pub(super) struct Bomb {
     pub(super) name: &'static str,
@@ -28,7 +31,7 @@ pub(super) fn bombs(unpacked: usize) -> Result<Vec<Bomb>> {
         bomb("deflate", "deflate", deflate(unpacked)?),
         bomb("br", "br", brotli(unpacked)?),
         bomb("zstd", "zstd", zstd),
-        Bomb { name: "zstd with frames to skip", coding: "zstd", bytes: skippable(), unpacked: 0 },
+        Bomb { name: SKIPPED, coding: "zstd", bytes: skippable(), unpacked: 0 },
         Bomb {
             name: "a zstd frame to skip that is not there",
             coding: "zstd",
