@@ -166,7 +166,11 @@ pub(crate) fn journaled(from: u64, events: Vec<SessionEvent>) -> Vec<JournaledEv
             offset += 1_000;
         }
         last = Some(event.request);
-        journaled.push(JournaledEvent { position: place(offset), next: place(offset + 1), event: event.into() });
+        journaled.push(JournaledEvent {
+            position: place(offset),
+            next: place(offset + 1),
+            event: event.into(),
+        });
         offset += 1;
     }
     journaled

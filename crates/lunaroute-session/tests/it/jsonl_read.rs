@@ -99,7 +99,11 @@ fn make(plans: Vec<Plan>) -> Vec<JournaledEvent> {
         let at = Timestamp::from_micros(exchange::NOON + day * 86_400_000_000 + micros);
         let session = SessionId::parse(&format!("session-{session}")).expect("valid");
         let event = SessionEvent { session, request, seq, at, kind, body: whole };
-        journaled.push(JournaledEvent { position: place(offset), next: place(offset + 1), event: event.into() });
+        journaled.push(JournaledEvent {
+            position: place(offset),
+            next: place(offset + 1),
+            event: event.into(),
+        });
     }
     journaled
 }
