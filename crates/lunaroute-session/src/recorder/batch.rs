@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use lunaroute_core::{Outcome, RequestId, SessionId};
@@ -20,68 +21,134 @@ const RUN_BYTES: usize = 1024 * 1024;
 const EVENTS_OF_A_RUN: usize = 8;
 
 /// Neighbouring events of one request, which become one entry of the journal.
-#[derive(Default)]
 pub(crate) struct Run {
     pub(crate) events: Vec<SessionEvent>,
     body_bytes: usize,
+    /// When the first of them was pushed, and how many events the batch had when the last was.
+    since: Instant,
+    last: u64,
+    /// Something is in it that is to be in the journal at once.
+    urgent: bool,
+    /// Notes that are settled with it, and their charge.
+    notes: u64,
+    charge: usize,
 }
 
-#[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) runs: Vec<Run>,
-    /// The latest run of each session: an event joins an earlier run only when nothing of its session has come in between,
-    /// so that what a session does stays in order.
-    latest: HashMap<SessionId, usize>,
+    /// The latest run of each request: an event joins it only when no request of its session has ended in between, so
+    /// that what a session says and what follows from it stay in order.
+    latest: HashMap<RequestId, usize>,
+    /// How many events there were when a request of this session ended.
+    ends: HashMap<SessionId, u64>,
+    pushed: u64,
+    /// The present moment, for what is pushed.
+    now: Instant,
     /// Bytes of bodies in `runs`.
     pub(crate) body_bytes: usize,
-    /// Notes that are settled with it, and their charge.
-    pub(crate) notes: u64,
-    pub(crate) charge: usize,
     pub(crate) openings: Vec<Arc<Opening>>,
     pub(crate) outcomes: Vec<Outcome>,
     /// Requests whose body was left out on a full disk; the gap that says so took a seq of theirs.
     pub(crate) bared: HashSet<RequestId>,
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            runs: Vec::new(),
+            latest: HashMap::new(),
+            ends: HashMap::new(),
+            pushed: 0,
+            now: Instant::now(),
+            body_bytes: 0,
+            openings: Vec::new(),
+            outcomes: Vec::new(),
+            bared: HashSet::new(),
+        }
+    }
+}
+
 impl Batch {
+    /// From now on events are pushed at this moment.
+    pub(crate) fn at(&mut self, now: Instant) {
+        self.now = now;
+    }
+
     pub(crate) fn push(&mut self, event: SessionEvent) {
         let bytes = event.body.len();
         self.body_bytes += bytes;
-        let next = self.runs.len();
-        match self.latest.get_mut(&event.session) {
-            Some(index) => {
-                if let Some(run) = self.runs.get_mut(*index)
-                    && run.events.first().is_some_and(|first| first.request == event.request)
-                    && run.body_bytes + bytes <= RUN_BYTES
-                {
-                    run.body_bytes += bytes;
-                    run.events.push(event);
-                    return;
-                }
-                *index = next;
-            }
-            None => {
-                self.latest.insert(event.session.clone(), next);
-            }
+        self.pushed += 1;
+        let urgent = !is_patient(&event.kind);
+        let ended = self.ends.get(&event.session).copied().unwrap_or(0);
+        if matches!(event.kind, EventKind::Completed { .. }) {
+            self.ends.insert(event.session.clone(), self.pushed);
         }
+        if let Some(run) = self.latest.get(&event.request).and_then(|&index| self.runs.get_mut(index)) {
+            if run.last >= ended && run.body_bytes + bytes <= RUN_BYTES {
+                run.body_bytes += bytes;
+                run.last = self.pushed;
+                run.urgent |= urgent;
+                run.events.push(event);
+                return;
+            }
+            // Nothing of a request waits while what follows it goes.
+            run.urgent = true;
+        }
+        self.latest.insert(event.request, self.runs.len());
         let mut events = Vec::with_capacity(EVENTS_OF_A_RUN);
         events.push(event);
-        self.runs.push(Run { events, body_bytes: bytes });
+        let (since, last) = (self.now, self.pushed);
+        self.runs.push(Run { events, body_bytes: bytes, since, last, urgent, notes: 0, charge: 0 });
     }
 
-    /// Empties it; what it takes to hold events stays for the next ones.
-    pub(crate) fn clear(&mut self) {
-        self.runs.clear();
+    /// Notes of the request are settled together with its last event.
+    pub(crate) fn settle_notes(&mut self, request: RequestId, notes: u64, charge: usize) {
+        if let Some(run) = self.latest.get(&request).and_then(|&index| self.runs.get_mut(index)) {
+            run.notes += notes;
+            run.charge += charge;
+        }
+    }
+
+    /// Notes that are settled with all there is, and their charge.
+    pub(crate) fn settled(&self) -> (u64, usize) {
+        self.runs.iter().fold((0, 0), |(notes, charge), run| (notes + run.notes, charge + run.charge))
+    }
+
+    /// When the run that has waited longest was begun.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.runs.iter().map(|run| run.since).min()
+    }
+
+    /// Takes out what can wait: runs that were begun after `due` and of which nobody needs to know at once. They make
+    /// one entry with what follows, where each on its own would be an entry.
+    pub(crate) fn hold_back(&mut self, due: Instant) -> Vec<Run> {
+        if self.runs.iter().all(|run| run.urgent || run.since <= due) {
+            return Vec::new();
+        }
+        let (ripe, held) =
+            std::mem::take(&mut self.runs).into_iter().partition(|run| run.urgent || run.since <= due);
+        self.runs = ripe;
+        held
+    }
+
+    /// Empties it, but for what was held back; what it takes to hold events stays for the next ones.
+    pub(crate) fn clear(&mut self, held: Vec<Run>) {
         self.latest.clear();
-        (self.body_bytes, self.notes, self.charge) = (0, 0, 0);
+        self.ends.clear();
+        self.runs.clear();
         self.openings.clear();
         self.outcomes.clear();
+        (self.pushed, self.body_bytes) = (0, held.iter().map(|run| run.body_bytes).sum());
+        for mut run in held {
+            run.last = 0;
+            let Some(first) = run.events.first() else { continue };
+            self.latest.insert(first.request, self.runs.len());
+            if self.bared.contains(&first.request) {
+                run.events.iter_mut().for_each(move_on);
+            }
+            self.runs.push(run);
+        }
         self.bared.clear();
-    }
-
-    pub(crate) fn settle_notes(&mut self, notes: u64, charge: usize) {
-        self.notes += notes;
-        self.charge += charge;
     }
 
     /// The runs in the form of the journal, the first to stand at `start`. An event that is longer than an entry may be
@@ -137,11 +204,7 @@ impl Batch {
             for mut event in events {
                 let gap = matches!(event.kind, EventKind::Started(_)).then(|| gap_after(&event)).flatten();
                 if self.bared.contains(&event.request) {
-                    event.seq += 1;
-                    // Its spans would point nowhere.
-                    if let EventKind::Request(read) = &mut event.kind {
-                        (read.messages, read.tool_results) = (Vec::new(), Vec::new());
-                    }
+                    move_on(&mut event);
                 }
                 lost_notes += reduce(&mut event, GapCause::DiskFull);
                 run.events.push(event);
@@ -152,6 +215,26 @@ impl Batch {
             }
         }
         lost_notes
+    }
+}
+
+/// Whether an event may wait a little for those that follow it.
+fn is_patient(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Request(_)
+            | EventKind::AttemptStarted(_)
+            | EventKind::AttemptFinished { .. }
+            | EventKind::ResponseStarted { .. }
+    )
+}
+
+/// Makes room for the gap that follows the start of a request, before this event of it.
+fn move_on(event: &mut SessionEvent) {
+    event.seq += 1;
+    // Its spans would point nowhere.
+    if let EventKind::Request(read) = &mut event.kind {
+        (read.messages, read.tool_results) = (Vec::new(), Vec::new());
     }
 }
 

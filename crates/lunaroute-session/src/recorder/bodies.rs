@@ -17,7 +17,7 @@ const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// A longer body is not kept: it would take the place of all others.
 const LONGEST: usize = KEPT_BYTES / 4;
 
-/// Bodies of one conversation that are kept, and of one client that names no sessions.
+/// Bodies of one conversation that a new one is compared with, and of one client that names no sessions.
 const PER_CONVERSATION: usize = 4;
 const PER_CLIENT: usize = 16;
 
@@ -114,13 +114,13 @@ impl Bodies {
         let limit = if conversation.external_id.is_some() { PER_CONVERSATION } else { PER_CLIENT };
         let ids = self.conversations.entry(conversation.clone()).or_default();
         ids.push_front(request);
-        let surplus = if ids.len() > limit { ids.back().copied() } else { None };
+        // What is not compared with any more may still be leant on by what was found to repeat it a moment ago.
+        ids.truncate(limit);
         let bytes = body.len();
         self.bytes += bytes;
         self.order.push_back(request);
         let known = Known { conversation, session, body, reading: None, bytes, place: None };
         self.known.insert(request, known);
-        surplus.into_iter().for_each(|request| self.forget(request));
         self.make_room();
     }
 

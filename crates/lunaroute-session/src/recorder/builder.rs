@@ -123,7 +123,6 @@ impl RecorderBuilder {
                 coalesce_bytes: config.coalesce_bytes,
             },
             open: HashMap::new(),
-            unwritten_since: None,
             unread: Vec::new(),
             stretches: VecDeque::new(),
             barriers: Vec::new(),

@@ -66,6 +66,7 @@ impl Ledger {
     /// Appends the batch and tells its openings; the batch is left with what is still to be told. Tries for as long as
     /// it takes: nothing that was accepted is given up before the time of a shutdown is over.
     pub(crate) fn append(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> Result<(), Abandoned> {
+        let (notes, charge) = batch.settled();
         let mut reduced = None;
         let (entries, end) = loop {
             match self.try_append(batch, bodies, reduced.is_some()) {
@@ -86,8 +87,8 @@ impl Ledger {
         let lost = reduced.unwrap_or(0);
         let counters = &self.shared.counters;
         add(&counters.gaps, lost);
-        add(&counters.written, batch.notes.saturating_sub(lost));
-        self.shared.queue.release(batch.notes, batch.charge);
+        add(&counters.written, notes.saturating_sub(lost));
+        self.shared.queue.release(notes, charge);
         self.shared.grow_segment(end);
         if !self.shared.projectors.is_empty() {
             self.unpublished.add(batch.take_journaled(&entries, end));
@@ -336,8 +337,9 @@ impl Ledger {
 
     /// Counts what a batch held that was given up.
     pub(crate) fn give_up(&self, batch: &mut Batch) {
-        add(&self.shared.counters.gaps, batch.notes);
-        self.shared.queue.release(batch.notes, batch.charge);
+        let (notes, charge) = batch.settled();
+        add(&self.shared.counters.gaps, notes);
+        self.shared.queue.release(notes, charge);
         batch.openings.drain(..).for_each(|opening| opening.advance(Stage::Failed));
     }
 

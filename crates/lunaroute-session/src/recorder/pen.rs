@@ -10,6 +10,7 @@ use lunaroute_core::{
 };
 
 use super::barrier::Barrier;
+use super::batch::Run;
 use super::bodies::Bodies;
 use super::figures::add;
 use super::ledger::{Abandoned, Ledger};
@@ -41,8 +42,6 @@ pub(crate) struct Pen {
     pub(crate) limits: Limits,
     pub(crate) open: HashMap<RequestId, OpenRequest>,
     pub(crate) bodies: Bodies,
-    /// Since when there are events that nobody waits for and that are not appended: they go with what comes next.
-    pub(crate) unwritten_since: Option<Instant>,
     /// Requests whose body is to be read once their start is written.
     pub(crate) unread: Vec<RequestId>,
     /// When which answer's joined frames are to be written, earliest first.
@@ -56,7 +55,7 @@ impl Pen {
         let mut entries = Vec::new();
         // What an earlier process left open is ended before anything else.
         self.commit()?;
-        self.call_roll();
+        self.call_roll(&[]);
         self.ledger.sync();
         loop {
             // Of an open request something always comes, so it is looked for anyhow.
@@ -65,11 +64,12 @@ impl Pen {
             let held = self.stretches.front().map(|(due, _)| *due - self.limits.coalesce);
             self.shared.hold_since([oldest, held].into_iter().flatten().min());
             let stopping = self.shared.queue.stop_by().is_some();
+            self.outlet.batch.at(Instant::now());
             for entry in entries.drain(..) {
                 self.take_in(entry)?;
             }
             self.write_due_stretches(Instant::now());
-            self.commit()?;
+            self.commit_ripe()?;
             self.ledger.sync_if_due();
             self.read_bodies();
             self.shared.hold_since(self.stretches.front().map(|(due, _)| *due - self.limits.coalesce));
@@ -83,7 +83,7 @@ impl Pen {
 
     fn next_look(&self, lazy: bool) -> Option<Instant> {
         let stretch = self.stretches.front().map(|(due, _)| *due);
-        let unwritten = self.unwritten_since.map(|since| since + self.limits.coalesce);
+        let unwritten = self.outlet.batch.oldest().map(|since| since + self.limits.coalesce);
         let lazy = lazy.then(|| Instant::now() + self.limits.coalesce);
         [stretch, unwritten, lazy, self.ledger.sync_due(), self.ledger.house_due()]
             .into_iter()
@@ -102,8 +102,8 @@ impl Pen {
     fn take_note(&mut self, note: Note) {
         let Note { request: id, offset_us, charge, kind } = note;
         if let NoteKind::Begin(begin) = kind {
-            self.outlet.batch.settle_notes(1, charge);
-            return self.begin(*begin);
+            self.begin(*begin);
+            return self.outlet.batch.settle_notes(id, 1, charge);
         }
         self.read_body(id);
         let counters = &self.shared.counters;
@@ -143,7 +143,7 @@ impl Pen {
             NoteKind::Close(close) => self.close(id, offset_us, &close),
             NoteKind::Begin(_) => {}
         }
-        self.outlet.batch.settle_notes(1, charge);
+        self.outlet.batch.settle_notes(id, 1, charge);
     }
 
     fn begin(&mut self, begin: Begin) {
@@ -216,9 +216,6 @@ impl Pen {
         for id in std::mem::take(&mut self.unread) {
             self.read_body(id);
         }
-        if !self.outlet.batch.runs.is_empty() {
-            self.unwritten_since.get_or_insert_with(Instant::now);
-        }
     }
 
     fn write_due_stretches(&mut self, now: Instant) {
@@ -243,23 +240,34 @@ impl Pen {
         }
     }
 
-    /// Appends what there is and tells the observer who has ended.
+    /// Appends what there is.
     fn commit(&mut self) -> Result<(), Abandoned> {
+        self.append(Vec::new())
+    }
+
+    /// Appends what is to be in the journal at once, and what has waited for long enough.
+    fn commit_ripe(&mut self) -> Result<(), Abandoned> {
+        let now = Instant::now();
+        let held = self.outlet.batch.hold_back(now.checked_sub(self.limits.coalesce).unwrap_or(now));
+        self.append(held)
+    }
+
+    /// Appends the batch, from which `held` was taken out, and tells the observer who has ended.
+    fn append(&mut self, held: Vec<Run>) -> Result<(), Abandoned> {
         let mut batch = std::mem::take(&mut self.outlet.batch);
-        self.unwritten_since = None;
         if !batch.runs.is_empty() {
             if let Err(abandoned) = self.ledger.append(&mut batch, &mut self.bodies) {
                 self.ledger.give_up(&mut batch);
                 return Err(abandoned);
             }
-            for id in batch.bared.drain() {
+            for &id in &batch.bared {
                 self.bodies.forget(id);
                 if let Some(request) = self.open.get_mut(&id) {
                     request.lose_body();
                 }
             }
             if self.ledger.wants_roll_call() {
-                self.call_roll();
+                self.call_roll(&held);
             }
         }
         if let Some(observer) = &self.observer {
@@ -267,13 +275,17 @@ impl Pen {
                 contain(&self.shared.counters, || observer.finished(outcome));
             }
         }
-        batch.clear();
+        batch.clear(held);
         self.outlet.batch = batch;
         Ok(())
     }
 
-    fn call_roll(&mut self) {
-        let roll_call = RollCall::new(self.open.values(), &self.tracker);
+    /// Lists who is there, `held` being what is not in the journal yet.
+    fn call_roll(&mut self, held: &[Run]) {
+        let mut roll_call = RollCall::new(self.open.values(), &self.tracker);
+        for first in held.iter().filter_map(|run| run.events.first()) {
+            roll_call.reached(first.request, first.seq);
+        }
         self.ledger.call_roll(&roll_call.encode());
     }
 

@@ -232,7 +232,7 @@ impl OpenRequest {
     pub(crate) fn write_stretch(&mut self, outlet: &mut Outlet) {
         let Some(stretch) = self.reply.as_mut().and_then(|reply| reply.take_stretch()) else { return };
         self.emit_with(outlet, stretch.last_us, stretch.kind, stretch.body);
-        outlet.batch.settle_notes(u64::from(stretch.frames), stretch.charge);
+        outlet.batch.settle_notes(self.id, u64::from(stretch.frames), stretch.charge);
     }
 }
 

@@ -40,6 +40,12 @@ impl RollCall {
         Self { open, sessions: tracker.active(Timestamp::now(), SESSIONS) }
     }
 
+    /// Of this request only what is before `seq` is in the journal.
+    pub(crate) fn reached(&mut self, request: RequestId, seq: u32) {
+        let present = self.open.iter_mut().filter(|present| present.request == request);
+        present.for_each(|present| present.next_seq = present.next_seq.min(seq));
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("ids and numbers only, and memory never fails to write")
     }
