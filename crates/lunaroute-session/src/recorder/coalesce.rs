@@ -35,6 +35,16 @@ impl Coalescer {
         self.first_us
     }
 
+    /// Bytes of the frames.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the last of them came.
+    pub(crate) fn last_us(&self) -> u64 {
+        self.last_us
+    }
+
     pub(crate) fn add_frame(&mut self, bytes: Bytes, at_us: u64, charge: usize) {
         if self.is_empty() {
             self.first_us = at_us;
@@ -62,19 +72,25 @@ impl Coalescer {
         self.bytes >= limit || self.text_bytes >= limit
     }
 
+    /// The frames so far in one piece.
+    pub(crate) fn join(&mut self) -> Bytes {
+        if let [single] = &self.pieces[..] {
+            return single.clone();
+        }
+        let mut joined = BytesMut::with_capacity(self.bytes);
+        self.pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+        let joined = joined.freeze();
+        self.pieces.clear();
+        self.pieces.push(joined.clone());
+        joined
+    }
+
     pub(crate) fn take(&mut self) -> Option<Stretch> {
         if self.is_empty() {
             return None;
         }
+        let body = self.join();
         let taken = std::mem::take(self);
-        let body = match <[Bytes; 1]>::try_from(taken.pieces) {
-            Ok([single]) => single,
-            Err(pieces) => {
-                let mut joined = BytesMut::with_capacity(taken.bytes);
-                pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
-                joined.freeze()
-            }
-        };
         let kind = EventKind::StreamDelta {
             frames: taken.frames,
             first_us: taken.first_us,

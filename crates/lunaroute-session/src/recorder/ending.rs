@@ -21,12 +21,12 @@ impl OpenRequest {
         outlet: &mut Outlet,
         offset_us: u64,
         close: &Close,
-        (counters, text_limit): (&Counters, usize),
+        counters: &Counters,
     ) -> Outcome {
         if let Some(reply) = &mut self.reply {
-            reply.finish(counters, offset_us, text_limit);
+            reply.finish(counters, offset_us);
         }
-        self.write_stretch(outlet);
+        self.write_stretch(counters, outlet);
         if let Some(lost) = &close.lost {
             let gap = EventKind::Gap { lost_frames: lost.frames, lost_bytes: lost.bytes, cause: lost.cause };
             self.emit_with(outlet, offset_us, gap, Bytes::copy_from_slice(lost.blake3.as_bytes()));

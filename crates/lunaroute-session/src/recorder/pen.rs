@@ -122,9 +122,9 @@ impl Pen {
                     return;
                 };
                 let was_empty = reply.waiting_since().is_none();
-                reply.frame(counters, bytes, (offset_us, charge), self.limits.text);
+                reply.frame(counters, bytes, (offset_us, charge));
                 if reply.is_full(self.limits.coalesce_bytes) {
-                    request.write_stretch(&mut self.outlet);
+                    request.write_stretch(&self.shared.counters, &mut self.outlet);
                 } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
                     self.stretches.push_back((due, id));
                 }
@@ -137,7 +137,7 @@ impl Pen {
                 request.attempt_finished(&mut self.outlet, offset_us, *outcome, discarded);
             }
             NoteKind::ResponseStarted(head) => {
-                let readers = (self.interpreter.as_ref(), counters);
+                let readers = (self.interpreter.as_ref(), counters, self.limits.text);
                 request.response_started(&mut self.outlet, offset_us, &head, readers);
             }
             NoteKind::Close(close) => self.close(id, offset_us, &close),
@@ -204,8 +204,7 @@ impl Pen {
         self.read_body(id);
         let Some(request) = self.open.remove(&id) else { return };
         let session = request.session.clone();
-        let counters = (&self.shared.counters, self.limits.text);
-        let outcome: Outcome = request.close(&mut self.outlet, offset_us, close, counters);
+        let outcome: Outcome = request.close(&mut self.outlet, offset_us, close, &self.shared.counters);
         self.tracker.finish(&session, Timestamp::now());
         self.outlet.batch.outcomes.push(outcome);
         self.ledger.count_open(self.open.len());
@@ -228,7 +227,7 @@ impl Pen {
                 // Written meanwhile because it was full; what it holds now has an entry of its own.
                 && request.stretch_due(self.limits.coalesce).is_some_and(|current| current <= now)
             {
-                request.write_stretch(&mut self.outlet);
+                request.write_stretch(&self.shared.counters, &mut self.outlet);
             }
         }
     }
@@ -236,7 +235,7 @@ impl Pen {
     fn write_all_stretches(&mut self) {
         self.stretches.clear();
         for request in self.open.values_mut() {
-            request.write_stretch(&mut self.outlet);
+            request.write_stretch(&self.shared.counters, &mut self.outlet);
         }
     }
 

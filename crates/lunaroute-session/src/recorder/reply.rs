@@ -20,6 +20,9 @@ pub(crate) struct Reply {
     pub(crate) content_encoding: Option<String>,
     coalescer: Coalescer,
     hasher: blake3::Hasher,
+    /// How much of the frames that are being joined was hashed and read already.
+    taken_in: usize,
+    text_limit: usize,
     pub(crate) bytes: u64,
     pub(crate) frames: u64,
     pub(crate) first_frame_us: Option<u64>,
@@ -31,7 +34,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn new(head: &ResponseHead, reader: Option<Box<dyn ResponseReader>>) -> Self {
+    pub(crate) fn new(
+        head: &ResponseHead,
+        reader: Option<Box<dyn ResponseReader>>,
+        text_limit: usize,
+    ) -> Self {
         let content_encoding = head.headers.get(CONTENT_ENCODING);
         Self {
             reader,
@@ -41,6 +48,8 @@ impl Reply {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             coalescer: Coalescer::default(),
             hasher: blake3::Hasher::new(),
+            taken_in: 0,
+            text_limit,
             bytes: 0,
             frames: 0,
             first_frame_us: None,
@@ -51,41 +60,61 @@ impl Reply {
         }
     }
 
-    /// Takes a frame in.
-    pub(crate) fn frame(&mut self, counters: &Counters, bytes: Bytes, at: (u64, usize), text_limit: usize) {
-        let (offset_us, charge) = at;
+    /// Takes a frame in. Hashing and reading many small frames at once costs a fraction of one after the other, so that is
+    /// left until they are joined; but the first words are looked for at once, for their time is told, and so is what a
+    /// coded body says, for its bytes do not tell how much that is.
+    pub(crate) fn frame(&mut self, counters: &Counters, bytes: Bytes, (offset_us, charge): (u64, usize)) {
         self.first_frame_us.get_or_insert(offset_us);
         if let Some(previous) = self.last_frame_us.replace(offset_us) {
             self.count_gap(offset_us.saturating_sub(previous));
         }
-        self.hasher.update(&bytes);
         self.bytes += bytes.len() as u64;
         self.frames += 1;
+        let at_once = self.first_content_us.is_none() || self.content_encoding.is_some();
+        self.coalescer.add_frame(bytes.clone(), offset_us, charge);
+        if at_once {
+            self.taken_in += bytes.len();
+            self.take_in(counters, &bytes, offset_us);
+        }
+    }
+
+    /// Hashes and reads the joined frames as far as that is still to be done.
+    fn catch_up(&mut self, counters: &Counters) {
+        if self.taken_in < self.coalescer.bytes() {
+            let joined = self.coalescer.join();
+            let last_us = self.coalescer.last_us();
+            self.take_in(counters, &joined[self.taken_in..], last_us);
+            self.taken_in = joined.len();
+        }
+    }
+
+    fn take_in(&mut self, counters: &Counters, bytes: &[u8], offset_us: u64) {
+        self.hasher.update(bytes);
         let mut deltas = std::mem::take(&mut self.deltas);
         if let Some(reader) = &mut self.reader
-            && contain(counters, || reader.read(&bytes, &mut deltas)).is_none()
+            && contain(counters, || reader.read(bytes, &mut deltas)).is_none()
         {
             self.reader = None;
         }
-        self.coalescer.add_frame(bytes, offset_us, charge);
-        self.absorb(&mut deltas, offset_us, text_limit);
+        self.absorb(&mut deltas, offset_us);
         self.deltas = deltas;
     }
 
     /// The body is over: takes what the reader still held.
-    pub(crate) fn finish(&mut self, counters: &Counters, offset_us: u64, text_limit: usize) {
+    pub(crate) fn finish(&mut self, counters: &Counters, offset_us: u64) {
+        self.catch_up(counters);
         let mut deltas = std::mem::take(&mut self.deltas);
         if let Some(reader) = &mut self.reader
             && contain(counters, || reader.finish(&mut deltas)).is_none()
         {
             self.reader = None;
         }
-        self.absorb(&mut deltas, offset_us, text_limit);
+        self.absorb(&mut deltas, offset_us);
     }
 
-    fn absorb(&mut self, deltas: &mut Vec<Delta>, offset_us: u64, text_limit: usize) {
+    fn absorb(&mut self, deltas: &mut Vec<Delta>, offset_us: u64) {
         for delta in deltas.drain(..) {
-            self.answer.absorb(&delta, text_limit);
+            self.answer.absorb(&delta, self.text_limit);
             if is_content(&delta) {
                 self.first_content_us.get_or_insert(offset_us);
             }
@@ -120,7 +149,9 @@ impl Reply {
         self.coalescer.is_full(limit)
     }
 
-    pub(crate) fn take_stretch(&mut self) -> Option<Stretch> {
+    pub(crate) fn take_stretch(&mut self, counters: &Counters) -> Option<Stretch> {
+        self.catch_up(counters);
+        self.taken_in = 0;
         self.coalescer.take()
     }
 

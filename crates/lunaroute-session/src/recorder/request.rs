@@ -219,18 +219,20 @@ impl OpenRequest {
         outlet: &mut Outlet,
         offset_us: u64,
         head: &ResponseHead,
-        (interpreter, counters): (&dyn Interpreter, &Counters),
+        (interpreter, counters, text_limit): (&dyn Interpreter, &Counters, usize),
     ) {
         let reader = contain(counters, || interpreter.response(&self.exchange, head));
         self.status = Some(head.status);
-        self.reply = Some(Box::new(Reply::new(head, reader)));
+        self.reply = Some(Box::new(Reply::new(head, reader, text_limit)));
         let headers = headers::for_record(&head.headers);
         self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
     }
 
     /// Writes the frames that were joined so far.
-    pub(crate) fn write_stretch(&mut self, outlet: &mut Outlet) {
-        let Some(stretch) = self.reply.as_mut().and_then(|reply| reply.take_stretch()) else { return };
+    pub(crate) fn write_stretch(&mut self, counters: &Counters, outlet: &mut Outlet) {
+        let Some(stretch) = self.reply.as_mut().and_then(|reply| reply.take_stretch(counters)) else {
+            return;
+        };
         self.emit_with(outlet, stretch.last_us, stretch.kind, stretch.body);
         outlet.batch.settle_notes(self.id, u64::from(stretch.frames), stretch.charge);
     }
