@@ -8,10 +8,14 @@
 //! The body of a start may lean on the body of an earlier start of its session: then only what is new of it is there,
 //! with the place of the earlier one and a checksum of the whole. An [`EventReader`] gives whole bodies.
 //!
+//! A short payload is compressed as a whole (its format says so): a request and an answer of a chat are mostly names of
+//! fields, and what was read of them says their words once more.
+//!
 //! An event's position in the journal is that of its frame plus its number in the frame. A frame has more bytes than
 //! events, so positions tell events apart and order them, and what is stored of one stays valid for ever.
 
 mod bodies;
+mod compressed;
 mod delta;
 mod first;
 mod kind;
@@ -23,6 +27,7 @@ use lunaroute_storage::journal::{FRAME_HEADER_BYTES, Position};
 
 pub use self::bodies::{EventReader, Unreadable};
 pub(crate) use self::bodies::{LEAST_BYTES, LONGEST_CHAIN, event_position};
+pub(crate) use self::compressed::Compressor;
 use self::wire::{In, Out};
 use crate::event::{EventKind, SessionEvent};
 
@@ -35,6 +40,8 @@ pub const ROLL_CALL: u8 = 2;
 /// The form that is written. The first form, one event with its kind in JSON, is still read.
 const FORMAT: u8 = 2;
 const FIRST_FORMAT: u8 = 1;
+/// What follows, but for the number of bytes that it has then, is a payload without its format when it is decompressed.
+const COMPRESSED: u8 = 3;
 
 /// Events in the form of the journal, in pieces so that bodies need not be copied.
 #[derive(Debug, Clone)]
@@ -84,7 +91,7 @@ pub enum DecodeError {
     },
     /// A newer program wrote it.
     #[error(
-        "an entry of the journal has format {format}, this program knows {FORMAT}; use the newer program"
+        "an entry of the journal has format {format}, this program knows {COMPRESSED}; use the newer program"
     )]
     Format {
         /// The format it names.
@@ -177,6 +184,7 @@ pub(crate) fn decode(payload: &Bytes) -> Result<Vec<StoredEvent>, DecodeError> {
     match format {
         FIRST_FORMAT => first::decode(&rest).map(|event| vec![StoredEvent { event, lean: None }]),
         FORMAT => decode_run(&rest),
+        COMPRESSED => decode_run(&compressed::expand(&rest)?),
         format => Err(DecodeError::Format { format }),
     }
 }

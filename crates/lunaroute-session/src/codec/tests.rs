@@ -142,6 +142,35 @@ fn every_kind_comes_back_as_it_was_alone_and_in_company() {
 }
 
 #[test]
+fn a_short_run_is_compressed_and_comes_back_as_it_was() {
+    let mut compressor = Compressor::default();
+    let mut run = run();
+    run[0].body = Bytes::from("{\"role\":\"user\",\"content\":\"the walk goes on\"}".repeat(20));
+    let plain = encode(&run);
+    let compressed = compressor.compress(plain.clone());
+    println!("{} bytes are {} when compressed", plain.bytes(), compressed.bytes());
+    assert!(compressed.bytes() * 2 < plain.bytes());
+    let bytes = payload(&compressed);
+    assert_eq!(events_of(&bytes).expect("decodes"), run);
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes.slice(..length)).is_err(), "{length} bytes were taken for events");
+    }
+    for index in 0..bytes.len() {
+        let mut flipped = bytes.to_vec();
+        flipped[index] ^= 0x10;
+        let _ = decode(&Bytes::from(flipped));
+    }
+    let short = compressor.compress(encode(&run[3..4]));
+    assert_eq!(short.bytes(), encode(&run[3..4]).bytes(), "too short to gain anything");
+    let mut noise = vec![0; 4_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    run[0].body = noise.into();
+    let noisy = compressor.compress(encode(&run[..1]));
+    assert!(noisy.bytes() <= encode(&run[..1]).bytes(), "never longer");
+    assert_eq!(events_of(&payload(&noisy)).expect("decodes"), run[..1]);
+}
+
+#[test]
 fn a_body_that_leans_is_stored_without_what_repeats() {
     let body = Bytes::from(vec![b'x'; 10_000]);
     let repeats = Repeats { of: RequestId::generate(), prefix: 6_000, suffix: 3_990 };
@@ -169,8 +198,8 @@ fn a_damaged_payload_is_an_error_at_every_cut_and_never_a_panic() {
         }
     }
     let mut newer = whole.to_vec();
-    newer[0] = 3;
-    assert!(matches!(decode(&Bytes::from(newer)), Err(DecodeError::Format { format: 3 })));
+    newer[0] = 4;
+    assert!(matches!(decode(&Bytes::from(newer)), Err(DecodeError::Format { format: 4 })));
 }
 
 /// As versions before this one wrote an event.

@@ -10,7 +10,7 @@ use lunaroute_storage::journal::{MAX_PAYLOAD_BYTES, Position};
 
 use super::bodies::Bodies;
 use super::opening::Opening;
-use crate::codec::{self, EncodedRun, event_position};
+use crate::codec::{self, Compressor, EncodedRun, event_position};
 use crate::event::{EventKind, GapCause, SessionEvent, Started};
 use crate::writer::JournaledEvent;
 
@@ -153,7 +153,11 @@ impl Batch {
 
     /// The runs in the form of the journal, the first to stand at `start`. An event that is longer than an entry may be
     /// becomes a gap.
-    pub(crate) fn encode(&mut self, start: Position, bodies: &mut Bodies) -> Vec<EncodedRun> {
+    pub(crate) fn encode(
+        &mut self,
+        start: Position,
+        (bodies, compressor): (&mut Bodies, &mut Compressor),
+    ) -> Vec<EncodedRun> {
         let mut place = start;
         let mut entries = Vec::with_capacity(self.runs.len());
         for run in &mut self.runs {
@@ -166,6 +170,7 @@ impl Batch {
                 });
                 (encoded, lean) = (codec::encode(&run.events), None);
             }
+            let encoded = compressor.compress(encoded);
             if let Some(first) = run.events.first() {
                 bodies.stands(first, place, lean);
             }

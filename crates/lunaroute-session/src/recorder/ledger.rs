@@ -14,7 +14,7 @@ use super::opening::{Opening, Stage};
 use super::shared::{Shared, micros};
 use super::syncer::{Done, Job, Syncer};
 use super::unpublished::Unpublished;
-use crate::codec::{self, EncodedRun};
+use crate::codec::{self, Compressor, EncodedRun};
 
 /// What no request waits for is made durable this often under the policy of groups.
 const GROUP_REST: Duration = Duration::from_millis(200);
@@ -32,6 +32,7 @@ pub(crate) struct Ledger {
     /// Starts that are appended and not durable yet.
     unsynced: Vec<Arc<Opening>>,
     unpublished: Unpublished,
+    compressor: Compressor,
     /// Since when something is appended that no sync speaks of.
     dirty_since: Option<Instant>,
     retry_at: Option<Instant>,
@@ -55,6 +56,7 @@ impl Ledger {
             syncer,
             unsynced: Vec::new(),
             unpublished,
+            compressor: Compressor::default(),
             dirty_since: None,
             retry_at: None,
             full_at: None,
@@ -111,13 +113,13 @@ impl Ledger {
         essential: bool,
     ) -> Result<(Vec<EncodedRun>, Position), JournalError> {
         let mut start = self.journal.end();
-        let mut entries = batch.encode(start, bodies);
+        let mut entries = batch.encode(start, (bodies, &mut self.compressor));
         // What leans must stand in the segment of what it leans on. Where a new segment cannot be had, that shows below.
         if let Ok(place) = self.journal.make_room(bytes_of(&entries))
             && place != start
         {
             start = place;
-            entries = batch.encode(start, bodies);
+            entries = batch.encode(start, (bodies, &mut self.compressor));
         }
         let parts: Vec<Vec<&[u8]>> = entries.iter().map(EncodedRun::parts).collect();
         let records: Vec<Record<'_>> =

@@ -1,0 +1,67 @@
+//! Short payloads, compressed.
+
+use bytes::Bytes;
+
+use super::wire::{In, Out};
+use super::{COMPRESSED, DecodeError, EncodedRun};
+
+/// Payloads of these lengths are compressed. Of shorter ones nothing is to be gained; longer ones would hold up what
+/// stands behind them, and mostly hold a body that few others repeat.
+const LEAST: usize = 256;
+const LONGEST: usize = 16 * 1024;
+
+/// A level that is made for speed: it finds what stands there twice.
+const LEVEL: i32 = -1;
+
+/// Compresses payloads, one after the other with the same memory.
+#[derive(Default)]
+pub(crate) struct Compressor {
+    /// Made with the first payload; `None` when it cannot be had, and nothing is compressed.
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    whole: Vec<u8>,
+}
+
+impl Compressor {
+    /// Makes the payload shorter when that can be done.
+    pub(crate) fn compress(&mut self, run: EncodedRun) -> EncodedRun {
+        let bytes = run.bytes();
+        if !(LEAST..=LONGEST).contains(&bytes) {
+            return run;
+        }
+        if self.zstd.is_none() {
+            self.zstd = zstd::bulk::Compressor::new(LEVEL).ok();
+        }
+        let Some(zstd) = &mut self.zstd else { return run };
+        self.whole.clear();
+        // The format itself stays outside.
+        run.parts().iter().for_each(|part| self.whole.extend_from_slice(part));
+        let mut out = Out(Vec::with_capacity(bytes));
+        out.byte(COMPRESSED);
+        out.length(bytes - 1);
+        let head = out.0.len();
+        out.0.resize(bytes, 0);
+        // No room for the result means that it would not be shorter.
+        match zstd.compress_to_buffer(&self.whole[1..], &mut out.0[head..]) {
+            Ok(length) if head + length < bytes => {
+                out.0.truncate(head + length);
+                EncodedRun { head: out.0, bodies: Vec::new(), body_bytes: 0 }
+            }
+            Ok(_) | Err(_) => run,
+        }
+    }
+}
+
+/// The payload behind its format, as it was.
+pub(super) fn expand(compressed: &[u8]) -> Result<Bytes, DecodeError> {
+    const PART: &str = "compressed form";
+    let mut input = In::new(compressed);
+    let length: usize = input.small(PART)?;
+    if length > LONGEST {
+        return Err(DecodeError::Invalid { part: PART });
+    }
+    let whole = zstd::bulk::decompress(&compressed[input.at()..], length);
+    match whole {
+        Ok(whole) if whole.len() == length => Ok(whole.into()),
+        Ok(_) | Err(_) => Err(DecodeError::Invalid { part: PART }),
+    }
+}
