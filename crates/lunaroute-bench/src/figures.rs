@@ -74,6 +74,14 @@ pub(crate) struct Standing {
     pub(crate) times_nginx: Option<f64>,
 }
 
+impl Standing {
+    /// The same in a unit that is so many times as large; ratios stay.
+    pub(crate) fn per(self, unit: f64) -> Self {
+        let scaled = |figure: Option<f64>| figure.map(|figure| figure / unit);
+        Self { value: scaled(self.value), bare: scaled(self.bare), nginx: scaled(self.nginx), ..self }
+    }
+}
+
 /// All rounds of all ways.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds(BTreeMap<Place, Vec<Figures>>);
@@ -168,6 +176,7 @@ mod tests {
         assert_eq!(rounds.added(Place::On, |figures| figures.p50), None);
         let standing = rounds.standing(Place::Off, |figures| figures.p50);
         assert_eq!((standing.value, standing.bare, standing.times_bare), (Some(160.0), None, None));
+        assert_eq!(standing.per(10.0).value, Some(16.0));
     }
 
     #[test]

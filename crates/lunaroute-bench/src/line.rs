@@ -86,19 +86,22 @@ impl Line {
         Self { points, ..Self::new(row, recording, unit, Standing::default()) }.grown()
     }
 
-    /// The most that the figure, in times the bare proxy's at the same size, is at a size beyond what it is at a smaller
-    /// one. A cost that falls does not grow.
+    /// The most that the figure is at a size beyond what it is at a smaller one. A cost that falls does not grow, and one
+    /// that grows as the bare proxy's does is the machine's.
     fn grown(mut self) -> Self {
-        let costs: Option<Vec<f64>> = self.points.iter().map(|point| point.standing.times_bare).collect();
+        let costs: Option<Vec<(f64, f64)>> = self
+            .points
+            .iter()
+            .map(|point| Some((point.standing.value?, point.standing.times_bare?)))
+            .collect();
         self.standing.value = costs.map(|costs| {
-            let mut growth = 1.0_f64;
-            for (position, cost) in costs.iter().enumerate() {
-                for smaller in &costs[..position] {
-                    let times = cost / smaller;
-                    growth = if times.is_nan() { f64::NAN } else { growth.max(times) };
-                }
+            if costs.iter().any(|(cost, times)| cost.is_nan() || times.is_nan()) {
+                return f64::NAN;
             }
-            if costs.iter().any(|cost| cost.is_nan()) { f64::NAN } else { growth }
+            let pairs = costs.iter().enumerate().flat_map(|(position, larger)| {
+                costs[..position].iter().map(|smaller| (larger.0 / smaller.0).min(larger.1 / smaller.1))
+            });
+            pairs.fold(1.0, f64::max)
         });
         self
     }
@@ -234,32 +237,41 @@ mod tests {
     use crate::figures::Standing;
     use crate::limits::Limit;
 
+    /// Each size by its cost and by how many times the bare proxy's that is.
     #[track_caller]
-    fn check(costs: &[Option<f64>], growth: Option<f64>, holds: Option<bool>) {
-        let point = |times_bare: &Option<f64>| Point {
+    fn check(sizes: &[(f64, Option<f64>)], growth: Option<f64>, holds: Option<bool>) {
+        let point = |(value, times_bare): &(f64, Option<f64>)| Point {
             size: "some",
-            standing: Standing { value: Some(1.0), times_bare: *times_bare, ..Standing::default() },
+            standing: Standing { value: Some(*value), times_bare: *times_bare, ..Standing::default() },
         };
-        let line = Line::growing("row", Recording::Off, "us", costs.iter().map(point).collect());
+        let line = Line::growing("row", Recording::Off, "us", sizes.iter().map(point).collect());
         let line = line.limit(Limit::AtMost(1.3));
-        assert_eq!((line.standing.value, line.holds), (growth, holds), "{costs:?}");
+        let value = line.standing.value.filter(|value| !value.is_nan());
+        assert_eq!((value, line.holds), (growth, holds), "{sizes:?}");
     }
 
     #[test]
     fn growth_is_what_a_larger_size_costs_beyond_any_smaller_one() {
-        check(&[Some(2.0), Some(2.0)], Some(1.0), Some(true));
-        check(&[Some(4.0), Some(1.0), Some(2.0)], Some(2.0), Some(false));
-        check(&[Some(4.0), Some(3.0), Some(2.0)], Some(1.0), Some(true));
-        check(&[Some(4.0), None], None, None);
+        check(&[(2.0, Some(2.0)), (2.0, Some(2.0))], Some(1.0), Some(true));
+        check(&[(4.0, Some(4.0)), (1.0, Some(1.0)), (2.0, Some(2.0))], Some(2.0), Some(false));
+        check(&[(4.0, Some(4.0)), (3.0, Some(3.0)), (2.0, Some(2.0))], Some(1.0), Some(true));
+        check(&[(4.0, Some(4.0)), (4.0, None)], None, None);
+    }
+
+    #[test]
+    fn what_the_bare_proxy_shares_and_what_only_its_cost_moves_is_no_growth() {
+        // Twice as dear for both.
+        check(&[(10.0, Some(2.0)), (20.0, Some(2.0))], Some(1.0), Some(true));
+        // The bare proxy became cheaper, the gateway did not become dearer.
+        check(&[(10.0, Some(0.5)), (10.0, Some(1.5))], Some(1.0), Some(true));
+        // Dearer by itself, and more so than the bare proxy.
+        check(&[(10.0, Some(1.0)), (40.0, Some(2.0))], Some(2.0), Some(false));
     }
 
     #[test]
     fn growth_of_what_could_not_be_measured_keeps_no_limit() {
-        for costs in [[Some(f64::NAN), Some(1.0), Some(1.0)], [Some(1.0), Some(1.0), Some(f64::NAN)]] {
-            let point =
-                |times_bare| Point { size: "", standing: Standing { times_bare, ..Standing::default() } };
-            let line = Line::growing("row", Recording::On, "us", costs.into_iter().map(point).collect());
-            assert_eq!(line.limit(Limit::AtMost(1.3)).holds, Some(false), "{costs:?}");
-        }
+        let unknown = (f64::NAN, Some(f64::NAN));
+        check(&[unknown, (1.0, Some(1.0))], None, Some(false));
+        check(&[(1.0, Some(1.0)), unknown], None, Some(false));
     }
 }

@@ -62,7 +62,7 @@ struct Options {
     /// One round: for a first look, not for a claim.
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
-    /// Seconds that each measurement of a round takes; those of times take two and a half times as long.
+    /// Seconds that each measurement of a round takes; those of latency take twice as long.
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Print JSON instead of tables.

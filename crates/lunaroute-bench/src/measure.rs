@@ -23,9 +23,9 @@ const WARM_UP_BYTES: u64 = 64 << 20;
 const WARM_UP_EVENTS: u64 = 50_000;
 const WARM_UP_REQUESTS: u64 = 2_000;
 /// Load before the measurement begins, to open connections and fill caches.
-const WARM_UP: Duration = Duration::from_millis(400);
-/// Times of answers need more samples than CPU does: so many times the length.
-const OPEN_LOOP: f64 = 2.5;
+const WARM_UP: Duration = Duration::from_millis(300);
+/// Times of answers need more samples than CPU does: so many times the length of a measurement.
+const OPEN_LOOP: f64 = 2.0;
 
 /// How long is measured.
 #[derive(Debug, Clone, Copy)]

@@ -56,6 +56,7 @@ pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<
             Others::watch(gateway.address, scale.watch())
         );
         let (ends, taken) = (ends?, began.elapsed());
+        report.line(format!("{flood:?}: p99 of others meanwhile, ms"), others.p99(), Promise::Told);
         during.join(others);
         let closed = ends.iter().filter(|end| **end == End::Closed).count();
         let stuck = ends.iter().filter(|end| **end == End::Stuck).count();

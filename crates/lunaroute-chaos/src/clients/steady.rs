@@ -51,7 +51,8 @@ impl Others {
         self.failed += other.failed;
     }
 
-    fn p99(&self) -> f64 {
+    /// What the slowest hundredth took at least, in milliseconds.
+    pub(crate) fn p99(&self) -> f64 {
         let place = (self.times.len() * 99).div_ceil(100).saturating_sub(1);
         self.times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }

@@ -18,8 +18,8 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Frames that are written at once.
-const BATCH: usize = 256;
+/// Bytes that are written at once, about.
+const BATCH: usize = 16 * 1024;
 
 /// What is sent without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,11 @@ impl Flood {
 
     /// The frames from the one of this number on, some of them, and how many they are.
     pub(super) fn batch(self, number: usize, frames: usize) -> (Vec<u8>, usize) {
-        let count = BATCH.min(frames - number);
-        let bytes = (number..number + count).flat_map(|number| self.one(number)).collect();
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        while bytes.len() < BATCH && number + count < frames {
+            bytes.extend_from_slice(&self.one(number + count));
+            count += 1;
+        }
         (bytes, count)
     }
 

@@ -59,7 +59,7 @@ fn feed(unpacked: usize, mut into: impl Write) -> Result<()> {
 }
 
 fn gzip(unpacked: usize) -> Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     feed(unpacked, &mut encoder)?;
     encoder.finish().context("gzip")
 }
@@ -71,7 +71,7 @@ fn packed_by_gzip(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn deflate(unpacked: usize) -> Result<Vec<u8>> {
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     feed(unpacked, &mut encoder)?;
     encoder.finish().context("deflate")
 }
