@@ -23,6 +23,9 @@ use crate::connector::Wire;
 
 type Stream = MaybeHttpsStream<Wire>;
 
+/// Longest head of an answer, in bytes; providers' are a tenth of it. A longer one is an error, and ends the connection.
+const LONGEST_HEAD: usize = 64 * 1024;
+
 /// An open connection and the way to put requests on it, one after the other.
 pub(crate) struct Channel {
     requests: SendRequest<Full<Bytes>>,
@@ -38,7 +41,8 @@ impl Channel {
     /// Makes a connection of a stream that is open. Nothing is sent.
     pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
         let absolute_form = stream.connected().is_proxied();
-        let (requests, connection) = http1::handshake(stream).await?;
+        let (requests, connection) =
+            http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(stream).await?;
         let bell = Arc::new(Bell::default());
         let rope = Waker::from(Arc::clone(&bell));
         Ok(Self { requests, connection: Some(connection), bell, rope, absolute_form })

@@ -209,7 +209,8 @@ impl Tail {
     pub(crate) fn finish_sync(&mut self, finished: FinishedSync) -> Result<Position, JournalError> {
         let FinishedSync { covers, result } = finished;
         if covers.epoch != self.epoch {
-            return Ok(self.synced);
+            // What a failed one speaks of was written again meanwhile, and is not durable there yet.
+            return if result.is_err() { self.sync() } else { Ok(self.synced) };
         }
         if result.is_err() {
             self.failures.syncs += 1;
