@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 use crate::recorder::figures::add;
 use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, RequestStart};
 use crate::recorder::opening::{Opening, Stage};
-use crate::recorder::queue::NOTE_BYTES;
+use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES};
 use crate::recorder::shared::{Shared, micros};
 use crate::recorder::{JournalState, NotRecorded, SyncPolicy};
 
@@ -135,7 +135,7 @@ impl Recording {
 
     /// The head of the answer goes to the client.
     pub fn response_started(&self, head: &ResponseHead) {
-        self.ticket.send(NoteKind::ResponseStarted(head.clone()), 0);
+        self.ticket.send(NoteKind::ResponseStarted(head.clone()), HEAD_BYTES);
     }
 
     /// A piece of the answer goes to the client. Takes a reference to the bytes, nothing else.
@@ -246,7 +246,7 @@ impl Ticket {
     }
 
     fn send_begin(&self, begin: Box<Begin>) {
-        let charge = begin.start.body.len() + NOTE_BYTES;
+        let charge = begin.start.body.len() + NOTE_BYTES + HEAD_BYTES;
         let offset_us = begin.start.overhead_pre_us;
         let note = Note { request: self.request, offset_us, charge, kind: NoteKind::Begin(begin) };
         if let Err(refused) = self.shared.queue.push(Entry::Note(note), Instant::now()) {

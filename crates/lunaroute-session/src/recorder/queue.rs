@@ -15,7 +15,10 @@ use lunaroute_core::RequestId;
 use super::note::{Entry, Note, NoteKind};
 
 /// What a note costs beside its bytes, so that tiny frames are bounded too.
-pub(crate) const NOTE_BYTES: usize = 128;
+pub(crate) const NOTE_BYTES: usize = 256;
+
+/// What a note with headers costs beside that: about what a dozen of them take in memory.
+pub(crate) const HEAD_BYTES: usize = 2 * 1024;
 
 /// With so many entries waiting, no further request is taken.
 const BEGIN_LIMIT: usize = 100_000;
