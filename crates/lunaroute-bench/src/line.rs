@@ -134,6 +134,13 @@ impl Line {
         self.note(why)
     }
 
+    /// The figure says nothing about its limit, for this reason.
+    pub(crate) fn unclear(mut self, why: &str) -> Self {
+        self.holds = None;
+        self.stretch_holds = None;
+        self.note(why)
+    }
+
     /// In one line, for whoever waits for the table.
     pub(crate) fn brief(&self) -> String {
         let limit =
@@ -155,6 +162,7 @@ impl Line {
             (Some(true), _) => "yes",
             (Some(false), _) => "NO",
             (None, None) => "not measured",
+            (None, Some(_)) if self.limit.is_some() => "unclear",
             (None, Some(_)) => "",
         }
     }

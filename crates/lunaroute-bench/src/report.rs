@@ -29,7 +29,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether no limit is missed. A figure that was not measured misses none.
+    /// Whether no limit is missed. A figure that was not measured, or is unclear, misses none.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.lines.iter().all(|line| line.holds != Some(false))
@@ -76,8 +76,13 @@ impl Report {
             remarks.push(format!("first failure: {failure}"));
         }
         let missed = self.lines.iter().filter(|line| line.holds == Some(false)).count();
+        let unclear =
+            |line: &&Line| line.limit.is_some() && line.holds.is_none() && line.standing.value.is_some();
+        let unclear = self.lines.iter().filter(unclear).count();
         let unmeasured = self.lines.iter().filter(|line| line.standing.value.is_none()).count();
-        remarks.push(format!("{missed} limits do not hold, {unmeasured} rows were not measured"));
+        remarks.push(format!(
+            "{missed} limits do not hold, {unclear} are unclear, {unmeasured} rows were not measured"
+        ));
         remarks.join("\n")
     }
 
@@ -166,11 +171,13 @@ mod tests {
             "no instrument",
             "other work used 0.50",
             "nginx is not installed",
-            "1 limits do not hold, 1 rows",
+            "1 limits do not hold, 0 are unclear, 1 rows",
         ] {
             assert!(text.contains(words), "{words} is missing in\n{text}");
         }
         assert!(!report(vec![small(1.0).spoil("3 failed")]).holds());
+        let unclear = report(vec![small(17.0).unclear("noise")]);
+        assert!(unclear.holds() && unclear.remarks().contains("0 limits do not hold, 1 are unclear"));
     }
 
     #[test]
