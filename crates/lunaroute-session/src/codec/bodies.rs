@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use lunaroute_core::RequestId;
 use lunaroute_storage::journal::{Frame, JournalError, JournalReader, Position, read_at};
 
-use super::{DecodeError, EVENT, Lean, StoredEvent, decode};
+use super::{DecodeError, EVENT, Expander, Lean, StoredEvent, decode};
 use crate::event::{EventKind, Repeats, SessionEvent};
 use crate::writer::JournaledEvent;
 
@@ -27,6 +27,7 @@ pub struct EventReader {
     recent: VecDeque<(Position, RequestId, Bytes)>,
     recent_bytes: usize,
     lost_bodies: u64,
+    expander: Expander,
 }
 
 /// Why a frame could not be turned into events.
@@ -44,7 +45,13 @@ impl EventReader {
     /// Reads frames of the journal in `directory`.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), recent: VecDeque::new(), recent_bytes: 0, lost_bodies: 0 }
+        Self {
+            directory: directory.into(),
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            lost_bodies: 0,
+            expander: Expander::default(),
+        }
     }
 
     /// The events of a frame, whole. A body whose earlier part is damaged or gone is left empty and counted in
@@ -53,7 +60,7 @@ impl EventReader {
     /// # Errors
     /// [`Unreadable`] says why there are none.
     pub fn events(&mut self, frame: &Frame) -> Result<Vec<JournaledEvent>, Unreadable> {
-        let stored = decode(&frame.payload)?;
+        let stored = decode(&frame.payload, &mut self.expander)?;
         let last = stored.len().saturating_sub(1);
         let mut events = Vec::with_capacity(stored.len());
         for (number, StoredEvent { mut event, lean }) in stored.into_iter().enumerate() {
@@ -87,7 +94,7 @@ impl EventReader {
 
     /// The whole body of a start that leans; `None` when it cannot be had.
     fn whole(
-        &self,
+        &mut self,
         at: Position,
         event: &SessionEvent,
         lean: Lean,
@@ -111,21 +118,29 @@ impl EventReader {
     /// The start of `of`, which stood at `place` when what leans on it was written to `at`. After a failure of the disk
     /// it may stand once more at the head of the segment of what leans on it, and only there.
     fn find(
-        &self,
+        &mut self,
         place: Position,
         at: Position,
         of: RequestId,
     ) -> Result<Option<(Position, StoredEvent)>, JournalError> {
-        if let Some(start) = read_at(&self.directory, place)?.and_then(|frame| start_in(&frame, of)) {
+        if let Some(start) = read_at(&self.directory, place)?.and_then(|frame| self.start_in(&frame, of)) {
             return Ok(Some((place, start)));
         }
         let mut reader = JournalReader::open(&self.directory, Position { offset: 0, ..at })?;
         while let Some(frame) = reader.next(at)? {
-            if let Some(start) = start_in(&frame, of) {
+            if let Some(start) = self.start_in(&frame, of) {
                 return Ok(Some((frame.position, start)));
             }
         }
         Ok(None)
+    }
+
+    /// The start of `of`, when the frame begins with it.
+    fn start_in(&mut self, frame: &Frame, of: RequestId) -> Option<StoredEvent> {
+        let stored =
+            (frame.kind == EVENT).then(|| decode(&frame.payload, &mut self.expander).ok()).flatten()?;
+        let first = stored.into_iter().next()?;
+        (first.event.request == of && matches!(first.event.kind, EventKind::Started(_))).then_some(first)
     }
 
     fn remember(&mut self, place: Position, event: &SessionEvent) {
@@ -145,13 +160,6 @@ impl EventReader {
 /// Where an event stands: its frame's place plus its number in the frame.
 pub(crate) fn event_position(frame: Position, number: usize) -> Position {
     Position { offset: frame.offset + number as u64, ..frame }
-}
-
-/// The start of `of`, when the frame begins with it.
-fn start_in(frame: &Frame, of: RequestId) -> Option<StoredEvent> {
-    let stored = (frame.kind == EVENT).then(|| decode(&frame.payload).ok()).flatten()?;
-    let first = stored.into_iter().next()?;
-    (first.event.request == of && matches!(first.event.kind, EventKind::Started(_))).then_some(first)
 }
 
 /// What `base` and the new bytes of `event` give; `None` when that is not what was written.

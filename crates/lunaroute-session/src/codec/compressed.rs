@@ -51,17 +51,28 @@ impl Compressor {
     }
 }
 
-/// The payload behind its format, as it was.
-pub(super) fn expand(compressed: &[u8]) -> Result<Bytes, DecodeError> {
-    const PART: &str = "compressed form";
-    let mut input = In::new(compressed);
-    let length: usize = input.small(PART)?;
-    if length > LONGEST {
-        return Err(DecodeError::Invalid { part: PART });
-    }
-    let whole = zstd::bulk::decompress(&compressed[input.at()..], length);
-    match whole {
-        Ok(whole) if whole.len() == length => Ok(whole.into()),
-        Ok(_) | Err(_) => Err(DecodeError::Invalid { part: PART }),
+/// Gives payloads back as they were, one after the other with the same memory.
+#[derive(Default)]
+pub(crate) struct Expander {
+    /// Made with the first payload.
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+impl Expander {
+    /// The payload behind its format.
+    pub(super) fn expand(&mut self, compressed: &[u8]) -> Result<Bytes, DecodeError> {
+        const PART: &str = "compressed form";
+        let invalid = |_| DecodeError::Invalid { part: PART };
+        let mut input = In::new(compressed);
+        let length: usize = input.small(PART)?;
+        if length > LONGEST {
+            return Err(DecodeError::Invalid { part: PART });
+        }
+        let zstd = match &mut self.zstd {
+            Some(zstd) => zstd,
+            empty => empty.insert(zstd::bulk::Decompressor::new().map_err(invalid)?),
+        };
+        let whole = zstd.decompress(&compressed[input.at()..], length).map_err(invalid)?;
+        if whole.len() == length { Ok(whole.into()) } else { Err(DecodeError::Invalid { part: PART }) }
     }
 }

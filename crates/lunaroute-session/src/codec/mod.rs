@@ -27,7 +27,7 @@ use lunaroute_storage::journal::{FRAME_HEADER_BYTES, Position};
 
 pub use self::bodies::{EventReader, Unreadable};
 pub(crate) use self::bodies::{LEAST_BYTES, LONGEST_CHAIN, event_position};
-pub(crate) use self::compressed::Compressor;
+pub(crate) use self::compressed::{Compressor, Expander};
 use self::wire::{In, Out};
 use crate::event::{EventKind, SessionEvent};
 
@@ -178,13 +178,13 @@ fn put_body(out: &mut Out, event: &SessionEvent, lean: Option<Lean>) -> Bytes {
 }
 
 /// Reads events as they are stored. Bodies share the memory of the payload.
-pub(crate) fn decode(payload: &Bytes) -> Result<Vec<StoredEvent>, DecodeError> {
+pub(crate) fn decode(payload: &Bytes, expander: &mut Expander) -> Result<Vec<StoredEvent>, DecodeError> {
     let format = *payload.first().ok_or(DecodeError::Short { bytes: 0, part: "format" })?;
     let rest = payload.slice(1..);
     match format {
         FIRST_FORMAT => first::decode(&rest).map(|event| vec![StoredEvent { event, lean: None }]),
         FORMAT => decode_run(&rest),
-        COMPRESSED => decode_run(&compressed::expand(&rest)?),
+        COMPRESSED => decode_run(&expander.expand(&rest)?),
         format => Err(DecodeError::Format { format }),
     }
 }

@@ -9,7 +9,7 @@ use lunaroute_storage::journal::{JournalError, JournalReader, Position, SegmentI
 
 use super::ending::answer_events;
 use super::roll_call::{Present, RollCall};
-use crate::codec;
+use crate::codec::{self, Expander};
 use crate::event::{EventKind, SessionEvent};
 use crate::identity::{FINGERPRINT, KnownSession};
 
@@ -38,14 +38,14 @@ impl Recovered {
     ) -> Result<Self, JournalError> {
         let Some(last) = segments.last() else { return Ok(Self::default()) };
         let end = Position { segment: last.number, offset: last.bytes };
-        let mut recovered = Self::default();
+        let (mut recovered, mut expander) = (Self::default(), Expander::default());
         let mut reader = JournalReader::open(directory, last_roll_call(directory, segments)?)?;
         while let Some(frame) = reader.next(end)? {
             if frame.kind == codec::ROLL_CALL {
                 if let Some(roll_call) = RollCall::decode(&frame.payload) {
                     recovered.take_over(roll_call);
                 }
-            } else if let Ok(stored) = codec::decode(&frame.payload) {
+            } else if let Ok(stored) = codec::decode(&frame.payload, &mut expander) {
                 // Bodies are of no interest here, so what they lean on is not looked up.
                 stored.into_iter().for_each(|stored| recovered.take_in(stored.event, text_limit));
             }
