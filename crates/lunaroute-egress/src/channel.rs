@@ -23,8 +23,9 @@ use crate::connector::Wire;
 
 type Stream = MaybeHttpsStream<Wire>;
 
-/// Longest head of an answer, in bytes; providers' are a tenth of it. A longer one is an error, and ends the connection.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// Longest head of an answer that is surely taken, in bytes; providers' are a tenth of it. One of twice this length is surely
+/// refused, and ends the connection: what lies between depends on how its bytes come.
+const LONGEST_HEAD: usize = 32 * 1024;
 
 /// An open connection and the way to put requests on it, one after the other.
 pub(crate) struct Channel {
