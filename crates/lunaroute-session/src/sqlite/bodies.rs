@@ -139,7 +139,10 @@ pub(crate) fn references(
     let arrived = cut(body.len(), &[]);
     let arrived =
         if is_inline { inline(&arrived) } else { make(connection, store, session, body, arrived, None)? };
-    let decoded = match decoded(body, Some(coding)).filter(|decoded| !decoded.is_empty()) {
+    // Of a body that could not be read nothing is kept by reference: it may be a bomb.
+    let readable = !read.messages.is_empty();
+    let plain = readable.then(|| decoded(body, Some(coding))).flatten();
+    let decoded = match plain.filter(|plain| !plain.is_empty()) {
         Some(decoded) => {
             let cut = cut(decoded.len(), &read.messages);
             Some(make(connection, store, session, &decoded, cut, None)?.encode())

@@ -272,6 +272,8 @@ async fn the_reading_of_the_turn_before_helps_and_strangers_have_nothing_in_comm
     for body in &turns {
         ask(&recorder, ask_with(body)).await;
     }
+    // Nobody waits for the reading of a body, and the last one may still be under way.
+    recorder.flush(PATIENCE).await.expect("everything is written");
     assert_eq!(
         (watched.whole.load(Ordering::SeqCst), watched.after.lock().expect("unpoisoned").len()),
         (1, 4)
