@@ -61,8 +61,7 @@ impl Pen {
             // Of an open request something always comes, so it is looked for anyhow.
             let lazy = !self.open.is_empty();
             let oldest = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
-            let held = self.stretches.front().map(|(due, _)| *due - self.limits.coalesce);
-            self.shared.hold_since([oldest, held].into_iter().flatten().min());
+            self.shared.hold_since([oldest, self.oldest_held()].into_iter().flatten().min());
             let stopping = self.shared.queue.stop_by().is_some();
             self.outlet.batch.at(Instant::now());
             for entry in entries.drain(..) {
@@ -72,7 +71,7 @@ impl Pen {
             self.commit_ripe()?;
             self.ledger.sync_if_due();
             self.read_bodies();
-            self.shared.hold_since(self.stretches.front().map(|(due, _)| *due - self.limits.coalesce));
+            self.shared.hold_since(self.oldest_held());
             self.pass_barriers()?;
             self.ledger.keep_house();
             if stopping {
@@ -89,6 +88,12 @@ impl Pen {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Since when there is something that waits to be joined or to go with what follows it.
+    fn oldest_held(&self) -> Option<Instant> {
+        let stretch = self.stretches.front().map(|(due, _)| *due - self.limits.coalesce);
+        [stretch, self.outlet.batch.oldest()].into_iter().flatten().min()
     }
 
     fn take_in(&mut self, entry: Entry) -> Result<(), Abandoned> {

@@ -20,7 +20,9 @@ async fn durable_means_after_the_sync_and_a_hanging_disk_delays_no_frame() {
     let directory = tempfile::tempdir().expect("a directory");
     let faults = Arc::new(Faults::default());
     let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
-    let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
+    // A machine that is busy otherwise is no disk that hangs.
+    let config = RecorderConfig { begin_wait: PATIENCE, ..config(directory.path()) };
+    let recorder = builder(config).disk(disk).start().expect("starts");
     recorder.flush(PATIENCE).await.expect("started");
     faults.hang_syncs(true);
     let before = faults.synced.load(Ordering::SeqCst);
