@@ -11,7 +11,7 @@ use stage::{SCRATCH, Stage};
 pub const DECODED_LIMIT: usize = 64 * 1024 * 1024;
 
 /// How much of a body is unpacked into memory before it is known how much it is.
-const HELD_AT_FIRST: usize = 8 * 1024 * 1024;
+const HELD_AT_FIRST: usize = 1024 * 1024;
 
 /// How many codings may be stacked on one body. Nobody stacks them in earnest; a bomb does.
 const STACK_LIMIT: usize = 4;
@@ -67,7 +67,7 @@ impl CodingError {
 /// the order in which the codings were applied.
 ///
 /// # Errors
-/// [`CodingError`]. What unpacks to more than `limit` takes no more than 8 MiB of memory before that is known, whatever
+/// [`CodingError`]. What unpacks to more than `limit` takes no more than 1 MiB of memory before that is known, whatever
 /// the bytes claim.
 pub fn decode_request<'a>(
     encoding: Option<&str>,
