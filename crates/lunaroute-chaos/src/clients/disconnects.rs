@@ -19,6 +19,7 @@ use super::{Scale, home};
 use crate::report::{Promise, Report};
 use crate::stage::client::{Call, Habit, PATHS, Seen, watch};
 use crate::stage::gateway::Plan;
+use crate::stage::probe::drained;
 use crate::stage::record::{in_database, query};
 use crate::stage::{provider, until};
 
@@ -26,6 +27,9 @@ use crate::stage::{provider, until};
 const AT_ONCE: usize = 50;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For the recorder to have written all of it.
+const WRITTEN: Duration = Duration::from_secs(300);
 
 /// Until the provider has to notice.
 const SOON_MS: f64 = 250.0;
@@ -67,7 +71,7 @@ impl Moment {
 pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<Report> {
     let mut report = Report::new("hang-ups");
     cancelled(program, folder, scale, &mut report).await?;
-    drained(program, folder, scale, &mut report).await?;
+    read_on(program, folder, scale, &mut report).await?;
     Ok(report)
 }
 
@@ -85,6 +89,7 @@ async fn cancelled(program: &Path, folder: &Path, scale: &Scale, report: &mut Re
     })
     .await;
     let entries = entries(&provider, left.len()).await?;
+    drained(gateway.address, WRITTEN).await?;
     gateway.stop().await?;
     let query = query(&plan.home)?;
     let ids: HashMap<_, _> =
@@ -125,7 +130,7 @@ async fn cancelled(program: &Path, folder: &Path, scale: &Scale, report: &mut Re
 }
 
 /// With `drain` the answer is read on for the record.
-async fn drained(program: &Path, folder: &Path, scale: &Scale, report: &mut Report) -> Result<()> {
+async fn read_on(program: &Path, folder: &Path, scale: &Scale, report: &mut Report) -> Result<()> {
     let clients = scale.of(12, 200);
     let provider = provider().await?;
     let settings = json!({"streaming": {"on_disconnect": "drain"}});

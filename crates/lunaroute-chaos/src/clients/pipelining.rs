@@ -11,6 +11,7 @@ use super::echo::find;
 use super::{Scale, home};
 use crate::report::{Promise, Report};
 use crate::stage::gateway::Plan;
+use crate::stage::probe::drained;
 use crate::stage::provider;
 use crate::stage::record::{in_database, query};
 
@@ -18,6 +19,9 @@ use crate::stage::record::{in_database, query};
 const REQUESTS: usize = 100;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For the recorder to have written all of it.
+const WRITTEN: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<Report> {
     let segments = scale.of(3, 200);
@@ -36,6 +40,7 @@ pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<
         out_of_order +=
             bodies.iter().zip(&answers).filter(|(body, answer)| body.as_bytes() != **answer).count();
     }
+    drained(gateway.address, WRITTEN).await?;
     gateway.stop().await?;
     let recorded = in_database(&query(&plan.home)?)?;
     let whole = recorded.values().filter(|kept| kept.starts == 1 && kept.ends == 1).count();
