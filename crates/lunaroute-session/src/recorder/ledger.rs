@@ -82,7 +82,7 @@ impl Ledger {
         };
         if reduced.is_some() {
             self.full_at = Some(Instant::now());
-        } else if self.full_at.is_none() {
+        } else if self.full_at.is_none() && self.retry_at.is_none() {
             self.change_state(JournalState::Healthy);
         }
         self.dirty_since.get_or_insert_with(Instant::now);

@@ -54,10 +54,12 @@ async fn a_start_that_is_not_made_durable_says_so() {
     let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
     let recorder = builder(config(directory.path())).disk(disk).start().expect("starts");
     recorder.flush(PATIENCE).await.expect("started");
+    faults.hang_syncs(true);
     // One elsewhere and three in a row by the pen, whether or not it appends in between.
     faults.failing_syncs.store(4, Ordering::SeqCst);
     let mut recording = recorder.begin(start(b"x"));
     recording.written().await.expect("written");
+    faults.hang_syncs(false);
     let durable = recording.durable().await;
     assert!(matches!(durable, Err(NotRecorded::JournalDown { .. })), "{durable:?} {:?}", recorder.figures());
     recording.close(Ending::GatewayError, None);
