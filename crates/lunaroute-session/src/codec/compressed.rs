@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::wire::{In, Out};
 use super::{COMPRESSED, DecodeError, EncodedRun};
 
-/// Payloads of these lengths are compressed. Of shorter ones nothing is to be gained; longer ones would hold up what
-/// stands behind them, and mostly hold a body that few others repeat.
+/// Payloads of these lengths are compressed: those of plain exchanges. Of shorter ones nothing is to be gained; longer
+/// ones (streams, long bodies) would hold up what stands behind them.
 const LEAST: usize = 256;
-const LONGEST: usize = 16 * 1024;
+const LONGEST: usize = 4 * 1024;
 
 /// A level that is made for speed: it finds what stands there twice.
 const LEVEL: i32 = -1;
