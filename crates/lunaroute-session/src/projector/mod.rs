@@ -45,6 +45,9 @@ pub(crate) struct Projector {
     dirty: bool,
     last_flush: Instant,
     flushed: u64,
+    /// The end of the last event that was got, and how far the writer is durable as it says itself.
+    got: Position,
+    acknowledged: Position,
     /// The writer knows that it was offered everything that earlier processes left.
     reconciled: bool,
 }
@@ -80,6 +83,8 @@ impl Projector {
             dirty: false,
             last_flush: Instant::now(),
             flushed: 0,
+            got: Position::default(),
+            acknowledged: Position::default(),
             reconciled: false,
         }
     }
@@ -136,6 +141,7 @@ impl Projector {
     fn follow_from_checkpoint(&mut self) -> Result<(), Halt> {
         let from = self.insist(|projector| projector.writer.checkpoint())?;
         self.state.start(from);
+        (self.got, self.acknowledged) = (from, from);
         let mut source = self.insist(|projector| {
             Source::open(projector.directory.clone(), from)
                 .map_err(|failure| projector.journal_failure(&failure))
@@ -149,6 +155,10 @@ impl Projector {
             })?;
             self.state.reach(source.position(), source.damaged());
             self.state.wait_for(&self.pending);
+            if self.pending.is_empty() && self.acknowledged >= self.got {
+                // What follows the last event is none that the writer could need.
+                self.state.durable(source.position());
+            }
             let hurried = target.stop_by.is_some() || target.flush > self.flushed;
             let due = self.pending_since.is_some_and(|since| since.elapsed() >= self.batching.wait);
             if !self.pending.is_empty() && (full || due || hurried) {
@@ -191,12 +201,13 @@ impl Projector {
 
     /// Gets events up to `end` into `pending`; says whether the batch is full.
     fn collect(&mut self, source: &mut Source, end: Position) -> Result<bool, JournalError> {
-        let Self { published, batching, repeats, pending, pending_bytes, pending_since, .. } = self;
+        let Self { published, batching, repeats, pending, pending_bytes, pending_since, got, .. } = self;
         let is_full = |events: usize, bytes: usize| {
             events >= batching.events.max(1) || (events > 0 && bytes >= batching.bytes)
         };
         while !is_full(pending.len(), *pending_bytes) {
-            let got = source.next(published, end, |item| {
+            let found = source.next(published, end, |item| {
+                *got = item.next;
                 if repeats.is_new(&item.event) {
                     *pending_bytes += bytes_of(&item);
                     pending_since.get_or_insert_with(Instant::now);
@@ -204,7 +215,7 @@ impl Projector {
                 }
                 !is_full(pending.len(), *pending_bytes)
             })?;
-            if !got {
+            if !found {
                 return Ok(false);
             }
         }
@@ -226,6 +237,7 @@ impl Projector {
     fn flush(&mut self) -> Result<(), Halt> {
         let ack = self.insist(|projector| projector.writer.flush())?;
         self.state.durable(ack.position);
+        self.acknowledged = ack.position;
         self.dirty = false;
         self.last_flush = Instant::now();
         Ok(())

@@ -109,7 +109,7 @@ impl RecorderBuilder {
         self.known_sessions.into_iter().for_each(|known| tracker.restore(known));
         let syncer = Arc::new(Syncer::default());
         let mut pen = Pen {
-            ledger: Ledger::new(journal, Arc::clone(&shared), Arc::clone(&syncer)),
+            ledger: Ledger::new(journal, Arc::clone(&shared), Arc::clone(&syncer), config.rest_after),
             bodies: Bodies::default(),
             outlet: Outlet::new(self.filter, Arc::clone(&shared)),
             shared: Arc::clone(&shared),

@@ -37,6 +37,9 @@ pub struct RecorderConfig {
     pub text_limit: usize,
     /// Length of a journal segment in bytes.
     pub segment_bytes: u64,
+    /// After how long without a request, everything being written, the journal begins a new segment, so that the old one
+    /// goes. It is not short: what is in the journal need not be told again in it.
+    pub rest_after: Duration,
     /// Space kept aside for ends and gaps on a full disk, in bytes.
     pub ballast_bytes: u64,
     /// After how long without a request a session is over.
@@ -63,6 +66,7 @@ impl RecorderConfig {
             body_limit: 48 * 1024 * 1024,
             text_limit: 1024 * 1024,
             segment_bytes: 32 * 1024 * 1024,
+            rest_after: Duration::from_secs(60),
             ballast_bytes: 16 * 1024 * 1024,
             session_idle: Duration::from_secs(30 * 60),
             session_capacity: 100_000,

@@ -22,6 +22,9 @@ const GROUP_REST: Duration = Duration::from_millis(200);
 /// Pause before a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A segment with less than this is not worth a new one.
+const REST_BYTES: u64 = 64 * 1024;
+
 /// How often it is looked whether segments can go and whether a full disk has room again.
 const HOUSEKEEPING: Duration = Duration::from_secs(3);
 
@@ -41,13 +44,21 @@ pub(crate) struct Ledger {
     /// The segment of the last roll call.
     roll_called: u64,
     kept_house: Instant,
+    /// When events were appended last.
+    appended_at: Instant,
+    rest_after: Duration,
 }
 
 /// The time of a shutdown is over and the disk still does not take what there is.
 pub(crate) struct Abandoned;
 
 impl Ledger {
-    pub(crate) fn new(journal: Journal, shared: Arc<Shared>, syncer: Arc<Syncer>) -> Self {
+    pub(crate) fn new(
+        journal: Journal,
+        shared: Arc<Shared>,
+        syncer: Arc<Syncer>,
+        rest_after: Duration,
+    ) -> Self {
         let kept_house = Instant::now();
         let unpublished = Unpublished::from(journal.end());
         Self {
@@ -62,6 +73,8 @@ impl Ledger {
             full_at: None,
             roll_called: 0,
             kept_house,
+            appended_at: kept_house,
+            rest_after,
         }
     }
 
@@ -85,7 +98,8 @@ impl Ledger {
         } else if self.full_at.is_none() && self.retry_at.is_none() {
             self.change_state(JournalState::Healthy);
         }
-        self.dirty_since.get_or_insert_with(Instant::now);
+        self.appended_at = Instant::now();
+        self.dirty_since.get_or_insert(self.appended_at);
         let lost = reduced.unwrap_or(0);
         let counters = &self.shared.counters;
         add(&counters.gaps, lost);
@@ -316,7 +330,33 @@ impl Ledger {
         let full_segments =
             self.shared.projectors.iter().any(|projector| projector.durable_position().is_some())
                 && self.shared.has_closed_segments();
-        (self.full_at.is_some() || full_segments).then(|| self.kept_house + HOUSEKEEPING)
+        let house = (self.full_at.is_some() || full_segments).then(|| self.kept_house + HOUSEKEEPING);
+        let rest = self
+            .is_worth_a_rest()
+            .then(|| (self.appended_at + self.rest_after).max(self.kept_house + HOUSEKEEPING));
+        [house, rest].into_iter().flatten().min()
+    }
+
+    fn is_worth_a_rest(&self) -> bool {
+        !self.shared.projectors.is_empty() && self.journal.end().offset >= REST_BYTES
+    }
+
+    /// Whether nothing has come for a while and every writer has everything: a new segment lets the old one go.
+    pub(crate) fn may_rest(&self) -> bool {
+        let end = self.journal.end();
+        self.is_worth_a_rest()
+            && self.appended_at.elapsed() >= self.rest_after
+            && self.dirty_since.is_none()
+            && !self.syncer.is_busy()
+            && self.shared.projectors.iter().all(|projector| projector.durable_position() >= Some(end))
+    }
+
+    /// Begins a new segment; the roll call is to follow. That failing is no harm: the old one is gone on with.
+    pub(crate) fn begin_segment(&mut self) {
+        if let Err(failure) = self.journal.begin_segment() {
+            tracing::warn!(%failure, "the journal cannot begin a new segment while nothing happens");
+        }
+        self.appended_at = Instant::now();
     }
 
     fn prune(&mut self) {

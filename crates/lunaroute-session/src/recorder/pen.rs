@@ -74,6 +74,7 @@ impl Pen {
             self.shared.hold_since(self.oldest_held());
             self.pass_barriers()?;
             self.ledger.keep_house();
+            self.rest_if_idle();
             if stopping {
                 return self.stop();
             }
@@ -282,6 +283,15 @@ impl Pen {
         batch.clear(held);
         self.outlet.batch = batch;
         Ok(())
+    }
+
+    /// Lets the journal's segment go when nothing has happened for a while.
+    fn rest_if_idle(&mut self) {
+        if self.open.is_empty() && self.outlet.batch.runs.is_empty() && self.ledger.may_rest() {
+            self.ledger.begin_segment();
+            self.call_roll(&[]);
+            self.ledger.sync();
+        }
     }
 
     /// Lists who is there, `held` being what is not in the journal yet.

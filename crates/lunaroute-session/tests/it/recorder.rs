@@ -297,3 +297,37 @@ async fn an_interval_makes_nobody_wait_and_old_segments_go() {
     assert_eq!(desk.failures.load(Ordering::SeqCst), 0);
     recorder.shutdown(PATIENCE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_recorder_lets_go_of_what_every_writer_has() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let desk = Desk::new();
+    let mut config = config(directory.path());
+    config.rest_after = std::time::Duration::from_millis(50);
+    config.segment_bytes = 32 << 20;
+    let writer = || Box::new(FakeWriter { name: "one", desk: Arc::clone(&desk) });
+    let recorder = builder(config.clone()).writer(writer()).start().expect("starts");
+    let mut body = vec![0; 100 * 1024];
+    let mut record = async |recorder: &lunaroute_session::Recorder, number: u8| {
+        blake3::Hasher::new().update(&[number]).finalize_xof().fill(&mut body);
+        exchange(recorder, &body, &[b"END\n"]).await;
+        recorder.flush(PATIENCE).await.expect("flushed");
+    };
+    for number in 0..4 {
+        record(&recorder, number).await;
+    }
+    let full = recorder.figures().journal_bytes;
+    crate::rig::until(&recorder, |figures| figures.journal_bytes < 4 * 1024).await;
+    record(&recorder, 4).await;
+    // What an earlier run has written goes too, though nothing new comes.
+    recorder.shutdown(PATIENCE).await;
+    let recorder = builder(config).writer(writer()).start().expect("starts");
+    crate::rig::until(&recorder, |figures| figures.journal_bytes < 4 * 1024).await;
+    let rested = recorder.figures();
+    record(&recorder, 5).await;
+    recorder.shutdown(PATIENCE).await;
+    assert!(full > 400 * 1024, "{full} bytes before");
+    assert_eq!(rested.writers[0].behind_bytes, 0);
+    assert_eq!((by_request(&desk.events()).len(), desk.failures.load(Ordering::SeqCst)), (6, 0));
+    println!("{full} bytes of journal, {} after a rest", rested.journal_bytes);
+}

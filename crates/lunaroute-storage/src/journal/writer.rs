@@ -210,6 +210,18 @@ impl Journal {
         Ok(self.tail.end())
     }
 
+    /// Goes on in a new segment, so that the present one can be [pruned](Self::prune) once nobody needs it; does nothing
+    /// when that is empty.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync), when the new segment cannot be had.
+    pub fn begin_segment(&mut self) -> Result<Position, JournalError> {
+        if self.tail.segment_bytes() > 0 {
+            self.tail.rotate()?;
+        }
+        Ok(self.tail.end())
+    }
+
     /// The place after the last appended frame: what a reader may read up to.
     pub fn end(&self) -> Position {
         self.tail.end()
