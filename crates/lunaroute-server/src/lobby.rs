@@ -115,6 +115,8 @@ fn recorder_figures(figures: &Figures) -> RecorderFigures {
         damaged: writer.damaged,
         batches: writer.batches,
         batch_seconds: writer.batch_seconds,
+        replaced: writer.upkeep.replaced,
+        removed_sessions: writer.upkeep.removed_sessions,
         waiting_events: writer.waiting,
         behind_bytes: writer.behind_bytes,
         oldest_unwritten_seconds: writer.oldest_unwritten.as_secs_f64(),

@@ -75,6 +75,15 @@ impl Default for Batching {
     }
 }
 
+/// What a writer did to its store beside writing, since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Upkeep {
+    /// Times that the store was damaged or gone, and was made anew.
+    pub replaced: u64,
+    /// Sessions that were removed because they were old.
+    pub removed_sessions: u64,
+}
+
 /// Keeps events. Each writer has a thread of its own that feeds it from the journal, so it may block; a slow or broken
 /// one falls behind and stops nobody.
 ///
@@ -114,6 +123,11 @@ pub trait SessionWriter: Send {
 
     /// Flushes until `deadline` and reports.
     fn shutdown(&mut self, deadline: Instant) -> DrainReport;
+
+    /// What it did beside writing; asked after every batch and flush.
+    fn upkeep(&self) -> Upkeep {
+        Upkeep::default()
+    }
 
     /// How it wants its batches; `None` takes every event as it comes.
     fn batching(&self) -> Option<Batching> {

@@ -1,5 +1,7 @@
 //! What a session takes on the disk whose every request says all that was said before.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 
@@ -17,7 +19,12 @@ use crate::workload::conversation::{Conversation, request};
 const REQUESTS: u32 = 100;
 const NAME: &str = "bench-session";
 
-/// Sends a session through a fresh gateway, lets the recorder finish, stops the gateway, and asks for every request.
+/// A journal is let go of after a minute without a request; what stays of it is less than this.
+const REST: Duration = Duration::from_secs(75);
+const REMAINDER: u64 = 16 * 1_024;
+
+/// Sends a session through a fresh gateway, lets the recorder finish and rest, stops the gateway, and asks for every
+/// request.
 pub(super) fn session(bench: &mut Bench) -> Result<Vec<Line>> {
     bench.stand.renew(&[Place::On])?;
     let before = bench.stand.home(Place::On)?.sizes()?;
@@ -33,6 +40,7 @@ pub(super) fn session(bench: &mut Bench) -> Result<Vec<Line>> {
     })?;
     let left = runtime.block_on(probe::drain(at, DRAIN))?;
     let running = bench.stand.home(Place::On)?.sizes()?;
+    rest(bench, before.journal)?;
     let home = bench.stand.retire(Place::On)?;
     let stopped = home.sizes()?;
     let restored = restored(&home, bench, &bodies)?;
@@ -58,6 +66,15 @@ pub(super) fn session(bench: &mut Bench) -> Result<Vec<Line>> {
     )
     .limit(Limit::AtLeast(100.0));
     Ok(vec![stored, restored])
+}
+
+/// Waits until the gateway has noticed that nothing comes any more, and its journal is about as short as it was.
+fn rest(bench: &Bench, before: u64) -> Result<()> {
+    let deadline = Instant::now() + REST;
+    while bench.stand.home(Place::On)?.sizes()?.journal > before + REMAINDER && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+    Ok(())
 }
 
 /// How many requests come back as they were sent.

@@ -50,6 +50,10 @@ pub struct WriterFigures {
     pub batches: u64,
     /// Seconds that it spent on them.
     pub batch_seconds: f64,
+    /// Times that what it keeps was damaged or gone, and was made anew.
+    pub replaced: u64,
+    /// Sessions that it removed because they were old.
+    pub removed_sessions: u64,
     /// Events that it is to take next.
     pub waiting_events: u64,
     /// Bytes of the journal that it has not written.
@@ -133,6 +137,8 @@ struct WriterFamilies {
     damaged: IntCounterVec,
     batches: IntCounterVec,
     batch_seconds: CounterVec,
+    replaced: IntCounterVec,
+    removed_sessions: IntCounterVec,
     waiting_events: IntGaugeVec,
     behind_bytes: IntGaugeVec,
     oldest_unwritten: GaugeVec,
@@ -167,6 +173,8 @@ impl WriterFamilies {
             damaged: counters("damaged_total", "Entries of the journal that could not be read.")?,
             batches: counters("batches_total", "Batches that the writer took.")?,
             batch_seconds,
+            replaced: counters("replaced_total", "Times that the writer's store was made anew.")?,
+            removed_sessions: counters("removed_sessions_total", "Sessions removed for their age.")?,
             waiting_events: gauges("waiting_events", "Events that the writer is to take next.")?,
             behind_bytes: gauges("behind_bytes", "Bytes of the journal not yet written.")?,
             oldest_unwritten,
@@ -182,6 +190,8 @@ impl WriterFamilies {
         raise(&self.damaged.with_label_values(&name), writer.damaged);
         raise(&self.batches.with_label_values(&name), writer.batches);
         raise_seconds(&self.batch_seconds.with_label_values(&name), writer.batch_seconds);
+        raise(&self.replaced.with_label_values(&name), writer.replaced);
+        raise(&self.removed_sessions.with_label_values(&name), writer.removed_sessions);
         self.waiting_events.with_label_values(&name).set(signed(writer.waiting_events));
         self.behind_bytes.with_label_values(&name).set(signed(writer.behind_bytes));
         self.oldest_unwritten.with_label_values(&name).set(writer.oldest_unwritten_seconds);

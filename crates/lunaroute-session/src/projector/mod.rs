@@ -227,6 +227,7 @@ impl Projector {
         let started = Instant::now();
         let outcomes = self.insist(|projector| projector.writer.write(&batch))?;
         self.state.wrote(&outcomes, batch.len(), started.elapsed());
+        self.state.kept_up(self.writer.upkeep());
         self.pending = batch;
         self.pending.clear();
         (self.pending_bytes, self.pending_since, self.dirty) = (0, None, true);
@@ -237,6 +238,7 @@ impl Projector {
     fn flush(&mut self) -> Result<(), Halt> {
         let ack = self.insist(|projector| projector.writer.flush())?;
         self.state.durable(ack.position);
+        self.state.kept_up(self.writer.upkeep());
         self.acknowledged = ack.position;
         self.dirty = false;
         self.last_flush = Instant::now();

@@ -8,7 +8,7 @@ use lunaroute_storage::journal::Position;
 use tokio::sync::Notify;
 
 use crate::recorder::figures::{WriterFigures, WriterState};
-use crate::writer::{DrainReport, ItemOutcome, JournaledEvent};
+use crate::writer::{DrainReport, ItemOutcome, JournaledEvent, Upkeep};
 
 #[derive(Default)]
 struct Inner {
@@ -68,6 +68,10 @@ impl ProjectorState {
         inner.figures.written += events.saturating_sub(quarantined) as u64;
         inner.figures.batches += 1;
         inner.figures.batch_seconds += took.as_secs_f64();
+    }
+
+    pub(crate) fn kept_up(&self, upkeep: Upkeep) {
+        self.lock().figures.upkeep = upkeep;
     }
 
     pub(crate) fn written(&self) -> u64 {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::writer::Upkeep;
+
 /// State of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum JournalState {
@@ -67,6 +69,8 @@ pub struct WriterFigures {
     pub batches: u64,
     /// Seconds that it spent on them.
     pub batch_seconds: f64,
+    /// What it did beside writing.
+    pub upkeep: Upkeep,
     /// Bytes of the journal that it has not written yet.
     pub behind_bytes: u64,
     /// The journal position, as text, up to which everything is durable in it.

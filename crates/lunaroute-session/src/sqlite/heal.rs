@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lunaroute_core::Timestamp;
 use rusqlite::Connection;
 
 use crate::event::SessionEvent;
+use crate::writer::Upkeep;
 
 /// The events of a history, one after the other.
 type Events = Box<dyn Iterator<Item = SessionEvent>>;
@@ -36,35 +36,10 @@ impl std::fmt::Debug for History {
     }
 }
 
-/// What happened to a database beyond the writing of rows.
-#[derive(Debug, Clone, Default)]
-pub struct Counters {
-    replaced: Arc<AtomicU64>,
-    removed: Arc<AtomicU64>,
-}
-
-impl Counters {
-    /// How often a damaged or missing database was set aside and made anew.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        self.replaced.load(Ordering::Relaxed)
-    }
-
-    /// Sessions that were removed because they were old.
-    #[must_use]
-    pub fn removed_sessions(&self) -> u64 {
-        self.removed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_removed(&self, sessions: u64) {
-        self.removed.fetch_add(sessions, Ordering::Relaxed);
-    }
-}
-
 /// Gives a database and its companions names with the time in them; tells the new name of the database, in words when there
 /// was nothing left of it.
-pub(crate) fn set_aside(path: &Path, reason: &str, counters: &Counters) -> io::Result<String> {
-    counters.replaced.fetch_add(1, Ordering::Relaxed);
+pub(crate) fn set_aside(path: &Path, reason: &str, upkeep: &mut Upkeep) -> io::Result<String> {
+    upkeep.replaced += 1;
     let time: String =
         Timestamp::now().to_string().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
     let mut aside = None;

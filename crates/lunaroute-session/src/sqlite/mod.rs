@@ -30,7 +30,7 @@ mod watch;
 mod work;
 mod writer;
 
-pub use heal::{Counters, History};
+pub use heal::History;
 pub use migrate::MigrationError;
 pub use open::{Database, OpenError, SqliteConfig, sqlite_version};
 pub use retention::{RemovalError, Remover, Retention, SessionFiles};

@@ -10,10 +10,10 @@ use lunaroute_core::{SessionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::StepError;
-use super::heal::Counters;
 use super::open::{Database, OpenError, SqliteConfig};
 use super::removal::{self, Removal};
 use crate::jsonl::{self, JsonlError};
+use crate::writer::Upkeep;
 
 /// How long the writer's batches wait for a step at most.
 const STEP: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ impl Keeper {
     }
 
     /// Does some of it.
-    pub(crate) fn step(&mut self, connection: &Connection, counters: &Counters) -> Result<(), StepError> {
+    pub(crate) fn step(&mut self, connection: &Connection, upkeep: &mut Upkeep) -> Result<(), StepError> {
         let Some(retention) = &self.retention else { return Ok(()) };
         let until = Instant::now() + STEP;
         if self.due.is_empty() && Instant::now() >= self.next_pass {
@@ -74,7 +74,7 @@ impl Keeper {
                 return Ok(());
             }
             if *removal == Removal::Session {
-                counters.count_removed(1);
+                upkeep.removed_sessions += 1;
                 retention.files.iter().for_each(|files| files.remove(session));
             }
             self.has_freed = true;

@@ -10,7 +10,7 @@ use lunaroute_storage::journal::Position;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::failure::{Reach, StepError};
-use super::heal::{self, Counters};
+use super::heal;
 use super::open::{Database, OpenError, SqliteConfig};
 use super::pending::{Pending, Shown};
 use super::retention::Keeper;
@@ -19,7 +19,7 @@ use super::watch::Watch;
 use super::work::{Known, Memory, Work, known};
 use super::{orphans, quarantine};
 use crate::event::SessionEvent;
-use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
+use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, Upkeep, WriteError};
 
 /// The writer of the SQLite projection.
 ///
@@ -33,7 +33,7 @@ pub struct SqliteWriter {
     /// `None` while a damaged one is set aside and no new one could be made.
     database: Option<Database>,
     watch: Watch,
-    counters: Counters,
+    upkeep: Upkeep,
     keeper: Keeper,
     memory: Memory,
     /// The state that is committed.
@@ -58,10 +58,10 @@ impl SqliteWriter {
     /// # Errors
     /// [`OpenError`] when it cannot be used; it says what to do.
     pub fn open(config: SqliteConfig) -> Result<Self, OpenError> {
-        let counters = Counters::default();
+        let mut upkeep = Upkeep::default();
         let (database, was_damaged) = match Database::open(&config) {
             Err(OpenError::Damaged { path, source }) => {
-                heal::set_aside(&path, &source.to_string(), &counters)
+                heal::set_aside(&path, &source.to_string(), &mut upkeep)
                     .map_err(|source| OpenError::File { path, source })?;
                 (Database::open(&config)?, true)
             }
@@ -77,7 +77,7 @@ impl SqliteWriter {
             watch: Watch::start(&config)
                 .map_err(|source| OpenError::File { path: config.path.clone(), source })?,
             database: Some(database),
-            counters,
+            upkeep,
             keeper: Keeper::new(config.retention.clone()),
             config,
             memory,
@@ -96,12 +96,6 @@ impl SqliteWriter {
     #[must_use]
     pub fn out_of_order(&self) -> u64 {
         self.state.out_of_order
-    }
-
-    /// What happened to the database file itself; the counters go on counting while the writer works.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.counters.clone()
     }
 
     /// Takes an event into memory; `position` is `None` for one of the history. Taking the same one again changes nothing.
@@ -287,7 +281,7 @@ impl SqliteWriter {
     /// Removes some of what is old, when there is something.
     fn remove_some(&mut self) -> Result<(), StepError> {
         let Some(database) = self.database.as_ref().filter(|_| self.keeper.is_due()) else { return Ok(()) };
-        let done = self.keeper.step(&database.connection, &self.counters);
+        let done = self.keeper.step(&database.connection, &mut self.upkeep);
         // What memory knows of sessions and bodies may be gone.
         self.memory.forget();
         done

@@ -76,7 +76,7 @@ fn a_database_that_was_removed_is_made_anew_and_nothing_is_missing() {
     assert_rewinds(&writer.write(&events[half..]).expect_err("is gone"));
     assert_eq!(writer.checkpoint().expect("is known"), Position::default());
     feed(&mut writer, &events, half / 2);
-    assert_eq!(writer.counters().replaced(), 1);
+    assert_eq!(writer.upkeep().replaced, 1);
     drop(writer);
     assert_eq!(dump(&place.path()), expected(&events));
 }
@@ -117,7 +117,7 @@ fn a_damaged_database_at_the_start_is_set_aside_and_filled() {
     let events = told(&stories());
     fs::write(place.path(), vec![b'x'; 8_192]).expect("writes");
     let mut writer = writer(&place, &events);
-    assert_eq!(writer.counters().replaced(), 1);
+    assert_eq!(writer.upkeep().replaced, 1);
     assert_eq!(files_beside(&place).len(), 1);
     feed(&mut writer, &events, events.len() - 20);
     drop(writer);

@@ -202,7 +202,7 @@ fn old_bodies_go_first_and_old_sessions_later() {
         writer.flush().expect("flushes");
     }
     assert_eq!(*removed.lock().expect("nobody panics"), ["quarter"]);
-    assert_eq!(writer.counters().removed_sessions(), 1);
+    assert_eq!(writer.upkeep().removed_sessions, 1);
     let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
     assert_eq!(query.request_body(stories[0].id()).expect("is kept"), stories[0].body);
     assert!(matches!(query.request_body(stories[1].id()), Err(QueryError::NotKept { .. })));

@@ -107,7 +107,7 @@ impl SqliteWriter {
     fn make_anew(&mut self, reason: &str) -> Result<String, OpenError> {
         let path = self.config.path.clone();
         let file = |source| OpenError::File { path: path.clone(), source };
-        let aside = heal::set_aside(&path, reason, &self.counters).map_err(file)?;
+        let aside = heal::set_aside(&path, reason, &mut self.upkeep).map_err(file)?;
         let database = Database::open(&self.config)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         self.state = State::load(&database.connection).map_err(sqlite)?;
