@@ -374,6 +374,10 @@ impl SessionWriter for SqliteWriter {
         Ok(Ack { position: self.state.checkpoint })
     }
 
+    fn upkeep(&self) -> Upkeep {
+        self.upkeep
+    }
+
     fn shutdown(&mut self, deadline: Instant) -> DrainReport {
         // What a failed flush leaves behind is still in the journal, before the checkpoint.
         if let Err(error) = self.flush() {
