@@ -19,7 +19,10 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
         }
     };
     let mut reader = EventReader::new(directory);
-    for frame in frames.by_ref() {
+    let last_segment = frames.end().segment;
+    // What a crash left in a segment that was gone on from: no promise was given for it, and nothing is to come of it.
+    let mut left_behind = 0;
+    while let Some(frame) = frames.next() {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
@@ -27,6 +30,9 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
                 return None;
             }
         };
+        if frame.position.segment < last_segment || frame.position.offset == 0 {
+            left_behind = frames.damage().torn_bytes;
+        }
         if frame.kind != codec::EVENT {
             continue;
         }
@@ -50,7 +56,8 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
         let found = format!("{} bodies", reader.lost_bodies());
         parity.damage(place, "bodies that lean on what is damaged or gone are lost", found);
     }
-    // Torn bytes at the end of a segment are what a crash leaves behind; no promise was given for them.
-    parity.torn(damage.torn_bytes);
+    if frames.end().offset > 0 {
+        parity.torn(damage.torn_bytes - left_behind);
+    }
     Some(frames.end())
 }

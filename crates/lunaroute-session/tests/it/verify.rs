@@ -288,6 +288,30 @@ fn what_is_still_on_its_way_is_pending_and_no_problem() {
 }
 
 #[test]
+fn what_a_crash_tore_is_pending_only_while_nothing_was_written_after_it() {
+    let keepers = Keepers::new(&stories());
+    drop(keepers.database(&keepers.events));
+    keepers.jsonl(|_, _| true);
+    let directory = keepers.input().journal_directory.expect("a journal");
+    let mut segments: Vec<_> =
+        fs::read_dir(&directory).expect("reads").map(|entry| entry.expect("reads").path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
+    let last = segments.iter().max().expect("a segment");
+    let mut bytes = fs::read(last).expect("reads");
+    bytes.extend_from_within(..30);
+    fs::write(last, bytes).expect("writes");
+    assert_eq!(verify(&keepers.input()).pending(), 1);
+
+    let config = JournalConfig { ballast_bytes: 0, ..JournalConfig::new(&directory) };
+    let (mut journal, _) = Journal::open(config).expect("opens");
+    journal.append(&[Record { kind: codec::ROLL_CALL, parts: &[b"{}"] }]).expect("appends");
+    journal.sync().expect("syncs");
+    let report = verify(&keepers.input());
+    sound(&report);
+    assert_eq!(report.pending(), 0, "{report:#?}");
+}
+
+#[test]
 fn a_request_that_the_database_lost_is_found() {
     let keepers = Keepers::new(&stories());
     let mut writer = keepers.database(&keepers.events);
