@@ -51,12 +51,14 @@ impl Answer {
             Delta::Text { text, .. } => append(&mut self.text, text, text_limit),
             Delta::Reasoning { text, .. } => append(&mut self.reasoning, text, text_limit),
             Delta::Refusal { text } => append(&mut self.refusal, text, text_limit),
-            Delta::ToolCallStart { index, id, name } => self.tool_calls.push(ToolCall {
-                index: *index,
-                id: id.clone(),
-                name: name.clone(),
-                arguments: String::new(),
-            }),
+            Delta::ToolCallStart { index, id, name } | Delta::CustomCallStart { index, id, name } => {
+                self.tool_calls.push(ToolCall {
+                    index: *index,
+                    id: id.clone(),
+                    name: name.clone(),
+                    arguments: String::new(),
+                })
+            }
             Delta::ToolCallArguments { index, fragment } => {
                 if let Some(call) = self.tool_calls.iter_mut().rev().find(|call| call.index == *index) {
                     append(&mut call.arguments, fragment, text_limit);
@@ -66,6 +68,8 @@ impl Answer {
             Delta::Stop { reason, raw } => self.stop = Some((*reason, raw.clone())),
             Delta::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
             Delta::End => self.ended = true,
+            // Neither says anything to a reader.
+            Delta::Seal { .. } | Delta::Cite { .. } => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Usage;
+use crate::conversation::Seal;
 
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,4 +107,40 @@ pub enum Delta {
     },
     /// The answer is complete: the dialect's own terminal event was seen, or a plain body was whole.
     End,
+    /// A call of a tool that takes free text begins; its fragments are that text.
+    CustomCallStart {
+        /// Block number, distinct for each call of the answer.
+        index: u32,
+        /// The provider's id of the call; empty when it gave none.
+        id: String,
+        /// The tool's name.
+        name: String,
+    },
+    /// What the provider needs to take a block up again: a signature, or encrypted reasoning.
+    Seal {
+        /// Block number of the reasoning or of the call.
+        index: u32,
+        /// The seal.
+        seal: Seal,
+        /// Whether it hides words that are not shown.
+        is_redacted: bool,
+    },
+    /// A source of a block's text.
+    Cite {
+        /// Block number.
+        index: u32,
+        /// The source.
+        citation: Citation,
+    },
+}
+
+/// A source on the web that an answer names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Citation {
+    /// Its address.
+    pub url: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// The cited words of the answer, in code points of the block's text: first and one past the last.
+    pub range: Option<(u64, u64)>,
 }

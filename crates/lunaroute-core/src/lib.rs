@@ -5,6 +5,7 @@
 //! `lunaroute-dialect`; bytes at rest live in `lunaroute-storage`.
 
 mod answer;
+pub mod conversation;
 mod delta;
 mod dialect;
 mod failure;
@@ -18,7 +19,7 @@ mod time;
 mod usage;
 
 pub use answer::{Answer, ToolCall};
-pub use delta::{Delta, StopReason};
+pub use delta::{Citation, Delta, StopReason};
 pub use dialect::{Dialect, Operation, UnknownDialect};
 pub use failure::{Failure, FailureKind, Retry, Side};
 pub use id::{InvalidSessionId, RequestId, SessionId};

@@ -1,9 +1,12 @@
 //! The one place where a dialect is told from another.
 
 use http::StatusCode;
+use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
+use serde_json::Value;
 
 use crate::anthropic::Anthropic;
+use crate::cross::{Asked, Crossing, Meaning, Step, Whole};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
@@ -43,6 +46,48 @@ pub(crate) trait Language: Sync {
 
     /// The bytes that close a torn event, so that another may follow.
     fn seam(&self) -> &'static [u8];
+
+    /// Whose seals its providers make and take.
+    fn maker(&self) -> &'static str;
+
+    /// What a request calls the list of its turns.
+    fn list_name(&self) -> &'static str;
+
+    /// Decodes a generation request.
+    fn decode(&self, body: &Rest) -> Result<Conversation, Failure>;
+
+    /// Encodes a generation request for a target, whatever dialect it was decoded from.
+    fn encode(&self, conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;
+
+    /// A writer of one streamed answer.
+    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter>;
+
+    /// An answer that is told at once.
+    fn whole(&self, whole: &Whole, asked: &Asked) -> Value;
+
+    /// The status and the body with which a foreign provider's error is told.
+    fn told_error(&self, meaning: Meaning, message: &str, request_id: &str) -> (StatusCode, Value);
+
+    /// A checker of this dialect's streams.
+    fn grammar(&self) -> Box<dyn Grammar>;
+}
+
+/// Writes one streamed answer.
+pub(crate) trait AnswerWriter: Send {
+    /// Writes what a step says.
+    fn write(&mut self, step: Step, out: &mut Vec<u8>);
+
+    /// Writes a sign of life.
+    fn keep_alive(&mut self, out: &mut Vec<u8>);
+}
+
+/// Checks that the events of a stream come in an order that the dialect's clients take.
+pub(crate) trait Grammar: Send {
+    /// Takes one event; says what is wrong with it.
+    fn event(&mut self, name: Option<&str>, data: &[u8]) -> Result<(), String>;
+
+    /// The stream is over; says what is missing.
+    fn end(&self) -> Result<(), String>;
 }
 
 /// Reads one stream's events.

@@ -7,6 +7,7 @@
 
 mod anthropic;
 mod blocks;
+pub mod cross;
 mod dispatch;
 mod earlier;
 mod json;

@@ -4,6 +4,8 @@ use http::StatusCode;
 use lunaroute_core::{Failure, FailureKind, Side};
 use serde_json::{Value, json};
 
+use crate::cross::Meaning;
+
 /// Anthropic's status for "overloaded"; it has no name in HTTP.
 const OVERLOADED: u16 = 529;
 
@@ -38,5 +40,39 @@ fn words(failure: &Failure) -> (StatusCode, &'static str) {
         | FailureKind::Provider
         | FailureKind::Cancelled
         | FailureKind::Internal => (status, "api_error"),
+    }
+}
+
+/// A foreign provider's error: the status and the whole envelope.
+pub(super) fn told(meaning: Meaning, message: &str, request_id: &str) -> (StatusCode, Value) {
+    let (status, kind) = meant(meaning);
+    // Claude Code compacts a conversation when it reads these words, and only then.
+    let message = match meaning {
+        Meaning::ContextTooLong => {
+            format!("prompt is too long: {message} (capability_rejected: prompt_too_long)")
+        }
+        _ => message.to_owned(),
+    };
+    let error = json!({ "type": kind, "message": message });
+    (status, json!({ "type": "error", "error": error, "request_id": request_id }))
+}
+
+/// Anthropic's status and type for what an error means.
+pub(super) fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
+    use StatusCode as Status;
+    match meaning {
+        Meaning::BadRequest | Meaning::ContextTooLong => (Status::BAD_REQUEST, "invalid_request_error"),
+        Meaning::BadKey => (Status::UNAUTHORIZED, "authentication_error"),
+        Meaning::OwnKey | Meaning::Connect => (Status::BAD_GATEWAY, "api_error"),
+        Meaning::NoCredit => (Status::PAYMENT_REQUIRED, "billing_error"),
+        Meaning::Forbidden => (Status::FORBIDDEN, "permission_error"),
+        Meaning::NotFound => (Status::NOT_FOUND, "not_found_error"),
+        Meaning::TooLarge => (Status::PAYLOAD_TOO_LARGE, "request_too_large"),
+        Meaning::RateLimit => (Status::TOO_MANY_REQUESTS, "rate_limit_error"),
+        Meaning::Overloaded => {
+            (Status::from_u16(OVERLOADED).unwrap_or(Status::SERVICE_UNAVAILABLE), "overloaded_error")
+        }
+        Meaning::Upstream => (Status::INTERNAL_SERVER_ERROR, "api_error"),
+        Meaning::Timeout => (Status::GATEWAY_TIMEOUT, "timeout_error"),
     }
 }

@@ -1,15 +1,21 @@
 //! OpenAI Responses.
 
+mod decode;
+mod encode;
+mod grammar;
 mod items;
 pub(crate) mod request;
 mod response;
 mod stream;
+mod write;
 
 use http::StatusCode;
+use lunaroute_core::conversation::{self, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
-use crate::dispatch::{EventReader, Language};
+use crate::cross::{Asked, Crossing, Meaning, Whole};
+use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::error;
@@ -76,5 +82,46 @@ impl Language for OpenaiResponses {
 
     fn seam(&self) -> &'static [u8] {
         b"\n\n"
+    }
+
+    fn maker(&self) -> &'static str {
+        "openai"
+    }
+
+    fn list_name(&self) -> &'static str {
+        "input"
+    }
+
+    fn decode(&self, body: &Rest) -> Result<conversation::Conversation, Failure> {
+        decode::decode(body)
+    }
+
+    fn encode(
+        &self,
+        conversation: &conversation::Conversation,
+        crossing: &mut Crossing<'_>,
+    ) -> Result<serde_json::Value, Failure> {
+        encode::encode(conversation, crossing)
+    }
+
+    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
+        Box::new(write::Writer::new(asked))
+    }
+
+    fn whole(&self, whole: &Whole, asked: &Asked) -> serde_json::Value {
+        write::whole(whole, asked)
+    }
+
+    fn told_error(
+        &self,
+        meaning: Meaning,
+        message: &str,
+        request_id: &str,
+    ) -> (StatusCode, serde_json::Value) {
+        error::told(meaning, message, request_id)
+    }
+
+    fn grammar(&self) -> Box<dyn Grammar> {
+        Box::new(grammar::Order::default())
     }
 }

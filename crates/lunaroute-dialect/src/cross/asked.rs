@@ -1,0 +1,82 @@
+//! What a translation has to know of its target on the way there, and of the request on the way back.
+
+use std::collections::BTreeSet;
+
+use lunaroute_core::Dialect;
+use lunaroute_core::conversation::{ModelFacts, Rest};
+
+use super::names::Names;
+use super::warnings::Warnings;
+
+/// In what a host differs from the vendor whose dialect it speaks. [`Profile::default`] is the vendor itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// It knows `max_tokens` and not `max_completion_tokens`.
+    pub legacy_max_tokens: bool,
+    /// It wants the reasoning of the current tool loop back in `reasoning_content`.
+    pub takes_reasoning: bool,
+    /// Fragments of parallel calls come mixed: all but the first are held until the answer's end.
+    pub interleaved_calls: bool,
+    /// It refuses `stream_options`.
+    pub no_stream_options: bool,
+    /// It goes on from a last turn of the assistant when asked to (vLLM).
+    pub continues_final_message: bool,
+    /// It knows no tools with free text.
+    pub no_custom_tools: bool,
+    /// Content of text alone has to be a string.
+    pub plain_content: bool,
+}
+
+/// A request on its way into another dialect.
+#[derive(Debug)]
+pub struct Crossing<'a> {
+    /// What the target model takes.
+    pub facts: &'a ModelFacts,
+    /// What the target's host does differently.
+    pub profile: &'a Profile,
+    /// The model name that the target gets.
+    pub model: &'a str,
+    /// What could not be carried over.
+    pub warnings: Warnings,
+    /// What the way back has to know.
+    pub asked: Asked,
+}
+
+impl<'a> Crossing<'a> {
+    /// A crossing to this model.
+    #[must_use]
+    pub fn new(facts: &'a ModelFacts, profile: &'a Profile, model: &'a str) -> Self {
+        Self { facts, profile, model, warnings: Warnings::default(), asked: Asked::default() }
+    }
+}
+
+/// What was asked, as far as the answer in the caller's dialect depends on it.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// The model as the caller named it.
+    pub model: String,
+    /// Whether the caller gets a stream.
+    pub stream: bool,
+    /// Whether a Chat stream ends with its figures.
+    pub include_usage: bool,
+    /// Whether reasoning is shown to the caller.
+    pub hide_reasoning: bool,
+    /// The dialect of the provider that answers; seals of its making are tagged with it.
+    pub maker: Option<Dialect>,
+    /// Whether fragments of parallel calls may come mixed.
+    pub interleaved_calls: bool,
+    /// The names that tools have on the provider's side, and on the caller's.
+    pub(crate) names: Names,
+    /// Tools with free text that the provider got as functions of one `input`, by the provider's name.
+    pub(crate) flattened: BTreeSet<String>,
+    /// The forced tool whose arguments are the structured answer, by the provider's name.
+    pub(crate) format_tool: Option<String>,
+    /// Members of the request that the caller's dialect repeats in its answers.
+    pub(crate) echo: Rest,
+    /// What the answer is called where its dialect has an id for it; a prefix goes before it.
+    pub answer_id: String,
+    /// When the answer was made, in seconds since 1970.
+    pub created: u64,
+    /// A stable word of the request's conversation: ids that have to be made are made from it.
+    pub seed: String,
+}

@@ -1,0 +1,40 @@
+//! Efforts and budgets of thinking tokens, each in terms of the other.
+
+use lunaroute_core::conversation::Effort;
+
+/// Thinking tokens for an effort, where a model is told by tokens. The figures are this project's choice.
+pub(crate) const fn budget_of(effort: Effort) -> u64 {
+    match effort {
+        Effort::None => 0,
+        Effort::Minimal => 1_024,
+        Effort::Low => 2_048,
+        Effort::Medium => 8_192,
+        Effort::High => 16_384,
+        Effort::ExtraHigh => 24_576,
+        Effort::Max => 31_999,
+    }
+}
+
+/// The effort that a budget of thinking tokens stands for.
+pub(crate) const fn effort_of(budget: u64) -> Effort {
+    match budget {
+        0 => Effort::None,
+        1..=1_024 => Effort::Minimal,
+        1_025..=4_096 => Effort::Low,
+        4_097..=12_288 => Effort::Medium,
+        12_289..=20_000 => Effort::High,
+        _ => Effort::ExtraHigh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effort_and_its_budget_mean_the_same() {
+        for effort in Effort::ALL.into_iter().filter(|effort| *effort != Effort::Max) {
+            assert_eq!(effort_of(budget_of(effort)), effort);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! An answer's pieces brought into a sequence that every grammar takes: one beginning, blocks one after the other, one end.
+
+use std::collections::BTreeSet;
+
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Citation, Delta, StopReason, Usage};
+
+use super::asked::Asked;
+
+/// Most calls of an answer that are held back because their fragments come mixed, and most bytes of them.
+const HELD_CALLS: usize = 256;
+const HELD_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a block of an answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// Visible text.
+    Text,
+    /// A refusal in words.
+    Refusal,
+    /// Reasoning.
+    Thought,
+    /// A call of one of the client's tools, under the caller's own name.
+    Call {
+        /// The call's id; empty when the provider gave none.
+        id: String,
+        /// The group of the tool's name.
+        namespace: Option<String>,
+        /// The tool's name.
+        name: String,
+        /// Whether its argument is free text.
+        is_custom: bool,
+    },
+}
+
+/// One step of an answer. [`Step::Begin`] comes first and once; [`Step::Append`], [`Step::Seal`] and [`Step::Cite`] stand
+/// between an [`Step::Open`] and its [`Step::Close`], and no two blocks are open at once; [`Step::Finish`] or
+/// [`Step::Fail`] comes last and once.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// The answer begins.
+    Begin {
+        /// The provider's id of the answer.
+        id: Option<String>,
+        /// The model that answers.
+        model: Option<String>,
+        /// What is known of the figures by now.
+        usage: Usage,
+    },
+    /// A block begins.
+    Open(Block),
+    /// The open block goes on. Never empty.
+    Append(String),
+    /// The seal of the open block, and whether it hides words.
+    Seal(Seal, bool),
+    /// A source of the open block's text.
+    Cite(Citation),
+    /// The open block is over.
+    Close,
+    /// The answer is whole.
+    Finish {
+        /// Why the model stopped.
+        reason: StopReason,
+        /// The provider's word for it; empty when it gave none.
+        raw: String,
+        /// The figures.
+        usage: Usage,
+    },
+    /// The answer broke.
+    Fail {
+        /// The provider's type of error.
+        kind: String,
+        /// The sentence for people.
+        message: String,
+    },
+}
+
+/// The block that is open, and what is known of it.
+struct Current {
+    index: u32,
+    block: Block,
+    /// Text of a call that is told when it is whole: arguments of a tool that the provider got as a function.
+    held: Option<String>,
+    is_empty: bool,
+    has_seal: bool,
+    /// What the provider wrote of a call's arguments last, to see whether it is whole JSON.
+    arguments: String,
+}
+
+/// A call whose fragments come while another one is open.
+struct Waiting {
+    index: u32,
+    block: Block,
+    arguments: String,
+}
+
+/// Brings one answer's deltas in order.
+pub(crate) struct Flow {
+    asked: Asked,
+    has_begun: bool,
+    is_over: bool,
+    current: Option<Current>,
+    closed: BTreeSet<u32>,
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
+    usage: Usage,
+    stop: Option<(StopReason, String)>,
+    calls: u32,
+    /// The last call's arguments are whole JSON.
+    last_call_is_whole: bool,
+    had_refusal: bool,
+}
+
+impl Flow {
+    /// The way of one answer to what was asked.
+    pub(crate) fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            has_begun: false,
+            is_over: false,
+            current: None,
+            closed: BTreeSet::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            usage: Usage::default(),
+            stop: None,
+            calls: 0,
+            last_call_is_whole: true,
+            had_refusal: false,
+        }
+    }
+
+    /// Whether the answer has its end.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether the model has said why it stopped: only figures may follow.
+    pub(crate) const fn has_stopped(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Takes a piece.
+    pub(crate) fn take(&mut self, delta: Delta, steps: &mut Vec<Step>) {
+        if self.is_over {
+            return;
+        }
+        match delta {
+            Delta::Start { id, model } => self.begin(id, model, steps),
+            Delta::Text { index, text } => self.append(index, &Block::Text, text, steps),
+            Delta::Refusal { text } => {
+                self.had_refusal = true;
+                self.append(u32::MAX, &Block::Refusal, text, steps);
+            }
+            Delta::Reasoning { index, text } => {
+                if !self.asked.hide_reasoning {
+                    self.append(index, &Block::Thought, text, steps);
+                }
+            }
+            Delta::ToolCallStart { index, id, name } => self.call(index, id, &name, false, steps),
+            Delta::CustomCallStart { index, id, name } => self.call(index, id, &name, true, steps),
+            Delta::ToolCallArguments { index, fragment } => self.argue(index, fragment, steps),
+            Delta::Seal { index, seal, is_redacted } => self.seal(index, seal, is_redacted, steps),
+            Delta::Cite { index, citation } => {
+                if self.current.as_ref().is_some_and(|current| current.index == index) {
+                    steps.push(Step::Cite(citation));
+                }
+            }
+            Delta::Usage(usage) => self.usage.overlay(&usage),
+            Delta::Stop { reason, raw } => {
+                self.stop.get_or_insert((reason, raw));
+            }
+            Delta::Error { kind, message } => self.fail(kind, message, steps),
+            Delta::End => self.finish(steps),
+        }
+    }
+
+    /// The provider's body is over. One that stopped before its end broke, unless the model had said why it stopped.
+    pub(crate) fn end(&mut self, steps: &mut Vec<Step>) {
+        if self.is_over {
+            return;
+        }
+        if self.stop.is_some() {
+            self.finish(steps);
+        } else {
+            self.fail(
+                "api_error".to_owned(),
+                "the provider ended its answer before it was complete".to_owned(),
+                steps,
+            );
+        }
+    }
+
+    /// The answer broke on its way.
+    pub(crate) fn fail(&mut self, kind: String, message: String, steps: &mut Vec<Step>) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            steps.push(Step::Fail { kind, message });
+        }
+    }
+
+    fn begin(&mut self, id: Option<String>, model: Option<String>, steps: &mut Vec<Step>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            steps.push(Step::Begin { id, model, usage: self.usage });
+        }
+    }
+
+    /// Opens a block unless it is open.
+    fn ensure(&mut self, index: u32, block: &Block, steps: &mut Vec<Step>) {
+        if self.current.as_ref().is_some_and(|current| current.index == index && current.block == *block) {
+            return;
+        }
+        self.open(index, block.clone(), None, steps);
+    }
+
+    fn open(&mut self, index: u32, block: Block, held: Option<String>, steps: &mut Vec<Step>) {
+        self.begin(None, None, steps);
+        self.close(steps);
+        steps.push(Step::Open(block.clone()));
+        self.current =
+            Some(Current { index, block, held, is_empty: true, has_seal: false, arguments: String::new() });
+    }
+
+    fn append(&mut self, index: u32, block: &Block, text: String, steps: &mut Vec<Step>) {
+        if text.is_empty() {
+            return;
+        }
+        self.ensure(index, block, steps);
+        if let Some(current) = &mut self.current {
+            current.is_empty = false;
+        }
+        steps.push(Step::Append(text));
+    }
+
+    fn call(&mut self, index: u32, id: String, name: &str, is_custom: bool, steps: &mut Vec<Step>) {
+        if self.asked.format_tool.as_deref() == Some(name) {
+            // Its arguments are the answer itself.
+            self.ensure(index, &Block::Text, steps);
+            return;
+        }
+        self.calls += 1;
+        let (namespace, own) = self.asked.names.restored(name);
+        let is_flattened = self.asked.flattened.contains(name) && !is_custom;
+        let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
+        let other_call_is_open =
+            self.current.as_ref().is_some_and(|current| matches!(current.block, Block::Call { .. }));
+        if self.asked.interleaved_calls && other_call_is_open && self.waiting.len() < HELD_CALLS {
+            self.waiting.push(Waiting { index, block, arguments: String::new() });
+            return;
+        }
+        self.open(index, block, is_flattened.then(String::new), steps);
+    }
+
+    fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
+        if fragment.is_empty() {
+            return;
+        }
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
+            self.waiting_bytes += fragment.len();
+            if self.waiting_bytes > HELD_BYTES {
+                let message = "the provider mixes the fragments of more calls than can be held".to_owned();
+                return self.fail("api_error".to_owned(), message, steps);
+            }
+            waiting.arguments.push_str(&fragment);
+            return;
+        }
+        match &mut self.current {
+            Some(current) if current.index == index => {
+                current.is_empty = false;
+                match &mut current.held {
+                    Some(held) => held.push_str(&fragment),
+                    None => {
+                        if matches!(current.block, Block::Call { is_custom: false, .. }) {
+                            current.arguments.push_str(&fragment);
+                        }
+                        steps.push(Step::Append(fragment));
+                    }
+                }
+            }
+            _ if self.closed.contains(&index) => {
+                // What was told of the call cannot be taken back, and what is told now would belong to another.
+                let message =
+                    "the provider went on with a call that was over; its calls are interleaved".to_owned();
+                self.fail("api_error".to_owned(), message, steps);
+            }
+            _ => {}
+        }
+    }
+
+    fn seal(&mut self, index: u32, seal: Seal, is_redacted: bool, steps: &mut Vec<Step>) {
+        let is_open = self.current.as_ref().is_some_and(|current| current.index == index);
+        if !is_open {
+            if self.asked.hide_reasoning || self.closed.contains(&index) {
+                return;
+            }
+            // Reasoning of which nothing is shown but the seal.
+            self.open(index, Block::Thought, None, steps);
+        }
+        if let Some(current) = &mut self.current
+            && !std::mem::replace(&mut current.has_seal, true)
+        {
+            steps.push(Step::Seal(seal, is_redacted));
+        }
+    }
+
+    fn close(&mut self, steps: &mut Vec<Step>) {
+        let Some(current) = self.current.take() else { return };
+        if let Some(held) = &current.held {
+            let text = free_text(held);
+            if !text.is_empty() {
+                steps.push(Step::Append(text));
+            }
+        } else if let Block::Call { is_custom: false, .. } = current.block {
+            if current.is_empty {
+                steps.push(Step::Append("{}".to_owned()));
+            }
+            self.last_call_is_whole =
+                current.is_empty || serde_json::from_str::<serde::de::IgnoredAny>(&current.arguments).is_ok();
+        }
+        steps.push(Step::Close);
+        self.closed.insert(current.index);
+    }
+
+    fn close_all(&mut self, steps: &mut Vec<Step>) {
+        self.close(steps);
+        for Waiting { index, block, arguments } in std::mem::take(&mut self.waiting) {
+            let is_flattened = matches!(&block, Block::Call { is_custom: true, .. });
+            self.open(index, block, is_flattened.then(String::new), steps);
+            self.argue(index, arguments, steps);
+            self.close(steps);
+        }
+    }
+
+    fn finish(&mut self, steps: &mut Vec<Step>) {
+        self.begin(None, None, steps);
+        self.close_all(steps);
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        let (reason, raw) = self.stop.take().unwrap_or((StopReason::EndTurn, String::new()));
+        steps.push(Step::Finish { reason: self.reason(reason), raw, usage: self.usage });
+    }
+
+    /// The reason that the client has to see: whoever asks for a tool waits for it, whatever the provider calls it.
+    fn reason(&self, reason: StopReason) -> StopReason {
+        match reason {
+            StopReason::EndTurn | StopReason::Other | StopReason::StopSequence if self.calls > 0 => {
+                StopReason::ToolUse
+            }
+            StopReason::Length if self.calls > 0 && self.last_call_is_whole => StopReason::ToolUse,
+            StopReason::ToolUse if self.calls == 0 => StopReason::EndTurn,
+            StopReason::EndTurn if self.had_refusal => StopReason::Refusal,
+            reason => reason,
+        }
+    }
+}
+
+/// The text of a tool that the provider got as a function of one `input`; what is no such JSON is the text itself.
+fn free_text(arguments: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Arguments {
+        input: String,
+    }
+    serde_json::from_str(arguments).map_or_else(|_| arguments.to_owned(), |Arguments { input }| input)
+}

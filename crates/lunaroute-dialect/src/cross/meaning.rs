@@ -1,0 +1,105 @@
+//! What a provider's error means, so that another dialect can say the same.
+
+use http::StatusCode;
+
+use crate::error::ProviderError;
+
+/// What an error means, whatever a vendor calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// The request cannot be understood.
+    BadRequest,
+    /// The conversation is longer than the model reads.
+    ContextTooLong,
+    /// The caller's credential is not taken.
+    BadKey,
+    /// The gateway's own credential is not taken.
+    OwnKey,
+    /// Nothing is left to pay with.
+    NoCredit,
+    /// The credential may not do this.
+    Forbidden,
+    /// No such model or path.
+    NotFound,
+    /// The body is too large.
+    TooLarge,
+    /// Too many requests.
+    RateLimit,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The provider failed.
+    Upstream,
+    /// The provider did not answer in time.
+    Timeout,
+    /// The provider could not be reached, or broke off.
+    Connect,
+}
+
+/// Codes and types that say what the status does not. The first match counts.
+const WORDS: [(&str, Meaning); 19] = [
+    ("context_length_exceeded", Meaning::ContextTooLong),
+    ("insufficient_quota", Meaning::NoCredit),
+    ("credit_balance_exhausted", Meaning::NoCredit),
+    ("organization_spend_limit_exceeded", Meaning::NoCredit),
+    ("project_spend_limit_exceeded", Meaning::NoCredit),
+    ("organization_usage_limit_exceeded", Meaning::NoCredit),
+    ("billing_error", Meaning::NoCredit),
+    ("invalid_api_key", Meaning::BadKey),
+    ("authentication_error", Meaning::BadKey),
+    ("model_not_found", Meaning::NotFound),
+    ("rate_limit_exceeded", Meaning::RateLimit),
+    ("slow_down", Meaning::RateLimit),
+    ("rate_limit_error", Meaning::RateLimit),
+    ("RESOURCE_EXHAUSTED", Meaning::RateLimit),
+    ("server_is_overloaded", Meaning::Overloaded),
+    ("overloaded_error", Meaning::Overloaded),
+    ("UNAVAILABLE", Meaning::Overloaded),
+    ("timeout_error", Meaning::Timeout),
+    ("DEADLINE_EXCEEDED", Meaning::Timeout),
+];
+
+/// How providers say that a conversation is too long, where they have no code for it.
+const TOO_LONG: [&str; 5] = [
+    "prompt is too long",
+    "maximum context length",
+    "context window",
+    "exceeds the maximum number of tokens",
+    "input token count",
+];
+
+impl Meaning {
+    /// What an error means. `status` is `None` for an error inside a stream; `own_key` says that the gateway's own
+    /// credential was sent.
+    #[must_use]
+    pub fn of(status: Option<StatusCode>, error: &ProviderError, own_key: bool) -> Self {
+        let words = [error.code.as_deref(), Some(error.kind.as_str())];
+        let named = words
+            .into_iter()
+            .flatten()
+            .find_map(|word| WORDS.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning));
+        let meaning = named.unwrap_or_else(|| Self::of_status(status));
+        let message = error.message.to_ascii_lowercase();
+        match meaning {
+            Self::BadRequest if TOO_LONG.iter().any(|words| message.contains(words)) => Self::ContextTooLong,
+            Self::BadRequest if message.contains("api key not valid") && own_key => Self::OwnKey,
+            Self::BadKey if own_key => Self::OwnKey,
+            meaning => meaning,
+        }
+    }
+
+    fn of_status(status: Option<StatusCode>) -> Self {
+        match status.map(|status| status.as_u16()) {
+            Some(401) => Self::BadKey,
+            Some(402) => Self::NoCredit,
+            Some(403) => Self::Forbidden,
+            Some(404) => Self::NotFound,
+            Some(413) => Self::TooLarge,
+            Some(429) => Self::RateLimit,
+            Some(408 | 504) => Self::Timeout,
+            Some(502) => Self::Connect,
+            Some(503 | 529) => Self::Overloaded,
+            Some(400..=499) => Self::BadRequest,
+            _ => Self::Upstream,
+        }
+    }
+}

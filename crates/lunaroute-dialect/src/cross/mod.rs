@@ -1,0 +1,79 @@
+//! From one vendor's language to another's, through the words of [`lunaroute_core::conversation`].
+//!
+//! A dialect decodes and encodes; what the ways between them share stands here once: how turns are put in order, how ids
+//! and names are made legal and restored, how an answer's pieces are brought into a sequence that every grammar takes.
+
+mod asked;
+mod effort;
+mod flow;
+mod meaning;
+mod names;
+mod seal;
+mod settle;
+mod stream;
+mod warnings;
+mod whole;
+
+pub use asked::{Asked, Crossing, Profile};
+pub use meaning::Meaning;
+pub use stream::Translation;
+pub use warnings::{Warning, Warnings};
+
+pub(crate) use effort::{budget_of, effort_of};
+pub(crate) use flow::{Block, Flow, Step};
+pub(crate) use names::{Names, legal_id};
+pub(crate) use seal::{open_seal, tag_seal};
+pub(crate) use settle::{settled, words};
+pub(crate) use whole::{Said, Whole};
+
+use lunaroute_core::conversation::Conversation;
+use lunaroute_core::{Delta, Dialect, Failure, FailureKind};
+use serde_json::Value;
+
+use crate::dispatch::language;
+use crate::json::Json;
+
+/// Decodes a generation request.
+///
+/// # Errors
+/// `bad_request` when the body is no request of this dialect; the message names the field.
+pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
+    let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => language(from).decode(&members),
+        Ok(_) => Err(refused("the body is no JSON object".to_owned())),
+        Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
+    }
+}
+
+/// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's
+/// warnings afterwards, and what the way back has to know in its `asked`.
+///
+/// # Errors
+/// `bad_request` when the request asks for something that cannot be had there at all; the message names the field.
+pub fn encode_request(
+    to: Dialect,
+    conversation: &Conversation,
+    crossing: &mut Crossing<'_>,
+) -> Result<Value, Failure> {
+    crossing.asked.model.clone_from(&conversation.model);
+    crossing.asked.stream = conversation.stream;
+    crossing.asked.maker = Some(to);
+    crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
+    language(to).encode(conversation, crossing)
+}
+
+/// A provider's whole answer in the caller's dialect; `None` when the body is no answer.
+#[must_use]
+pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) -> Option<Value> {
+    let json = Json::new(body).filter(Json::is_object)?;
+    let mut deltas = Vec::new();
+    language(from).answer(json, &mut deltas);
+    deltas.push(Delta::End);
+    let (mut flow, mut whole, mut steps) = (Flow::new(asked.clone()), Whole::default(), Vec::new());
+    for delta in deltas {
+        flow.take(delta, &mut steps);
+        steps.drain(..).for_each(|step| whole.take(step));
+    }
+    whole.failure.is_none().then(|| language(to).whole(&whole, asked))
+}

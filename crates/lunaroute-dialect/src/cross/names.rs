@@ -1,0 +1,129 @@
+//! Ids and tool names that every dialect takes, and the way back to the caller's own.
+
+use std::collections::BTreeMap;
+
+use lunaroute_core::{Failure, FailureKind};
+
+/// The longest id or name that every dialect takes.
+const LONGEST: usize = 64;
+
+/// How much of a long name stays before its hash.
+const KEPT: usize = 55;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// What a tool is called on the two sides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    /// The caller's name and namespace by the provider's name; only those that differ.
+    restored: BTreeMap<String, (Option<String>, String)>,
+    /// The provider's name by the caller's.
+    given: BTreeMap<(Option<String>, String), String>,
+}
+
+impl Names {
+    /// The name that the provider gets for a tool of the caller.
+    ///
+    /// # Errors
+    /// When two tools of the request would get the same name.
+    pub(crate) fn give(&mut self, namespace: Option<&str>, name: &str) -> Result<String, Failure> {
+        let own = (namespace.map(str::to_owned), name.to_owned());
+        if let Some(given) = self.given.get(&own) {
+            return Ok(given.clone());
+        }
+        let flat = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
+        let given = legal_name(&flat);
+        if self.given.values().any(|other| *other == given) {
+            return Err(Failure::client(
+                FailureKind::BadRequest,
+                format!("two tools would both be called '{given}' at the provider; rename '{name}'"),
+            ));
+        }
+        self.restored.insert(given.clone(), own.clone());
+        self.given.insert(own, given.clone());
+        Ok(given)
+    }
+
+    /// The provider's name of a tool that the history names; a tool that is not offered any more only has to be legal.
+    pub(crate) fn given(&self, namespace: Option<&str>, name: &str) -> String {
+        let own = (namespace.map(str::to_owned), name.to_owned());
+        self.given.get(&own).cloned().unwrap_or_else(|| {
+            legal_name(&namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}")))
+        })
+    }
+
+    /// The caller's namespace and name of a tool that the provider names.
+    pub(crate) fn restored(&self, given: &str) -> (Option<String>, String) {
+        self.restored.get(given).cloned().unwrap_or_else(|| (None, given.to_owned()))
+    }
+}
+
+fn is_legal(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_' || letter == '-'
+}
+
+fn legal_name(name: &str) -> String {
+    if !name.is_empty() && name.len() <= LONGEST && name.chars().all(is_legal) {
+        return name.to_owned();
+    }
+    let replaced: String = name.chars().map(|letter| if is_legal(letter) { letter } else { '_' }).collect();
+    if !replaced.is_empty() && replaced.len() <= LONGEST {
+        return replaced;
+    }
+    let kept: String = replaced.chars().take(KEPT).collect();
+    format!("{kept}_{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
+}
+
+/// The id itself when every dialect takes it, else one that is made of it: the same for the same conversation, id, place
+/// and name, so that a history which is sent again names the same calls.
+pub(crate) fn legal_id(seed: &str, id: &str, place: usize, name: &str) -> String {
+    if !id.is_empty() && id.len() <= LONGEST && id.chars().all(is_legal) {
+        return id.to_owned();
+    }
+    let mut hasher = blake3::Hasher::new();
+    let place = if id.is_empty() { place.to_string() } else { String::new() };
+    for part in [seed, id, &place, name] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let digits: String = hasher
+        .finalize()
+        .as_bytes()
+        .iter()
+        .take(24)
+        .map(|byte| char::from(BASE62[usize::from(*byte) % BASE62.len()]))
+        .collect();
+    format!("call_{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_legal_and_come_back() {
+        let mut names = Names::default();
+        let long = format!("mcp__server__{}", "x".repeat(80));
+        for name in ["get.weather:now", &long, "plain_name", ""] {
+            let given = names.give(None, name).expect("distinct");
+            assert!(!given.is_empty() && given.len() <= LONGEST && given.chars().all(is_legal), "{given}");
+            assert_eq!(names.restored(&given), (None, name.to_owned()));
+            assert_eq!(names.given(None, name), given);
+        }
+        let spaced = names.give(Some("files"), "read").expect("distinct");
+        assert_eq!(spaced, "files__read");
+        assert_eq!(names.restored(&spaced), (Some("files".to_owned()), "read".to_owned()));
+        assert!(names.give(None, "get_weather_now").is_err(), "two tools under one name");
+        assert_eq!(names.restored("unknown"), (None, "unknown".to_owned()));
+    }
+
+    #[test]
+    fn ids_are_kept_or_made_the_same_again() {
+        assert_eq!(legal_id("s", "toolu_01-x", 3, "f"), "toolu_01-x");
+        let made = legal_id("s", "", 3, "f");
+        assert_eq!(made, legal_id("s", "", 3, "f"));
+        assert_ne!(made, legal_id("s", "", 4, "f"));
+        assert_eq!(legal_id("s", "a.b", 1, "f"), legal_id("s", "a.b", 9, "f"), "an id alone decides");
+        assert!(made.starts_with("call_") && made.len() == 29);
+    }
+}

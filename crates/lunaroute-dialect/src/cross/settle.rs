@@ -1,0 +1,198 @@
+//! Turns in the order that every dialect takes: instructions first, then user and assistant by turns, each call answered
+//! in the very next turn, results before anything else in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lunaroute_core::conversation::{CallResult, Conversation, Part, Speaker, Text, Turn, Use};
+
+use super::names::legal_id;
+use super::warnings::Warnings;
+use crate::dispatch::language;
+
+/// What stands in for the result of a call that nobody answered.
+const NO_RESULT: &str = "no result";
+
+/// The turns of a request in that order, with ids that every dialect takes.
+///
+/// Turns of the system or the developer keep their places; those before the first other turn are the instructions. A
+/// result without its call becomes the user's words, a call without a result gets one that says so, and of two results
+/// of one call the first stays.
+pub(crate) fn settled(conversation: &Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
+    let mut settling = Settling {
+        seed,
+        list: language(conversation.origin).list_name(),
+        warnings,
+        turns: Vec::new(),
+        open: Vec::new(),
+        results: BTreeMap::new(),
+        answered: BTreeSet::new(),
+        uses: 0,
+    };
+    for (place, turn) in conversation.turns.iter().enumerate() {
+        settling.take(place, turn);
+    }
+    settling.answer_open_calls();
+    settling.turns
+}
+
+struct Settling<'a> {
+    seed: &'a str,
+    list: &'static str,
+    warnings: &'a mut Warnings,
+    turns: Vec<Turn>,
+    /// Calls of the last assistant turn that wait for their results: the caller's id, the legal one, the name.
+    open: Vec<(String, String, String)>,
+    /// Results for them, by their place among the calls.
+    results: BTreeMap<usize, Part>,
+    /// Legal ids of the calls that have their result.
+    answered: BTreeSet<String>,
+    uses: usize,
+}
+
+impl Settling<'_> {
+    fn take(&mut self, place: usize, turn: &Turn) {
+        match turn.speaker {
+            Speaker::System | Speaker::Developer => {
+                // Instructions between a call and its result wait until the result is there.
+                self.turns.push(turn.clone());
+            }
+            Speaker::Assistant => {
+                self.answer_open_calls();
+                self.assistant(turn);
+            }
+            Speaker::User | Speaker::Tool => self.user(place, turn),
+        }
+    }
+
+    fn assistant(&mut self, turn: &Turn) {
+        let has_calls = turn.parts.iter().any(|part| matches!(part, Part::Use(_)));
+        let parts: Vec<Part> = turn
+            .parts
+            .iter()
+            .filter(|part| match part {
+                Part::Text(text) => !text.text.is_empty() && !(has_calls && text.text.trim().is_empty()),
+                _ => true,
+            })
+            .map(|part| match part {
+                Part::Use(call) => Part::Use(self.call(call)),
+                part => part.clone(),
+            })
+            .collect();
+        self.append(Speaker::Assistant, parts, turn);
+    }
+
+    fn call(&mut self, call: &Use) -> Use {
+        let id = legal_id(self.seed, &call.id, self.uses, &call.name);
+        self.uses += 1;
+        self.open.push((call.id.clone(), id.clone(), call.name.clone()));
+        Use { id, ..call.clone() }
+    }
+
+    fn user(&mut self, place: usize, turn: &Turn) {
+        let mut parts = Vec::new();
+        for (number, part) in turn.parts.iter().enumerate() {
+            match part {
+                Part::Result(result) => {
+                    if let Some(part) = self.result(result, (place, number)) {
+                        parts.push(part);
+                    }
+                }
+                Part::Text(text) if text.text.is_empty() => {}
+                part => parts.push(part.clone()),
+            }
+        }
+        // Whatever else the user says, the results come first, and with them the end of the step.
+        if turn.speaker == Speaker::User || !parts.is_empty() {
+            self.answer_open_calls();
+        }
+        self.append(Speaker::User, parts, turn);
+    }
+
+    /// Takes a result; gives back what is left of one that has no place.
+    fn result(&mut self, result: &CallResult, (turn, part): (usize, usize)) -> Option<Part> {
+        let path = format!("{}[{turn}].content[{part}]", self.list);
+        let by_id = self.open.iter().position(|(own, _, _)| !own.is_empty() && *own == result.call_id);
+        let by_name = || {
+            let mut places =
+                self.open.iter().enumerate().filter(|(place, _)| !self.results.contains_key(place));
+            let named = |name: &String| result.name.as_ref().is_none_or(|wanted| wanted == name);
+            places.find(|(_, (_, _, name))| named(name)).map(|(place, _)| place)
+        };
+        let place = by_id.or_else(|| result.call_id.is_empty().then(by_name).flatten());
+        match place {
+            Some(place) if self.results.contains_key(&place) => {
+                self.warnings.dropped(path, "a second result of the same call was left out");
+                None
+            }
+            Some(place) => {
+                let (_, id, name) = &self.open[place];
+                let (call_id, name) = (id.clone(), Some(name.clone()));
+                self.results.insert(place, Part::Result(CallResult { call_id, name, ..result.clone() }));
+                None
+            }
+            None if self.answered.contains(&result.call_id) => {
+                self.warnings.dropped(path, "a second result of the same call was left out");
+                None
+            }
+            None => {
+                self.warnings.changed(path, "a result without its call became the user's words");
+                Some(Part::Text(Text::from(words(&result.parts))))
+            }
+        }
+    }
+
+    /// Ends a step: every call of the last assistant turn has its result.
+    fn answer_open_calls(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        let open = std::mem::take(&mut self.open);
+        let mut results = std::mem::take(&mut self.results);
+        let mut parts = Vec::with_capacity(open.len());
+        for (place, (_, id, name)) in open.into_iter().enumerate() {
+            parts.push(results.remove(&place).unwrap_or_else(|| {
+                self.warnings
+                    .changed(format!("{}.{id}", self.list), "a call without a result got one that says so");
+                Part::Result(CallResult {
+                    call_id: id.clone(),
+                    name: Some(name),
+                    parts: vec![Part::Text(Text::from(NO_RESULT.to_owned()))],
+                    is_error: Some(true),
+                    ..CallResult::default()
+                })
+            }));
+            self.answered.insert(id);
+        }
+        // They stand right behind the assistant's turn, before instructions that came meanwhile.
+        let last = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant);
+        let at = last.map_or(self.turns.len(), |last| last + 1);
+        self.turns.insert(at, Turn::new(Speaker::User, parts));
+    }
+
+    /// Adds parts to the last turn when the same speaker goes on, else as a turn of their own.
+    fn append(&mut self, speaker: Speaker, parts: Vec<Part>, turn: &Turn) {
+        if parts.is_empty() {
+            return;
+        }
+        match self.turns.last_mut() {
+            Some(last) if last.speaker == speaker => {
+                last.parts.extend(parts);
+                last.is_plain = false;
+            }
+            _ => self.turns.push(Turn { speaker, parts, is_plain: turn.is_plain, rest: turn.rest.clone() }),
+        }
+    }
+}
+
+/// The words of parts, on lines of their own.
+pub(crate) fn words(parts: &[Part]) -> String {
+    let words: Vec<&str> = parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Text(text) | Part::Refusal(text) => Some(text.text.as_str()),
+            Part::Opaque(opaque) => opaque.gist.as_deref(),
+            _ => None,
+        })
+        .collect();
+    words.join("\n")
+}

@@ -1,0 +1,82 @@
+//! A provider's stream on its way into the caller's dialect.
+
+use lunaroute_core::{Delta, Dialect, Failure};
+
+use super::asked::Asked;
+use super::flow::{Flow, Step};
+use crate::dispatch::{AnswerWriter, EventReader, language};
+use crate::sse::Framer;
+
+/// Translates one stream of events. Nothing is held back beyond what the caller's grammar forces.
+pub struct Translation {
+    framer: Framer,
+    reader: Box<dyn EventReader>,
+    flow: Flow,
+    writer: Box<dyn AnswerWriter>,
+    deltas: Vec<Delta>,
+    steps: Vec<Step>,
+}
+
+impl Translation {
+    /// A translation of one answer.
+    #[must_use]
+    pub fn new(from: Dialect, to: Dialect, asked: Asked) -> Self {
+        Self {
+            framer: Framer::default(),
+            reader: language(from).events(),
+            writer: language(to).writer(&asked),
+            flow: Flow::new(asked),
+            deltas: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Takes the provider's next bytes and appends what the caller gets for them.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let (reader, deltas) = (&mut self.reader, &mut self.deltas);
+        self.framer.push(bytes, |event| reader.event(event, deltas));
+        self.write(out);
+    }
+
+    /// The provider's body is over: appends the caller's end, or its error when the answer was not whole.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        let (reader, deltas) = (&mut self.reader, &mut self.deltas);
+        self.framer.finish(|event| reader.event(event, deltas));
+        reader.finish(deltas);
+        self.write(out);
+        self.flow.end(&mut self.steps);
+        self.write(out);
+    }
+
+    /// The provider's body broke: appends the caller's error.
+    pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
+        self.flow.fail("api_error".to_owned(), failure.message.clone(), &mut self.steps);
+        self.write(out);
+    }
+
+    /// Appends a sign of life.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        self.writer.keep_alive(out);
+    }
+
+    /// Whether the caller has its end: what comes later says nothing to it.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.flow.is_over()
+    }
+
+    /// Whether the model has said why it stopped, so that only figures may follow.
+    #[must_use]
+    pub const fn has_stopped(&self) -> bool {
+        self.flow.has_stopped()
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) {
+        for delta in self.deltas.drain(..) {
+            self.flow.take(delta, &mut self.steps);
+        }
+        for step in self.steps.drain(..) {
+            self.writer.write(step, out);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a translation could not carry over, field by field.
+
+use std::fmt;
+
+/// Most warnings of one translation that are told apart; what comes later is counted as one.
+const LIMIT: usize = 64;
+
+/// A field that was dropped or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The field in the caller's request or the provider's answer, such as `logit_bias` or `messages[2].content[0]`.
+    pub path: String,
+    /// What became of it, for people.
+    pub what: &'static str,
+    /// Whether meaning is lost: a strict translation refuses such.
+    pub loses_meaning: bool,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.what)
+    }
+}
+
+/// The warnings of one translation, each field once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Warnings {
+    warnings: Vec<Warning>,
+}
+
+impl Warnings {
+    /// A field was left out although it meant something.
+    pub fn dropped(&mut self, path: impl Into<String>, what: &'static str) {
+        self.note(path.into(), what, true);
+    }
+
+    /// A field was carried over in another form.
+    pub fn changed(&mut self, path: impl Into<String>, what: &'static str) {
+        self.note(path.into(), what, false);
+    }
+
+    fn note(&mut self, path: String, what: &'static str, loses_meaning: bool) {
+        if let Some(known) = self.warnings.iter_mut().find(|known| known.path == path) {
+            known.loses_meaning |= loses_meaning;
+        } else if self.warnings.len() < LIMIT {
+            self.warnings.push(Warning { path, what, loses_meaning });
+        }
+    }
+
+    /// The warnings in the order in which they came up.
+    pub fn iter(&self) -> impl Iterator<Item = &Warning> {
+        self.warnings.iter()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.warnings.is_empty()
+    }
+
+    /// The first one by which meaning is lost.
+    #[must_use]
+    pub fn first_loss(&self) -> Option<&Warning> {
+        self.warnings.iter().find(|warning| warning.loses_meaning)
+    }
+
+    /// The paths as a header holds them: joined by commas, without what a header cannot hold.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let paths: Vec<String> = self
+            .warnings
+            .iter()
+            .map(|warning| {
+                warning.path.chars().filter(|letter| letter.is_ascii_graphic() && *letter != ',').collect()
+            })
+            .collect();
+        paths.join(",")
+    }
+}
