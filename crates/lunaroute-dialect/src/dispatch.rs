@@ -6,7 +6,7 @@ use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
 use serde_json::Value;
 
 use crate::anthropic::Anthropic;
-use crate::cross::{Asked, Crossing, Meaning, Step, Whole};
+use crate::cross::{Asked, Crossing, Leftovers, Meaning, Step, Whole};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
@@ -53,8 +53,14 @@ pub(crate) trait Language: Sync {
     /// What a request calls the list of its turns.
     fn list_name(&self) -> &'static str;
 
+    /// What becomes of members that have no word when a request leaves this dialect.
+    fn leftovers(&self) -> &'static Leftovers;
+
     /// Decodes a generation request.
     fn decode(&self, body: &Rest) -> Result<Conversation, Failure>;
+
+    /// Notes what the answer to a request of this dialect depends on.
+    fn asks(&self, conversation: &Conversation, asked: &mut Asked);
 
     /// Encodes a generation request for a target, whatever dialect it was decoded from.
     fn encode(&self, conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;

@@ -17,6 +17,8 @@ pub struct Tool {
     pub kind: ToolKind,
     /// A prompt cache may be cut behind it.
     pub breakpoint: Option<Breakpoint>,
+    /// Whether its members stood beside its type, in a dialect that nests them.
+    pub is_flat: bool,
     /// Everything else in the vendor's object.
     pub rest: Rest,
 }

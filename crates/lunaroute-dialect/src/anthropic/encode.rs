@@ -1,11 +1,361 @@
-//! Encodes a request.
+//! Encodes a Messages request.
 
-use lunaroute_core::conversation::Conversation;
-use lunaroute_core::{Failure, FailureKind};
-use serde_json::Value;
+use lunaroute_core::conversation::{
+    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Tier, Tool, ToolChoice, ToolKind,
+};
+use lunaroute_core::{Dialect, Failure, FailureKind};
+use serde_json::{Value, json};
 
-use crate::cross::Crossing;
+use super::decode::is_allowed;
+use super::turns::{Turns, messages};
+use super::{thinking, turns};
+use crate::cross::{Crossing, leave_behind, merge, settled};
 
-pub(super) fn encode(_conversation: &Conversation, _crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    Err(Failure::gateway(FailureKind::Internal, "scaffold"))
+/// Tokens of an answer where neither the request nor the model says a limit: the protocol has no default.
+const DEFAULT_MAX_TOKENS: u64 = 32_000;
+
+/// The tool by which a model that knows no output format is made to answer in one.
+const FORMAT_TOOL: &str = "json_output";
+
+pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    if conversation.origin == Dialect::Anthropic {
+        Ok(same(conversation))
+    } else {
+        foreign(conversation, crossing)
+    }
+}
+
+/// A request that was decoded from this dialect, as it was.
+fn same(conversation: &Conversation) -> Value {
+    let mut body = Rest::new();
+    body.insert("model".to_owned(), json!(conversation.model));
+    let turns = &conversation.turns[..];
+    let is_instruction = |turn: &lunaroute_core::conversation::Turn| {
+        turn.speaker == lunaroute_core::conversation::Speaker::System && turn.rest.is_empty()
+    };
+    let turns = match turns.split_first() {
+        Some((system, rest)) if is_instruction(system) => {
+            body.insert("system".to_owned(), turns::own_content(system));
+            rest
+        }
+        _ => turns,
+    };
+    body.insert("messages".to_owned(), turns.iter().map(turns::own_message).collect());
+    let tools: Vec<Value> = conversation.tools.iter().map(own_tool).collect();
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), Value::Array(tools));
+    }
+    if let Some(choice) = &conversation.tool_choice {
+        let mut value = choice_value(choice, |name| name.to_owned());
+        if let Some(parallel) = conversation.parallel_calls {
+            value.insert("disable_parallel_tool_use".to_owned(), json!(!parallel));
+        }
+        body.insert("tool_choice".to_owned(), Value::Object(value));
+    }
+    if let Some(max_tokens) = conversation.max_output {
+        body.insert("max_tokens".to_owned(), json!(max_tokens));
+    }
+    sampling(conversation, &mut body);
+    if let Some(reasoning) = &conversation.reasoning {
+        thinking::own(reasoning, &mut body);
+    }
+    if let Some(OutputFormat::JsonSchema { schema, .. }) = &conversation.format {
+        merge(&mut body, &format_member(schema.clone()));
+    }
+    if let Some(tier) = &conversation.tier {
+        body.insert(
+            "service_tier".to_owned(),
+            json!(if *tier == Tier::Auto { "auto" } else { "standard_only" }),
+        );
+    }
+    if conversation.stream {
+        body.insert("stream".to_owned(), json!(true));
+    }
+    merge(&mut body, &conversation.rest);
+    Value::Object(body)
+}
+
+fn sampling(conversation: &Conversation, body: &mut Rest) {
+    let sampling = &conversation.sampling;
+    for (name, value) in
+        [("temperature", &sampling.temperature), ("top_p", &sampling.top_p), ("top_k", &sampling.top_k)]
+    {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), Value::Number(value.clone()));
+        }
+    }
+    if !sampling.stop.is_empty() {
+        body.insert("stop_sequences".to_owned(), json!(sampling.stop));
+    }
+}
+
+fn own_tool(tool: &Tool) -> Value {
+    let mut value = Rest::new();
+    if !tool.name.is_empty() {
+        value.insert("name".to_owned(), json!(tool.name));
+    }
+    if let Some(description) = &tool.description {
+        value.insert("description".to_owned(), json!(description));
+    }
+    if let ToolKind::Function { schema, strict } = &tool.kind {
+        if let Some(schema) = schema {
+            value.insert("input_schema".to_owned(), schema.clone());
+        }
+        if let Some(strict) = strict {
+            value.insert("strict".to_owned(), json!(strict));
+        }
+    }
+    merge(&mut value, &tool.rest);
+    Value::Object(value)
+}
+
+fn choice_value(choice: &ToolChoice, name_of: impl Fn(&str) -> String) -> Rest {
+    let value = match choice {
+        ToolChoice::None => json!({"type": "none"}),
+        ToolChoice::Auto => json!({"type": "auto"}),
+        ToolChoice::Required => json!({"type": "any"}),
+        ToolChoice::Tool { name, .. } => json!({"type": "tool", "name": name_of(name)}),
+        ToolChoice::Allowed(AllowedTools { is_required: false, .. }) => json!({"type": "auto"}),
+        ToolChoice::Allowed(AllowedTools { names, .. }) => match &names[..] {
+            [name] => json!({"type": "tool", "name": name_of(name)}),
+            _ => json!({"type": "any"}),
+        },
+        ToolChoice::Other => json!({}),
+    };
+    match value {
+        Value::Object(members) => members,
+        _ => Rest::new(),
+    }
+}
+
+fn format_member(schema: Value) -> Rest {
+    let mut member = Rest::new();
+    member.insert("output_config".to_owned(), json!({"format": {"type": "json_schema", "schema": schema}}));
+    member
+}
+
+/// A request of another dialect.
+fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(conversation, crossing)?;
+    refuse(conversation)?;
+    let tools = tools(conversation, crossing)?;
+    let seed = crossing.asked.seed.clone();
+    let settled = settled(conversation, &seed, &mut crossing.warnings);
+    let Turns { mut system, messages } = messages(&settled, crossing)?;
+    let mut body = Rest::new();
+    body.insert("model".to_owned(), json!(crossing.model));
+    let max_tokens = max_tokens(conversation, crossing);
+    body.insert("max_tokens".to_owned(), json!(max_tokens));
+    let mut choice = conversation.tool_choice.clone().filter(|_| !tools.is_empty());
+    let mut tools = tools;
+    format(conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
+    if let (Some(ToolChoice::Required | ToolChoice::Tool { .. }), false) =
+        (&choice, crossing.facts.forced_tools.is_yes())
+    {
+        crossing
+            .warnings
+            .changed("tool_choice", "the model refuses a forced choice of tools; it chooses by itself");
+        choice = Some(ToolChoice::Auto);
+    }
+    let forced = matches!(
+        choice,
+        Some(
+            ToolChoice::Required
+                | ToolChoice::Tool { .. }
+                | ToolChoice::Allowed(AllowedTools { is_required: true, .. })
+        )
+    );
+    let thinks =
+        thinking::foreign(conversation.reasoning.as_ref(), (max_tokens, forced), crossing, &mut body);
+    foreign_sampling(conversation, thinks, crossing, &mut body);
+    if !system.is_empty() {
+        body.insert("system".to_owned(), Value::Array(system));
+    }
+    body.insert("messages".to_owned(), Value::Array(messages));
+    foreign_choice(conversation, choice, &tools, crossing, &mut body);
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), Value::Array(tools));
+    }
+    if let Some(user) = &conversation.end_user {
+        body.insert("metadata".to_owned(), json!({"user_id": user}));
+    }
+    tier(conversation, crossing, &mut body);
+    if conversation.stream {
+        body.insert("stream".to_owned(), json!(true));
+    }
+    Ok(Value::Object(body))
+}
+
+/// What no model of this dialect can do.
+fn refuse(conversation: &Conversation) -> Result<(), Failure> {
+    if conversation.sampling.candidates.is_some_and(|candidates| candidates > 1) {
+        let advice = "the provider that serves this model gives one answer only; ask once for each";
+        return Err(Failure::client(FailureKind::BadRequest, format!("'n' cannot be above 1: {advice}")));
+    }
+    Ok(())
+}
+
+fn max_tokens(conversation: &Conversation, crossing: &mut Crossing<'_>) -> u64 {
+    let most = crossing.facts.max_output;
+    match (conversation.max_output, most) {
+        (Some(asked), Some(most)) if asked > most => {
+            crossing.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
+            most
+        }
+        (Some(asked), _) => asked,
+        (None, most) => most.map_or(DEFAULT_MAX_TOKENS, |most| most.min(DEFAULT_MAX_TOKENS)),
+    }
+}
+
+fn foreign_sampling(conversation: &Conversation, thinks: bool, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    let sampling = &conversation.sampling;
+    let takes = crossing.facts.sampling.is_yes() && !thinks;
+    if takes {
+        if let Some(temperature) = &sampling.temperature {
+            let above = temperature.as_f64().is_some_and(|value| value > 1.0);
+            if above {
+                crossing.warnings.changed("temperature", "above 1; 1 was sent");
+            }
+            body.insert(
+                "temperature".to_owned(),
+                if above { json!(1.0) } else { Value::Number(temperature.clone()) },
+            );
+        }
+        let both = sampling.temperature.is_some() && !crossing.facts.temperature_with_top_p.is_yes();
+        if let Some(top_p) = &sampling.top_p {
+            if both {
+                crossing.warnings.dropped("top_p", "the model takes it only without temperature");
+            } else {
+                body.insert("top_p".to_owned(), Value::Number(top_p.clone()));
+            }
+        }
+        if let Some(top_k) = &sampling.top_k {
+            body.insert("top_k".to_owned(), Value::Number(top_k.clone()));
+        }
+    }
+    let stop: Vec<&String> = sampling.stop.iter().filter(|word| !word.trim().is_empty()).collect();
+    if stop.len() < sampling.stop.len() {
+        crossing.warnings.dropped("stop", "a stop sequence of white space only is not taken");
+    }
+    if !stop.is_empty() {
+        body.insert("stop_sequences".to_owned(), json!(stop));
+    }
+    let unknown = [
+        ("frequency_penalty", sampling.frequency_penalty.is_some()),
+        ("presence_penalty", sampling.presence_penalty.is_some()),
+        ("seed", sampling.seed.is_some()),
+        ("logprobs", sampling.alternatives.is_some()),
+    ];
+    for (name, _) in unknown.into_iter().filter(|(_, is_there)| *is_there) {
+        crossing.warnings.dropped(name, "the provider that serves this model has no such field");
+    }
+}
+
+fn foreign_choice(
+    conversation: &Conversation,
+    choice: Option<ToolChoice>,
+    tools: &[Value],
+    crossing: &mut Crossing<'_>,
+    body: &mut Rest,
+) {
+    if tools.is_empty() {
+        return;
+    }
+    if matches!(choice, Some(ToolChoice::Allowed(_))) {
+        crossing.warnings.changed("tool_choice", "only the allowed tools were sent");
+    }
+    let serial = conversation.parallel_calls == Some(false) && choice != Some(ToolChoice::None);
+    let choice = choice.or(serial.then_some(ToolChoice::Auto));
+    let Some(choice) = choice.filter(|choice| *choice != ToolChoice::Other) else { return };
+    let names = &crossing.asked.names;
+    let mut value = choice_value(&choice, |name| names.given(None, name));
+    if serial {
+        value.insert("disable_parallel_tool_use".to_owned(), json!(true));
+    }
+    body.insert("tool_choice".to_owned(), Value::Object(value));
+}
+
+fn tier(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    let word = match &conversation.tier {
+        None => return,
+        Some(Tier::Auto) => "auto",
+        Some(Tier::Standard) => "standard_only",
+        Some(_) => {
+            crossing.warnings.changed("service_tier", "the provider has no such class; it decides");
+            "auto"
+        }
+    };
+    body.insert("service_tier".to_owned(), json!(word));
+}
+
+/// Puts the wanted form of the answer into the request, by the field for it or by a tool that has to be called.
+fn format(
+    conversation: &Conversation,
+    crossing: &mut Crossing<'_>,
+    (body, system): (&mut Rest, &mut Vec<Value>),
+    (tools, choice): (&mut Vec<Value>, &mut Option<ToolChoice>),
+) {
+    match &conversation.format {
+        None | Some(OutputFormat::Text) => {}
+        Some(OutputFormat::JsonObject) => {
+            system.push(json!({"type": "text", "text": "Reply with one JSON object only."}));
+        }
+        Some(OutputFormat::JsonSchema { schema, .. }) if crossing.facts.json_schema.is_yes() => {
+            merge(body, &format_member(schema.clone()));
+        }
+        Some(OutputFormat::JsonSchema { schema, description, .. }) => {
+            let told = description.as_deref().unwrap_or("Gives the answer in the form that was asked for.");
+            tools.push(json!({"name": FORMAT_TOOL, "description": told, "input_schema": schema}));
+            if tools.len() == 1 {
+                *choice = Some(ToolChoice::Tool { name: FORMAT_TOOL.to_owned(), is_custom: false });
+            }
+            crossing.asked.format_tool = Some(FORMAT_TOOL.to_owned());
+        }
+    }
+}
+
+fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let mut tools = Vec::new();
+    for (place, tool) in conversation.tools.iter().enumerate() {
+        if !is_allowed(conversation.tool_choice.as_ref(), &tool.name) {
+            continue;
+        }
+        let schema = match &tool.kind {
+            ToolKind::Function { schema, .. } => {
+                schema.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+            }
+            ToolKind::Custom { .. } => json!({
+                "type": "object",
+                "properties": {"input": {"type": "string"}},
+                "required": ["input"],
+            }),
+            ToolKind::Hosted(Hosted::WebSearch) => {
+                tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
+                continue;
+            }
+            ToolKind::Hosted(_) => {
+                let path = format!("tools[{place}]");
+                crossing.warnings.dropped(path, "a tool that only its own provider runs");
+                continue;
+            }
+        };
+        let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
+        let mut value = json!({"name": name});
+        let mut description = tool.description.clone().unwrap_or_default();
+        if let ToolKind::Custom { format } = &tool.kind {
+            crossing.asked.flattened.insert(name.clone());
+            if let Some(format) = format {
+                description.push_str(&format!("\n\nThe input is free text of this form: {format}"));
+            }
+        }
+        if !description.is_empty() {
+            value["description"] = json!(description);
+        }
+        value["input_schema"] = schema;
+        if let ToolKind::Function { strict: Some(true), .. } = &tool.kind {
+            value["strict"] = json!(true);
+        }
+        tools.push(value);
+    }
+    Ok(tools)
 }

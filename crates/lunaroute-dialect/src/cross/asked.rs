@@ -69,6 +69,8 @@ pub struct Asked {
     pub(crate) names: Names,
     /// Tools with free text that the provider got as functions of one `input`, by the provider's name.
     pub(crate) flattened: BTreeSet<String>,
+    /// Tools with free text that the provider got as such, by the provider's name.
+    pub(crate) echo_custom: BTreeSet<String>,
     /// The forced tool whose arguments are the structured answer, by the provider's name.
     pub(crate) format_tool: Option<String>,
     /// Members of the request that the caller's dialect repeats in its answers.

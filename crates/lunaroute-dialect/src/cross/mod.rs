@@ -6,7 +6,9 @@
 mod asked;
 mod effort;
 mod flow;
+mod leftovers;
 mod meaning;
+mod members;
 mod names;
 mod seal;
 mod settle;
@@ -21,6 +23,9 @@ pub use warnings::{Warning, Warnings};
 
 pub(crate) use effort::{budget_of, effort_of};
 pub(crate) use flow::{Block, Flow, Step};
+pub(crate) use leftovers::{Leftovers, leave_behind};
+pub(crate) use meaning::meaning_of;
+pub(crate) use members::{Members, merge};
 pub(crate) use names::{Names, legal_id};
 pub(crate) use seal::{open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
@@ -60,6 +65,7 @@ pub fn encode_request(
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
+    language(conversation.origin).asks(conversation, &mut crossing.asked);
     language(to).encode(conversation, crossing)
 }
 

@@ -1,8 +1,427 @@
-//! Decodes a request.
+//! Decodes a Chat Completions request.
 
-use lunaroute_core::conversation::{Conversation, Rest};
-use lunaroute_core::{Failure, FailureKind};
+use lunaroute_core::conversation::{
+    AllowedTools, Breakpoint, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind,
+    MediaSource, Opaque, OutputFormat, Part, Reasoning, Rest, Speaker, Text, Thought, Tier, Tool, ToolChoice,
+    ToolKind, Turn, Use,
+};
+use lunaroute_core::{Dialect, Failure, FailureKind};
+use serde_json::Value;
 
-pub(super) fn decode(_body: &Rest) -> Result<Conversation, Failure> {
-    Err(Failure::gateway(FailureKind::Internal, "scaffold"))
+use crate::cross::{Asked, Leftovers, Members, open_seal};
+
+pub(super) static LEFTOVERS: Leftovers = Leftovers {
+    silent: &[
+        "stream",
+        "stream_options",
+        "store",
+        "metadata",
+        "modalities",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        // Told by words of their own, and kept beside them as they were.
+        "response_format",
+        "tool_choice",
+        "stop",
+        "max_tokens",
+        "logprobs",
+        "top_logprobs",
+        "functions",
+        "function_call",
+        "web_search_options",
+        "user",
+    ],
+    refused: &[("audio", "answers in sound are given by models of OpenAI only")],
+};
+
+/// What the answer depends on.
+pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
+    let options = conversation.rest.get("stream_options");
+    asked.include_usage =
+        options.and_then(|options| options.get("include_usage")) == Some(&Value::Bool(true));
+    if conversation.rest.contains_key("functions") {
+        asked.echo.insert("functions".to_owned(), Value::Bool(true));
+    }
+}
+
+pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+    let mut members = Members::of_body(body);
+    let mut conversation = Conversation::new(Dialect::OpenaiChat, members.required("model")?);
+    conversation.stream = members.peek("stream").and_then(Value::as_bool).unwrap_or_default();
+    if conversation.stream {
+        members.value("stream");
+    }
+    for (place, message) in members.list("messages")?.unwrap_or_default().into_iter().enumerate() {
+        conversation.turns.push(turn(message, format!("messages[{place}]"))?);
+    }
+    tools(&mut members, &mut conversation)?;
+    controls(&mut members, &mut conversation)?;
+    conversation.tool_choice = members.peek("tool_choice").or(members.peek("function_call")).map(choice);
+    conversation.parallel_calls = members.flag("parallel_tool_calls")?;
+    conversation.format = members.peek("response_format").and_then(format);
+    conversation.end_user = match members.text("safety_identifier")? {
+        Some(user) => Some(user),
+        None => members.peek("user").and_then(Value::as_str).map(str::to_owned),
+    };
+    conversation.cache_key = members.text("prompt_cache_key")?;
+    conversation.tier = members.text("service_tier")?.map(|word| tier(&word));
+    conversation.rest = members.rest();
+    Ok(conversation)
+}
+
+fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<(), Failure> {
+    conversation.max_output = match members.count("max_completion_tokens")? {
+        Some(most) => Some(most),
+        None => members.peek("max_tokens").and_then(Value::as_u64),
+    };
+    let sampling = &mut conversation.sampling;
+    sampling.temperature = members.number("temperature")?;
+    sampling.top_p = members.number("top_p")?;
+    sampling.top_k = members.number("top_k")?;
+    sampling.frequency_penalty = members.number("frequency_penalty")?;
+    sampling.presence_penalty = members.number("presence_penalty")?;
+    sampling.seed = members.number("seed")?;
+    sampling.candidates = members.count("n")?;
+    sampling.stop = match members.peek("stop") {
+        Some(Value::String(word)) => vec![word.clone()],
+        Some(Value::Array(words)) => {
+            words.iter().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    };
+    if members.peek("logprobs") == Some(&Value::Bool(true)) {
+        sampling.alternatives =
+            Some(members.peek("top_logprobs").and_then(Value::as_u64).unwrap_or_default());
+    }
+    if let Some(effort) = Effort::parse(members.word("reasoning_effort")) {
+        members.value("reasoning_effort");
+        conversation.reasoning = Some(Reasoning { effort: Some(effort), ..Reasoning::default() });
+    }
+    Ok(())
+}
+
+fn tier(word: &str) -> Tier {
+    match word {
+        "auto" => Tier::Auto,
+        "default" => Tier::Standard,
+        "flex" => Tier::Flex,
+        "priority" => Tier::Priority,
+        word => Tier::Other(word.to_owned()),
+    }
+}
+
+fn format(value: &Value) -> Option<OutputFormat> {
+    let word = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    match value.get("type")?.as_str()? {
+        "text" => Some(OutputFormat::Text),
+        "json_object" => Some(OutputFormat::JsonObject),
+        "json_schema" => {
+            let held = value.get("json_schema")?;
+            Some(OutputFormat::JsonSchema {
+                name: word(held, "name"),
+                description: word(held, "description"),
+                schema: held.get("schema").cloned().unwrap_or_else(|| serde_json::json!({"type": "object"})),
+                strict: held.get("strict").and_then(Value::as_bool),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn choice(value: &Value) -> ToolChoice {
+    let named = |member: &str| Some(value.get(member)?.get("name")?.as_str()?.to_owned());
+    // The legacy form has the name without a type; some clients send the flat form of Responses.
+    let flat = || Some(value.get("name")?.as_str()?.to_owned());
+    match (value.as_str(), value.get("type").and_then(Value::as_str)) {
+        (Some("none"), _) => ToolChoice::None,
+        (Some("auto"), _) => ToolChoice::Auto,
+        (Some("required" | "any"), _) => ToolChoice::Required,
+        (None, Some("custom")) => named("custom")
+            .or_else(flat)
+            .map_or(ToolChoice::Other, |name| ToolChoice::Tool { name, is_custom: true }),
+        (None, Some("allowed_tools")) => allowed(value.get("allowed_tools").unwrap_or(value)),
+        (None, _) => named("function")
+            .or_else(flat)
+            .map_or(ToolChoice::Other, |name| ToolChoice::Tool { name, is_custom: false }),
+        _ => ToolChoice::Other,
+    }
+}
+
+fn allowed(value: &Value) -> ToolChoice {
+    let tools = value.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let name = |tool: &Value| {
+        let nested = tool.get("function").or(tool.get("custom")).unwrap_or(tool);
+        Some(nested.get("name")?.as_str()?.to_owned())
+    };
+    ToolChoice::Allowed(AllowedTools {
+        is_required: value.get("mode").and_then(Value::as_str) == Some("required"),
+        names: tools.filter_map(name).collect(),
+    })
+}
+
+fn tools(members: &mut Members, conversation: &mut Conversation) -> Result<(), Failure> {
+    for (place, value) in members.list("tools")?.unwrap_or_default().into_iter().enumerate() {
+        conversation.tools.push(tool(Members::of(value, format!("tools[{place}]"))?)?);
+    }
+    let legacy = members.peek("functions").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (place, value) in legacy.into_iter().enumerate() {
+        let (function, _) = function(Members::of(value, format!("functions[{place}]"))?)?;
+        conversation.tools.push(function);
+    }
+    if members.peek("web_search_options").is_some() {
+        conversation.tools.push(Tool {
+            name: String::new(),
+            namespace: None,
+            description: None,
+            kind: ToolKind::Hosted(Hosted::WebSearch),
+            breakpoint: None,
+            is_flat: false,
+            rest: Rest::new(),
+        });
+    }
+    Ok(())
+}
+
+fn tool(mut members: Members) -> Result<Tool, Failure> {
+    let kind = members.word("type").to_owned();
+    match kind.as_str() {
+        "function" | "custom" => {
+            let Some(inner) = members.object(&kind)? else {
+                // The flat form of Responses, as Cursor sends it to this path.
+                let (mut tool, left) = if kind == "custom" { custom(members)? } else { function(members)? };
+                tool.rest = left;
+                tool.is_flat = true;
+                return Ok(tool);
+            };
+            let (mut tool, left) = if kind == "custom" { custom(inner)? } else { function(inner)? };
+            members.put_back(&kind, left);
+            tool.rest = members.rest();
+            Ok(tool)
+        }
+        _ => {
+            let name = members.text("name")?.unwrap_or_default();
+            let kind = ToolKind::Hosted(Hosted::Other(kind));
+            Ok(Tool {
+                name,
+                namespace: None,
+                description: None,
+                kind,
+                breakpoint: None,
+                is_flat: false,
+                rest: members.rest(),
+            })
+        }
+    }
+}
+
+fn function(mut members: Members) -> Result<(Tool, Rest), Failure> {
+    let name = members.required("name")?;
+    let description = members.text("description")?;
+    let kind = ToolKind::Function { schema: members.value("parameters"), strict: members.flag("strict")? };
+    Ok((
+        Tool {
+            name,
+            namespace: None,
+            description,
+            kind,
+            breakpoint: None,
+            is_flat: false,
+            rest: Rest::new(),
+        },
+        members.rest(),
+    ))
+}
+
+fn custom(mut members: Members) -> Result<(Tool, Rest), Failure> {
+    let name = members.required("name")?;
+    let description = members.text("description")?;
+    let kind = ToolKind::Custom { format: members.value("format") };
+    Ok((
+        Tool {
+            name,
+            namespace: None,
+            description,
+            kind,
+            breakpoint: None,
+            is_flat: false,
+            rest: Rest::new(),
+        },
+        members.rest(),
+    ))
+}
+
+fn turn(message: Value, path: String) -> Result<Turn, Failure> {
+    let mut members = Members::of(message, path.clone())?;
+    let role = members.required("role")?;
+    // A list without parts stays where it is: it is not the same as no content.
+    let is_empty = members.peek("content").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let content = if is_empty { None } else { members.value("content") };
+    let (content, is_plain) =
+        content.map_or_else(|| Ok((Vec::new(), false)), |content| parts(content, &path))?;
+    let (speaker, parts) = match role.as_str() {
+        "system" => (Speaker::System, content),
+        "developer" => (Speaker::Developer, content),
+        "assistant" => (Speaker::Assistant, assistant(&mut members, content)?),
+        "tool" | "function" => {
+            let (call_id, name) = match role.as_str() {
+                "tool" => (members.text("tool_call_id")?.unwrap_or_default(), None),
+                _ => (String::new(), members.text("name")?),
+            };
+            let result = CallResult { call_id, name, parts: content, is_plain, ..CallResult::default() };
+            (Speaker::Tool, vec![Part::Result(result)])
+        }
+        "user" => (Speaker::User, content),
+        other => {
+            let what =
+                format!("'{path}.role' is '{other}'; known are developer, system, user, assistant and tool");
+            return Err(Failure::client(FailureKind::BadRequest, what));
+        }
+    };
+    Ok(Turn { speaker, parts, is_plain, rest: members.rest() })
+}
+
+/// Everything that an assistant message says. Reasoning stays in the message as it came, too: hosts differ in its form.
+fn assistant(members: &mut Members, content: Vec<Part>) -> Result<Vec<Part>, Failure> {
+    let mut parts = Vec::new();
+    if let Some(thought) = thought(members) {
+        parts.push(Part::Thought(thought));
+    }
+    parts.extend(content);
+    if let Some(refusal) = members.text("refusal")? {
+        parts.push(Part::Refusal(Text::from(refusal)));
+    }
+    let is_empty = members.peek("tool_calls").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    if !is_empty {
+        for (place, value) in members.list("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+            let path = members.path(&format!("tool_calls[{place}]"));
+            parts.push(Part::Use(call(Members::of(value, path)?)?));
+        }
+    }
+    if let Some(legacy) = members.peek("function_call").cloned() {
+        let word = |name: &str| legacy.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (name, arguments) = (word("name"), word("arguments"));
+        let rest = Rest::from_iter([("function_call".to_owned(), Value::Bool(true))]);
+        parts.push(Part::Use(Use { name, arguments, rest, ..Use::default() }));
+    }
+    Ok(parts)
+}
+
+fn thought(members: &Members) -> Option<Thought> {
+    let shown = ["reasoning_content", "reasoning"]
+        .into_iter()
+        .map(|name| members.word(name))
+        .find(|text| !text.is_empty());
+    let details = members.peek("reasoning_details").and_then(Value::as_array).into_iter().flatten();
+    let sealed = details
+        .filter_map(|detail| detail.get("signature").or(detail.get("data"))?.as_str())
+        .find_map(open_seal);
+    (shown.is_some() || sealed.is_some()).then(|| Thought {
+        text: shown.map(str::to_owned).into_iter().collect(),
+        is_redacted: sealed.as_ref().is_some_and(|(_, is_redacted)| *is_redacted),
+        seal: sealed.map(|(seal, _)| seal),
+        rest: Rest::new(),
+    })
+}
+
+fn call(mut members: Members) -> Result<Use, Failure> {
+    let id = members.text("id")?.unwrap_or_default();
+    let custom = members.object("custom")?;
+    let is_custom = custom.is_some();
+    let Some(mut inner) = custom.map_or_else(|| members.object("function"), |custom| Ok(Some(custom)))?
+    else {
+        return Ok(Use { id, rest: members.rest(), ..Use::default() });
+    };
+    let name = inner.text("name")?.unwrap_or_default();
+    let arguments = match inner.value(if is_custom { "input" } else { "arguments" }) {
+        Some(Value::String(text)) => text,
+        // Some hosts send the JSON itself.
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    members.put_back(if is_custom { "custom" } else { "function" }, inner.rest());
+    let custom = if is_custom { Custom::Yes } else { Custom::No };
+    Ok(Use { id, name, arguments, custom, rest: members.rest(), ..Use::default() })
+}
+
+fn parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failure> {
+    match content {
+        Value::String(text) => Ok((vec![Part::Text(Text::from(text))], true)),
+        Value::Array(parts) => {
+            let parts = parts.into_iter().enumerate();
+            let parts = parts.map(|(place, value)| part(value, format!("{path}.content[{place}]")));
+            Ok((parts.collect::<Result<_, _>>()?, false))
+        }
+        _ => Err(Failure::client(
+            FailureKind::BadRequest,
+            format!("'{path}.content' has to be a string or an array"),
+        )),
+    }
+}
+
+fn part(value: Value, path: String) -> Result<Part, Failure> {
+    if let Value::String(text) = value {
+        return Ok(Part::Text(Text::from(text)));
+    }
+    let (kind, whole) =
+        (value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(), value.clone());
+    let mut members = Members::of(value, path)?;
+    let breakpoint =
+        ["cache_control", "prompt_cache_breakpoint"].into_iter().find_map(|name| members.peek(name));
+    let breakpoint = breakpoint.map(|mark| match mark.get("ttl").and_then(Value::as_str) {
+        Some("1h" | "12h") => Breakpoint::Long,
+        _ => Breakpoint::Short,
+    });
+    let part = match kind.as_str() {
+        "text" => members.text("text")?.map(|text| Part::Text(Text { text, breakpoint, rest: Rest::new() })),
+        "refusal" => {
+            members.text("refusal")?.map(|text| Part::Refusal(Text { text, breakpoint, rest: Rest::new() }))
+        }
+        "image_url" | "input_audio" | "file" => media(&kind, &mut members, breakpoint)?,
+        _ => None,
+    };
+    let Some(mut part) = part else { return Ok(Part::Opaque(Opaque { kind, value: whole, gist: None })) };
+    members.value("type");
+    match &mut part {
+        Part::Text(text) | Part::Refusal(text) => text.rest = members.rest(),
+        Part::Media(media) => media.rest = members.rest(),
+        _ => {}
+    }
+    Ok(part)
+}
+
+fn media(kind: &str, members: &mut Members, breakpoint: Option<Breakpoint>) -> Result<Option<Part>, Failure> {
+    let Some(mut inner) = members.object(kind)? else { return Ok(None) };
+    let (media, source, name, detail) = match kind {
+        "image_url" => {
+            let Some(url) = inner.text("url")? else { return Ok(None) };
+            (MediaKind::Image, address(url), None, inner.text("detail")?)
+        }
+        "input_audio" => {
+            let (data, format) = (inner.text("data")?, inner.text("format")?.unwrap_or_default());
+            let Some(data) = data else { return Ok(None) };
+            (MediaKind::Audio, MediaSource::Bytes { media_type: format!("audio/{format}"), data }, None, None)
+        }
+        _ => {
+            let name = inner.text("filename")?;
+            let source = match (inner.text("file_data")?, inner.text("file_id")?) {
+                (Some(data), _) => address(data),
+                (None, Some(id)) => MediaSource::File { id },
+                (None, None) => return Ok(None),
+            };
+            (MediaKind::Document, source, name, None)
+        }
+    };
+    members.put_back(kind, inner.rest());
+    Ok(Some(Part::Media(Media { kind: media, source, name, detail, breakpoint, rest: Rest::new() })))
+}
+
+/// Where media are: `data:` addresses hold them.
+pub(crate) fn address(url: String) -> MediaSource {
+    let held = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+    match held {
+        Some((media_type, data)) => {
+            MediaSource::Bytes { media_type: media_type.to_owned(), data: data.to_owned() }
+        }
+        None => MediaSource::Url { url, media_type: None },
+    }
 }

@@ -1,11 +1,424 @@
-//! Encodes a request.
+//! Encodes a Chat Completions request.
 
-use lunaroute_core::conversation::Conversation;
-use lunaroute_core::{Failure, FailureKind};
-use serde_json::Value;
+use lunaroute_core::conversation::{
+    AllowedTools, Conversation, Effort, Hosted, OutputFormat, Reasoning, Rest, Speaker, Thinking, Tier, Tool,
+    ToolChoice, ToolKind,
+};
+use lunaroute_core::{Dialect, Failure, FailureKind};
+use serde_json::{Value, json};
 
-use crate::cross::Crossing;
+use super::turns;
+use crate::cross::{Crossing, effort_of, leave_behind, merge, settled};
 
-pub(super) fn encode(_conversation: &Conversation, _crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    Err(Failure::gateway(FailureKind::Internal, "scaffold"))
+/// Most stop sequences that the protocol takes.
+const STOPS: usize = 4;
+
+pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    if conversation.origin == Dialect::OpenaiChat {
+        Ok(same(conversation))
+    } else {
+        foreign(conversation, crossing)
+    }
+}
+
+/// A request that was decoded from this dialect, as it was.
+fn same(conversation: &Conversation) -> Value {
+    let mut body = Rest::new();
+    body.insert("model".to_owned(), json!(conversation.model));
+    body.insert("messages".to_owned(), conversation.turns.iter().map(turns::own_message).collect());
+    let is_legacy = conversation.rest.contains_key("functions");
+    let own =
+        |tool: &&Tool| !is_legacy && !(matches!(tool.kind, ToolKind::Hosted(_)) && tool.rest.is_empty());
+    let tools: Vec<Value> = conversation.tools.iter().filter(own).map(own_tool).collect();
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), Value::Array(tools));
+    }
+    if let Some(most) = conversation.max_output
+        && !conversation.rest.contains_key("max_tokens")
+    {
+        body.insert("max_completion_tokens".to_owned(), json!(most));
+    }
+    numbers(conversation, &mut body);
+    if let Some(effort) = conversation.reasoning.and_then(|reasoning| reasoning.effort) {
+        body.insert("reasoning_effort".to_owned(), json!(effort.as_str()));
+    }
+    if let Some(parallel) = conversation.parallel_calls {
+        body.insert("parallel_tool_calls".to_owned(), json!(parallel));
+    }
+    if let Some(user) = &conversation.end_user
+        && conversation.rest.get("user").and_then(Value::as_str) != Some(user)
+    {
+        body.insert("safety_identifier".to_owned(), json!(user));
+    }
+    if let Some(key) = &conversation.cache_key {
+        body.insert("prompt_cache_key".to_owned(), json!(key));
+    }
+    if let Some(tier) = &conversation.tier {
+        body.insert("service_tier".to_owned(), json!(tier_word(tier)));
+    }
+    if conversation.stream {
+        body.insert("stream".to_owned(), json!(true));
+    }
+    merge(&mut body, &conversation.rest);
+    Value::Object(body)
+}
+
+fn numbers(conversation: &Conversation, body: &mut Rest) {
+    let sampling = &conversation.sampling;
+    for (name, value) in [
+        ("temperature", &sampling.temperature),
+        ("top_p", &sampling.top_p),
+        ("top_k", &sampling.top_k),
+        ("frequency_penalty", &sampling.frequency_penalty),
+        ("presence_penalty", &sampling.presence_penalty),
+        ("seed", &sampling.seed),
+    ] {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), Value::Number(value.clone()));
+        }
+    }
+    if let Some(candidates) = sampling.candidates {
+        body.insert("n".to_owned(), json!(candidates));
+    }
+}
+
+fn tier_word(tier: &Tier) -> &str {
+    match tier {
+        Tier::Auto => "auto",
+        Tier::Standard => "default",
+        Tier::Flex => "flex",
+        Tier::Priority => "priority",
+        Tier::Other(word) => word,
+    }
+}
+
+fn own_tool(tool: &Tool) -> Value {
+    let mut inner = Rest::new();
+    if !tool.name.is_empty() {
+        inner.insert("name".to_owned(), json!(tool.name));
+    }
+    if let Some(description) = &tool.description {
+        inner.insert("description".to_owned(), json!(description));
+    }
+    let kind = match &tool.kind {
+        ToolKind::Function { schema, strict } => {
+            if let Some(schema) = schema {
+                inner.insert("parameters".to_owned(), schema.clone());
+            }
+            if let Some(strict) = strict {
+                inner.insert("strict".to_owned(), json!(strict));
+            }
+            "function"
+        }
+        ToolKind::Custom { format } => {
+            if let Some(format) = format {
+                inner.insert("format".to_owned(), format.clone());
+            }
+            "custom"
+        }
+        ToolKind::Hosted(_) => {
+            merge(&mut inner, &tool.rest);
+            return Value::Object(inner);
+        }
+    };
+    let mut value =
+        if tool.is_flat { inner } else { Rest::from_iter([(kind.to_owned(), Value::Object(inner))]) };
+    merge(&mut value, &tool.rest);
+    Value::Object(value)
+}
+
+/// A request of another dialect.
+fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(conversation, crossing)?;
+    let tools = tools(conversation, crossing)?;
+    let seed = crossing.asked.seed.clone();
+    let settled = settled(conversation, &seed, &mut crossing.warnings);
+    let messages = turns::messages(&settled, crossing)?;
+    let mut body = Rest::new();
+    body.insert("model".to_owned(), json!(crossing.model));
+    body.insert("messages".to_owned(), Value::Array(messages));
+    prefill(&settled, crossing, &mut body)?;
+    output_limit(conversation, crossing, &mut body);
+    foreign_sampling(conversation, crossing, &mut body);
+    effort(conversation.reasoning.as_ref(), !tools.is_empty(), crossing, &mut body);
+    if let Some(format) = &conversation.format {
+        body.extend(format_member(format));
+    }
+    if !tools.is_empty() {
+        body.insert("tools".to_owned(), Value::Array(tools));
+        if let Some(choice) =
+            conversation.tool_choice.as_ref().and_then(|choice| choice_value(choice, crossing))
+        {
+            body.insert("tool_choice".to_owned(), choice);
+        }
+        if let Some(parallel) = conversation.parallel_calls {
+            body.insert("parallel_tool_calls".to_owned(), json!(parallel));
+        }
+    }
+    if let Some(tier) = &conversation.tier {
+        body.insert("service_tier".to_owned(), json!(tier_word(tier)));
+    }
+    if let Some(user) = &conversation.end_user {
+        body.insert("safety_identifier".to_owned(), json!(user));
+    }
+    // Turns of one conversation find each other's cache; hosts of the same dialect may refuse a field they do not know.
+    let is_vendor = !crossing.profile.legacy_max_tokens;
+    let derived = || blake3::hash(seed.as_bytes()).to_hex()[..32].to_owned();
+    if let Some(key) =
+        conversation.cache_key.clone().or_else(|| (is_vendor && !seed.is_empty()).then(derived))
+    {
+        body.insert("prompt_cache_key".to_owned(), json!(key));
+    }
+    if conversation.stream {
+        body.insert("stream".to_owned(), json!(true));
+        if !crossing.profile.no_stream_options {
+            body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+        }
+    }
+    Ok(Value::Object(body))
+}
+
+/// A last turn of the assistant: only some hosts go on from one.
+fn prefill(
+    turns: &[lunaroute_core::conversation::Turn],
+    crossing: &Crossing<'_>,
+    body: &mut Rest,
+) -> Result<(), Failure> {
+    if turns.last().is_none_or(|turn| turn.speaker != Speaker::Assistant) {
+        return Ok(());
+    }
+    if !crossing.profile.continues_final_message {
+        return Err(Failure::client(
+            FailureKind::BadRequest,
+            "the last message is the assistant's, and the provider that serves this model does not go on from one",
+        ));
+    }
+    body.insert("continue_final_message".to_owned(), json!(true));
+    body.insert("add_generation_prompt".to_owned(), json!(false));
+    Ok(())
+}
+
+fn output_limit(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    let Some(asked) = conversation.max_output else { return };
+    let most = crossing.facts.max_output.unwrap_or(asked);
+    if asked > most {
+        crossing.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
+    }
+    let name = if crossing.profile.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" };
+    body.insert(name.to_owned(), json!(asked.min(most)));
+}
+
+fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    numbers(conversation, body);
+    if !crossing.facts.sampling.is_yes() {
+        for name in ["temperature", "top_p"] {
+            if body.shift_remove(name).is_some() {
+                crossing.warnings.dropped(name, "the model takes only its own value");
+            }
+        }
+    }
+    if !crossing.profile.legacy_max_tokens && body.shift_remove("top_k").is_some() {
+        crossing.warnings.dropped("top_k", "the provider that serves this model has no such field");
+    }
+    let sampling = &conversation.sampling;
+    if let Some(alternatives) = sampling.alternatives {
+        body.insert("logprobs".to_owned(), json!(true));
+        if alternatives > 0 {
+            body.insert("top_logprobs".to_owned(), json!(alternatives));
+        }
+    }
+    if sampling.stop.is_empty() {
+        return;
+    }
+    if !crossing.facts.stop.is_yes() {
+        crossing.warnings.dropped("stop_sequences", "the model takes none");
+        return;
+    }
+    if sampling.stop.len() > STOPS {
+        crossing.warnings.dropped("stop_sequences", "only the first four were sent");
+    }
+    let stop: Vec<&String> = sampling.stop.iter().take(STOPS).collect();
+    body.insert("stop".to_owned(), json!(stop));
+}
+
+/// The effort that another dialect asks for, in this one's words.
+pub(crate) fn wanted_effort(reasoning: &Reasoning, crossing: &Crossing<'_>) -> Option<Effort> {
+    let (least, most) = crossing.facts.effort;
+    let effort = match (reasoning.effort, reasoning.thinking) {
+        (_, Some(Thinking::Disabled)) => Effort::None,
+        (Some(effort), _) => effort,
+        (None, Some(Thinking::Budget(budget))) => effort_of(budget),
+        (None, Some(Thinking::Adaptive) | None) => return None,
+    };
+    let least =
+        if effort == Effort::None && crossing.facts.thinking_off.is_yes() { Effort::None } else { least };
+    Some(effort.clamp(least.min(most), most))
+}
+
+fn effort(reasoning: Option<&Reasoning>, has_tools: bool, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    let Some(reasoning) = reasoning else { return };
+    let Some(effort) = wanted_effort(reasoning, crossing) else { return };
+    if crossing.facts.thinking == lunaroute_core::conversation::Sent::Nothing {
+        if effort != Effort::None {
+            crossing.warnings.dropped("thinking", "the model does not think apart from answering");
+        }
+        return;
+    }
+    let refused = has_tools && effort != Effort::None && !crossing.facts.chat_tools_with_effort.is_yes();
+    if refused {
+        crossing.warnings.changed("thinking", "the model takes tools here only without reasoning");
+    }
+    let effort = if refused { Effort::None } else { effort };
+    body.insert("reasoning_effort".to_owned(), json!(effort.as_str()));
+}
+
+fn format_member(format: &OutputFormat) -> Rest {
+    let value = match format {
+        OutputFormat::Text => return Rest::new(),
+        OutputFormat::JsonObject => json!({"type": "json_object"}),
+        OutputFormat::JsonSchema { name, description, schema, strict } => {
+            let mut held = json!({"name": name.as_deref().unwrap_or("output"), "schema": schema});
+            if let Some(description) = description {
+                held["description"] = json!(description);
+            }
+            held["strict"] = json!(strict.unwrap_or(true));
+            json!({"type": "json_schema", "json_schema": held})
+        }
+    };
+    Rest::from_iter([("response_format".to_owned(), value)])
+}
+
+fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
+    let named = |name: &str| {
+        let given = crossing.asked.names.given(None, name);
+        let is_custom =
+            !crossing.asked.flattened.contains(&given) && crossing.asked.echo_custom.contains(&given);
+        if is_custom {
+            json!({"type": "custom", "custom": {"name": given}})
+        } else {
+            json!({"type": "function", "function": {"name": given}})
+        }
+    };
+    Some(match choice {
+        ToolChoice::None => json!("none"),
+        ToolChoice::Auto => json!("auto"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Tool { name, .. } => named(name),
+        ToolChoice::Allowed(AllowedTools { is_required, names }) => {
+            let mode = if *is_required { "required" } else { "auto" };
+            let tools: Vec<Value> = names.iter().map(|name| named(name)).collect();
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
+        }
+        ToolChoice::Other => return None,
+    })
+}
+
+fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let mut tools = Vec::new();
+    for (place, tool) in conversation.tools.iter().enumerate() {
+        let (schema, strict) = match &tool.kind {
+            ToolKind::Function { schema, strict } => (schema.clone(), *strict),
+            ToolKind::Custom { format } => {
+                tools.push(custom_tool(tool, format.as_ref(), crossing)?);
+                continue;
+            }
+            ToolKind::Hosted(hosted) => match client_schema(hosted) {
+                Some(schema) => (Some(schema), None),
+                None => {
+                    hosted_tool(hosted, place, crossing)?;
+                    continue;
+                }
+            },
+        };
+        let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
+        let mut function = json!({"name": name});
+        if let Some(description) = &tool.description {
+            function["description"] = json!(description);
+        }
+        function["parameters"] = schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+        if let Some(strict) = strict {
+            function["strict"] = json!(strict);
+        }
+        tools.push(json!({"type": "function", "function": function}));
+    }
+    Ok(tools)
+}
+
+fn custom_tool(tool: &Tool, format: Option<&Value>, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
+    let mut description = tool.description.clone().unwrap_or_default();
+    if !crossing.profile.no_custom_tools {
+        crossing.asked.echo_custom.insert(name.clone());
+        let mut custom = json!({"name": name, "description": description});
+        if let Some(format) = format {
+            // Responses has the grammar flat, Chat nests it.
+            custom["format"] = match format.get("type").and_then(Value::as_str) {
+                Some("grammar") if format.get("grammar").is_none() => json!({
+                    "type": "grammar",
+                    "grammar": {"syntax": format["syntax"], "definition": format["definition"]},
+                }),
+                _ => format.clone(),
+            };
+        }
+        return Ok(json!({"type": "custom", "custom": custom}));
+    }
+    crossing.asked.flattened.insert(name.clone());
+    if let Some(format) = format {
+        description.push_str(&format!("\n\nThe input is free text of this form: {format}"));
+    }
+    let parameters = json!({
+        "type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"],
+    });
+    Ok(
+        json!({"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}),
+    )
+}
+
+/// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
+pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {
+    let Hosted::Other(kind) = hosted else { return None };
+    let string = || json!({"type": "string"});
+    if kind.starts_with("bash_") {
+        return Some(
+            json!({"type": "object", "properties": {"command": string(), "restart": {"type": "boolean"}}}),
+        );
+    }
+    if kind.starts_with("text_editor_") {
+        return Some(json!({
+            "type": "object",
+            "properties": {
+                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert"]},
+                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
+                "insert_line": {"type": "integer"}, "insert_text": string(),
+                "view_range": {"type": "array", "items": {"type": "integer"}},
+            },
+            "required": ["command", "path"],
+        }));
+    }
+    if kind.starts_with("memory_") {
+        return Some(json!({
+            "type": "object",
+            "properties": {
+                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert", "delete", "rename"]},
+                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
+                "insert_line": {"type": "integer"}, "insert_text": string(), "old_path": string(), "new_path": string(),
+                "view_range": {"type": "array", "items": {"type": "integer"}},
+            },
+            "required": ["command"],
+        }));
+    }
+    None
+}
+
+fn hosted_tool(hosted: &Hosted, place: usize, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
+    if let Hosted::Other(kind) = hosted
+        && ["computer", "browser"].iter().any(|family| kind.starts_with(family))
+    {
+        return Err(Failure::client(
+            FailureKind::BadRequest,
+            format!("'tools[{place}]' ({kind}) works with its own provider's models only; leave it out"),
+        ));
+    }
+    crossing.warnings.dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
+    Ok(())
 }

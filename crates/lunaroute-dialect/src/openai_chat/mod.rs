@@ -1,20 +1,21 @@
 //! OpenAI Chat Completions, and the paths that share its errors and figures.
 
 mod calls;
-mod decode;
-mod encode;
+pub(crate) mod decode;
+pub(crate) mod encode;
 pub(crate) mod error;
 mod grammar;
 mod request;
 mod response;
 mod stream;
+pub(crate) mod turns;
 mod write;
 
 use http::StatusCode;
 use lunaroute_core::conversation::{self, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
@@ -76,8 +77,16 @@ impl Language for OpenaiChat {
         "messages"
     }
 
+    fn leftovers(&self) -> &'static Leftovers {
+        &decode::LEFTOVERS
+    }
+
     fn decode(&self, body: &Rest) -> Result<conversation::Conversation, Failure> {
         decode::decode(body)
+    }
+
+    fn asks(&self, conversation: &conversation::Conversation, asked: &mut Asked) {
+        decode::asks(conversation, asked);
     }
 
     fn encode(

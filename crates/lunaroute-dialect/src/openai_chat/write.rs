@@ -1,24 +1,227 @@
-//! Writes an answer.
+//! Writes an answer as a Chat Completions client reads it.
 
-use serde_json::Value;
+use lunaroute_core::{Citation, StopReason, Usage};
+use serde_json::{Value, json};
 
-use crate::cross::{Asked, Step, Whole};
+use super::error::meant;
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
 use crate::dispatch::AnswerWriter;
 
-pub(super) struct Writer;
+/// Writes one stream of chunks.
+pub(super) struct Writer {
+    asked: Asked,
+    /// Calls that were opened so far.
+    calls: usize,
+    open: Option<Block>,
+    citations: Vec<Citation>,
+    /// Code points of visible text so far: citations count through all of it.
+    written: u64,
+    /// Where the open block's text begins.
+    block_start: u64,
+}
 
 impl Writer {
-    pub(super) fn new(_asked: &Asked) -> Self {
-        Self
+    pub(super) fn new(asked: &Asked) -> Self {
+        let (calls, written, block_start) = (0, 0, 0);
+        Self { asked: asked.clone(), calls, open: None, citations: Vec::new(), written, block_start }
+    }
+
+    fn chunk(&self, delta: &Value, finish_reason: Option<&str>, out: &mut Vec<u8>) {
+        let mut chunk = envelope(&self.asked, "chat.completion.chunk");
+        chunk["choices"] = json!([{"index": 0, "delta": delta, "finish_reason": finish_reason}]);
+        if self.asked.include_usage {
+            chunk["usage"] = Value::Null;
+        }
+        data(&chunk, out);
+    }
+
+    fn open(&mut self, block: Block, out: &mut Vec<u8>) {
+        if let Block::Call { id, name, is_custom, .. } = &block {
+            let id = legal_id(&self.asked.seed, id, self.calls, name);
+            let delta = if is_legacy(&self.asked) {
+                json!({"function_call": {"name": name, "arguments": ""}})
+            } else if *is_custom {
+                let call = json!({"index": self.calls, "id": id, "type": "custom", "custom": {"name": name, "input": ""}});
+                json!({"tool_calls": [call]})
+            } else {
+                let function = json!({"name": name, "arguments": ""});
+                json!({"tool_calls": [{"index": self.calls, "id": id, "type": "function", "function": function}]})
+            };
+            self.chunk(&delta, None, out);
+        }
+        self.block_start = self.written;
+        self.open = Some(block);
+    }
+
+    fn append(&mut self, text: &str, out: &mut Vec<u8>) {
+        let index = self.calls;
+        let delta = match &self.open {
+            Some(Block::Text) => {
+                self.written += text.chars().count() as u64;
+                json!({"content": text})
+            }
+            Some(Block::Refusal) => json!({"refusal": text}),
+            Some(Block::Thought) => json!({"reasoning_content": text}),
+            Some(Block::Call { .. }) if is_legacy(&self.asked) => {
+                json!({"function_call": {"arguments": text}})
+            }
+            Some(Block::Call { is_custom: true, .. }) => {
+                json!({"tool_calls": [{"index": index, "custom": {"input": text}}]})
+            }
+            Some(Block::Call { .. }) => {
+                json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
+            }
+            None => return,
+        };
+        self.chunk(&delta, None, out);
     }
 }
 
 impl AnswerWriter for Writer {
-    fn write(&mut self, _step: Step, _out: &mut Vec<u8>) {}
+    fn write(&mut self, step: Step, out: &mut Vec<u8>) {
+        match step {
+            Step::Begin { .. } => self.chunk(&json!({"role": "assistant", "content": ""}), None, out),
+            Step::Open(block) => self.open(block, out),
+            Step::Append(text) => self.append(&text, out),
+            // Chat has no place for what another maker sealed.
+            Step::Seal(..) => {}
+            Step::Cite(mut citation) => {
+                let moved = |(from, to)| (from + self.block_start, to + self.block_start);
+                citation.range = citation.range.map(moved);
+                self.citations.push(citation);
+            }
+            Step::Close => {
+                if matches!(self.open.take(), Some(Block::Call { .. })) {
+                    self.calls += 1;
+                }
+            }
+            Step::Finish { reason, usage, .. } => {
+                let annotations: Vec<Value> = self.citations.iter().map(annotation).collect();
+                let delta =
+                    if annotations.is_empty() { json!({}) } else { json!({"annotations": annotations}) };
+                self.chunk(&delta, Some(finish_word(reason, &self.asked)), out);
+                if self.asked.include_usage {
+                    let mut chunk = envelope(&self.asked, "chat.completion.chunk");
+                    chunk["choices"] = json!([]);
+                    chunk["usage"] = figures(&usage);
+                    data(&chunk, out);
+                }
+                out.extend_from_slice(b"data: [DONE]\n\n");
+            }
+            Step::Fail { kind, message } => {
+                let (_, kind, code) = meant(meaning_of(&kind, &message));
+                data(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}), out);
+            }
+        }
+    }
 
-    fn keep_alive(&mut self, _out: &mut Vec<u8>) {}
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keepalive\n\n");
+    }
 }
 
-pub(super) fn whole(_whole: &Whole, _asked: &Asked) -> Value {
-    Value::Null
+fn envelope(asked: &Asked, object: &str) -> Value {
+    json!({
+        "id": format!("chatcmpl-{}", asked.answer_id), "object": object, "created": asked.created,
+        "model": asked.model,
+    })
+}
+
+fn data(value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    serde_json::to_writer(&mut *out, value).expect("a value is JSON and memory never fails to write");
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Whether the caller reads calls in their deprecated form.
+fn is_legacy(asked: &Asked) -> bool {
+    asked.echo.contains_key("functions")
+}
+
+fn finish_word(reason: StopReason, asked: &Asked) -> &'static str {
+    match reason {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::Pause | StopReason::Other => "stop",
+        StopReason::Length => "length",
+        StopReason::ToolUse if is_legacy(asked) => "function_call",
+        StopReason::ToolUse => "tool_calls",
+        StopReason::Refusal => "content_filter",
+    }
+}
+
+fn annotation(citation: &Citation) -> Value {
+    let (from, to) = citation.range.unwrap_or_default();
+    let title = citation.title.as_deref().unwrap_or_default();
+    let cited = json!({"start_index": from, "end_index": to, "title": title, "url": citation.url});
+    json!({"type": "url_citation", "url_citation": cited})
+}
+
+/// The figures in this dialect's classes: what was read counts as one, its parts beside it.
+fn figures(usage: &Usage) -> Value {
+    let prompt = usage.total_input().unwrap_or_default();
+    let output = usage.output.unwrap_or_default();
+    let written = usage.cache_write_5m.unwrap_or_default() + usage.cache_write_1h.unwrap_or_default();
+    json!({
+        "prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt.saturating_add(output),
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read.unwrap_or_default(), "cache_write_tokens": written,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or_default()},
+    })
+}
+
+/// An answer that is told at once.
+pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
+    let joined = |wanted: &Block| -> String {
+        whole.said.iter().filter(|said| said.block == *wanted).map(|said| said.text.as_str()).collect()
+    };
+    let (text, refusal, thought) = (joined(&Block::Text), joined(&Block::Refusal), joined(&Block::Thought));
+    let calls: Vec<&Said> =
+        whole.said.iter().filter(|said| matches!(said.block, Block::Call { .. })).collect();
+    let mut message = json!({"role": "assistant"});
+    message["content"] = if text.is_empty() && !calls.is_empty() { Value::Null } else { json!(text) };
+    message["refusal"] = if refusal.is_empty() { Value::Null } else { json!(refusal) };
+    if !thought.is_empty() {
+        message["reasoning_content"] = json!(thought);
+    }
+    let annotations = annotations(&whole.said);
+    if !annotations.is_empty() {
+        message["annotations"] = json!(annotations);
+    }
+    if let Some(first) = calls.first() {
+        if is_legacy(asked) {
+            message["function_call"] = call(0, first, asked)["function"].clone();
+        } else {
+            let calls = calls.iter().enumerate().map(|(place, said)| call(place, said, asked));
+            message["tool_calls"] = calls.collect();
+        }
+    }
+    let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
+    let mut body = envelope(asked, "chat.completion");
+    body["choices"] = json!([{
+        "index": 0, "message": message, "logprobs": null, "finish_reason": finish_word(reason, asked),
+    }]);
+    body["usage"] = figures(&whole.usage);
+    body
+}
+
+fn annotations(said: &[Said]) -> Vec<Value> {
+    let (mut start, mut annotations) = (0, Vec::new());
+    for said in said.iter().filter(|said| said.block == Block::Text) {
+        for citation in &said.citations {
+            let moved = |(from, to)| (from + start, to + start);
+            annotations.push(annotation(&Citation { range: citation.range.map(moved), ..citation.clone() }));
+        }
+        start += said.text.chars().count() as u64;
+    }
+    annotations
+}
+
+fn call(place: usize, said: &Said, asked: &Asked) -> Value {
+    let Block::Call { id, name, is_custom, .. } = &said.block else { return Value::Null };
+    let id = legal_id(&asked.seed, id, place, name);
+    if *is_custom {
+        json!({"id": id, "type": "custom", "custom": {"name": name, "input": said.text}})
+    } else {
+        json!({"id": id, "type": "function", "function": {"name": name, "arguments": said.text}})
+    }
 }

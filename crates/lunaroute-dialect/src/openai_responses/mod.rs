@@ -14,7 +14,7 @@ use lunaroute_core::conversation::{self, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
-use crate::cross::{Asked, Crossing, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
@@ -92,8 +92,16 @@ impl Language for OpenaiResponses {
         "input"
     }
 
+    fn leftovers(&self) -> &'static Leftovers {
+        &decode::LEFTOVERS
+    }
+
     fn decode(&self, body: &Rest) -> Result<conversation::Conversation, Failure> {
         decode::decode(body)
+    }
+
+    fn asks(&self, conversation: &conversation::Conversation, asked: &mut Asked) {
+        decode::asks(conversation, asked);
     }
 
     fn encode(

@@ -1,0 +1,118 @@
+//! How a model of this dialect is told to think.
+
+use lunaroute_core::conversation::{Effort, Reasoning, Rest, Sent, Summary, Thinking};
+use serde_json::{Value, json};
+
+use crate::cross::{Crossing, budget_of, merge};
+
+/// The least budget that the protocol takes.
+const LEAST_BUDGET: u64 = 1_024;
+
+/// Reasoning that was decoded from this dialect, as it was.
+pub(super) fn own(reasoning: &Reasoning, body: &mut Rest) {
+    let mut members = Rest::new();
+    match reasoning.thinking {
+        Some(Thinking::Disabled) => _ = members.insert("type".to_owned(), json!("disabled")),
+        Some(Thinking::Adaptive) => _ = members.insert("type".to_owned(), json!("adaptive")),
+        Some(Thinking::Budget(budget)) => {
+            members.insert("type".to_owned(), json!("enabled"));
+            members.insert("budget_tokens".to_owned(), json!(budget));
+        }
+        None => {}
+    }
+    if let Some(summary) = reasoning.summary {
+        members.insert("display".to_owned(), json!(display(summary)));
+    }
+    if !members.is_empty() {
+        body.insert("thinking".to_owned(), Value::Object(members));
+    }
+    if let Some(effort) = reasoning.effort {
+        merge(body, &effort_member(effort));
+    }
+}
+
+const fn display(summary: Summary) -> &'static str {
+    match summary {
+        Summary::Omitted => "omitted",
+        Summary::Auto | Summary::Concise | Summary::Detailed => "summarized",
+    }
+}
+
+fn effort_member(effort: Effort) -> Rest {
+    let mut member = Rest::new();
+    member.insert("output_config".to_owned(), json!({"effort": effort.as_str()}));
+    member
+}
+
+/// Tells a model to think as another dialect asks; says whether it does so apart from its answer.
+pub(super) fn foreign(
+    reasoning: Option<&Reasoning>,
+    (max_tokens, forced): (u64, bool),
+    crossing: &mut Crossing<'_>,
+    body: &mut Rest,
+) -> bool {
+    let Some(reasoning) = reasoning else { return false };
+    let budget = match reasoning.thinking {
+        Some(Thinking::Budget(budget)) => Some(budget),
+        _ => None,
+    };
+    let off = reasoning.thinking == Some(Thinking::Disabled) || reasoning.effort == Some(Effort::None);
+    let effort = reasoning.effort.or(budget.map(crate::cross::effort_of));
+    match crossing.facts.thinking {
+        Sent::Nothing => {
+            if !off && (effort.is_some() || reasoning.thinking.is_some()) {
+                crossing
+                    .warnings
+                    .dropped("reasoning_effort", "the model does not think apart from answering");
+            }
+            false
+        }
+        _ if off && crossing.facts.thinking_off.is_yes() => {
+            body.insert("thinking".to_owned(), json!({"type": "disabled"}));
+            false
+        }
+        _ if off => {
+            crossing
+                .warnings
+                .changed("reasoning_effort", "the model always thinks; the least effort was sent");
+            merge(body, &effort_member(Effort::Low));
+            true
+        }
+        Sent::Budget => by_budget(budget.or(effort.map(budget_of)), (max_tokens, forced), crossing, body),
+        Sent::Adaptive | Sent::Effort | Sent::Level => {
+            let mut thinking = json!({"type": "adaptive"});
+            if let Some(summary) = reasoning.summary {
+                thinking["display"] = json!(display(summary));
+            }
+            body.insert("thinking".to_owned(), thinking);
+            if let Some(effort) = effort {
+                // `minimal` is no word of this dialect.
+                let effort = effort.max(Effort::Low).min(crossing.facts.effort.1);
+                merge(body, &effort_member(effort));
+            }
+            true
+        }
+    }
+}
+
+fn by_budget(
+    budget: Option<u64>,
+    (max_tokens, forced): (u64, bool),
+    crossing: &mut Crossing<'_>,
+    body: &mut Rest,
+) -> bool {
+    let Some(budget) = budget else { return false };
+    if forced {
+        crossing
+            .warnings
+            .dropped("reasoning_effort", "a forced choice of tools excludes thinking by a budget");
+        return false;
+    }
+    let budget = budget.max(LEAST_BUDGET).min(max_tokens.saturating_sub(1)).min(crossing.facts.budget.1);
+    if budget < LEAST_BUDGET {
+        crossing.warnings.dropped("reasoning_effort", "the answer is too short for thinking");
+        return false;
+    }
+    body.insert("thinking".to_owned(), json!({"type": "enabled", "budget_tokens": budget}));
+    true
+}

@@ -1,0 +1,346 @@
+//! Turns as messages.
+
+use lunaroute_core::conversation::{
+    Breakpoint, CallResult, Media, MediaKind, MediaSource, Part, Rest, Speaker, Text, Thought, Turn, Use,
+};
+use lunaroute_core::{Dialect, Failure, FailureKind};
+use serde_json::{Value, json};
+
+use super::decode::is_custom;
+use crate::cross::{Crossing, merge, words};
+
+/// Most places where a cache may be cut.
+const BREAKPOINTS: usize = 4;
+
+/// A message that was decoded from this dialect, as it was.
+pub(super) fn own_message(turn: &Turn) -> Value {
+    let role = match turn.speaker {
+        Speaker::Assistant => "assistant",
+        Speaker::System | Speaker::Developer => "system",
+        Speaker::User | Speaker::Tool => "user",
+    };
+    let mut message = Rest::new();
+    message.insert("role".to_owned(), json!(role));
+    message.insert("content".to_owned(), own_content(turn));
+    merge(&mut message, &turn.rest);
+    Value::Object(message)
+}
+
+/// The content of such a turn.
+pub(super) fn own_content(turn: &Turn) -> Value {
+    content(&turn.parts, turn.is_plain)
+}
+
+fn content(parts: &[Part], is_plain: bool) -> Value {
+    match parts {
+        [Part::Text(text)] if is_plain => json!(text.text),
+        parts => parts.iter().map(own_part).collect(),
+    }
+}
+
+fn own_part(part: &Part) -> Value {
+    let (value, rest) = match part {
+        Part::Text(text) | Part::Refusal(text) => (json!({"type": "text", "text": text.text}), &text.rest),
+        Part::Media(media) => (own_media(media), &media.rest),
+        Part::Thought(thought) => (own_thought(thought), &thought.rest),
+        Part::Use(call) => (
+            json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input(&call.arguments)}),
+            &call.rest,
+        ),
+        Part::Result(result) => {
+            let mut value = json!({"type": "tool_result", "tool_use_id": result.call_id});
+            if !result.parts.is_empty() {
+                value["content"] = content(&result.parts, result.is_plain);
+            }
+            if let Some(is_error) = result.is_error {
+                value["is_error"] = json!(is_error);
+            }
+            (value, &result.rest)
+        }
+        Part::Opaque(opaque) => return opaque.value.clone(),
+    };
+    with_rest(value, rest)
+}
+
+fn with_rest(value: Value, rest: &Rest) -> Value {
+    match value {
+        Value::Object(mut members) => {
+            merge(&mut members, rest);
+            Value::Object(members)
+        }
+        value => value,
+    }
+}
+
+fn own_thought(thought: &Thought) -> Value {
+    // A seal that the gateway tagged is in the rest as it came.
+    let own =
+        thought.seal.as_ref().filter(|seal| seal.maker == Dialect::Anthropic).map(|seal| seal.data.as_str());
+    if thought.is_redacted {
+        let mut value = json!({"type": "redacted_thinking"});
+        if let Some(data) = own {
+            value["data"] = json!(data);
+        }
+        return value;
+    }
+    let mut value = json!({"type": "thinking", "thinking": thought.text.join("")});
+    if let Some(signature) = own {
+        value["signature"] = json!(signature);
+    }
+    value
+}
+
+fn own_media(media: &Media) -> Value {
+    let kind = if media.kind == MediaKind::Image { "image" } else { "document" };
+    let mut value = json!({"type": kind, "source": source(&media.source)});
+    if let Some(name) = &media.name {
+        value["title"] = json!(name);
+    }
+    value
+}
+
+fn source(source: &MediaSource) -> Value {
+    match source {
+        MediaSource::Bytes { media_type, data } => {
+            json!({"type": "base64", "media_type": media_type, "data": data})
+        }
+        MediaSource::Url { url, .. } => json!({"type": "url", "url": url}),
+        MediaSource::File { id } => json!({"type": "file", "file_id": id}),
+        MediaSource::Text { text } => json!({"type": "text", "media_type": "text/plain", "data": text}),
+    }
+}
+
+/// What a call asks for as an object; `None` for text that is no object.
+fn object(arguments: &str) -> Option<Value> {
+    if arguments.trim().is_empty() {
+        return Some(json!({}));
+    }
+    serde_json::from_str(arguments).ok().filter(Value::is_object)
+}
+
+fn input(arguments: &str) -> Value {
+    serde_json::from_str(arguments).unwrap_or_else(|_| json!({"_raw": arguments}))
+}
+
+/// Turns of another dialect in this one's form.
+pub(super) struct Turns {
+    /// Blocks of the `system` field.
+    pub(super) system: Vec<Value>,
+    /// The messages.
+    pub(super) messages: Vec<Value>,
+}
+
+/// Turns that were settled, as messages.
+pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Turns, Failure> {
+    let mut writing = Writing { crossing, breakpoints: 0, messages: Vec::new() };
+    let mut system = Vec::new();
+    let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
+    let instructions = turns.iter().take_while(is_instruction).count();
+    for turn in &turns[..instructions] {
+        for part in &turn.parts {
+            if let Part::Text(text) = part
+                && !text.text.is_empty()
+            {
+                system.push(writing.text(text));
+            }
+        }
+    }
+    for (place, turn) in turns.iter().enumerate().skip(instructions) {
+        writing.turn(place, turn)?;
+    }
+    let messages = writing.finish()?;
+    Ok(Turns { system, messages })
+}
+
+struct Writing<'crossing, 'facts> {
+    crossing: &'crossing mut Crossing<'facts>,
+    breakpoints: usize,
+    messages: Vec<(&'static str, Vec<Value>)>,
+}
+
+impl Writing<'_, '_> {
+    fn turn(&mut self, place: usize, turn: &Turn) -> Result<(), Failure> {
+        match turn.speaker {
+            Speaker::System | Speaker::Developer => {
+                let text = words(&turn.parts);
+                if text.is_empty() {
+                    return Ok(());
+                }
+                let follows_user = self.messages.last().is_some_and(|(role, _)| *role == "user");
+                if self.crossing.facts.system_turns.is_yes() && follows_user {
+                    self.append("system", vec![json!({"type": "text", "text": text})]);
+                } else {
+                    let wrapped = format!("<system>\n{text}\n</system>");
+                    self.append("user", vec![json!({"type": "text", "text": wrapped})]);
+                }
+            }
+            Speaker::Assistant => {
+                let blocks = self.assistant(place, turn)?;
+                self.append("assistant", blocks);
+            }
+            Speaker::User | Speaker::Tool => {
+                let blocks = self.parts(&turn.parts, &format!("messages[{place}]"))?;
+                // Results come first whatever stands before them.
+                let (results, others): (Vec<Value>, Vec<Value>) =
+                    blocks.into_iter().partition(|block| block["type"] == "tool_result");
+                self.append("user", results.into_iter().chain(others).collect());
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, role: &'static str, blocks: Vec<Value>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.messages.last_mut() {
+            Some((last, known)) if *last == role => known.extend(blocks),
+            _ => self.messages.push((role, blocks)),
+        }
+    }
+
+    /// Reasoning goes before everything else: the protocol wants it before the calls that it led to.
+    fn assistant(&mut self, place: usize, turn: &Turn) -> Result<Vec<Value>, Failure> {
+        let thoughts = turn.parts.iter().filter_map(|part| match part {
+            Part::Thought(thought) => thought
+                .seal
+                .as_ref()
+                .filter(|seal| seal.maker == Dialect::Anthropic)?
+                .data
+                .len()
+                .checked_sub(1)
+                .map(|_| own_thought(thought)),
+            _ => None,
+        });
+        let mut blocks: Vec<Value> = thoughts.collect();
+        blocks.extend(self.parts(&turn.parts, &format!("messages[{place}]"))?);
+        Ok(blocks)
+    }
+
+    fn parts(&mut self, parts: &[Part], path: &str) -> Result<Vec<Value>, Failure> {
+        let mut blocks = Vec::with_capacity(parts.len());
+        for (number, part) in parts.iter().enumerate() {
+            let path = || format!("{path}.content[{number}]");
+            match part {
+                Part::Text(text) | Part::Refusal(text) if text.text.is_empty() => {}
+                Part::Text(text) | Part::Refusal(text) => blocks.push(self.text(text)),
+                Part::Media(media) => blocks.push(self.media(media, &path())?),
+                Part::Thought(_) => {}
+                Part::Use(call) => blocks.push(self.call(call, path)),
+                Part::Result(result) => blocks.push(self.result(result, &path())?),
+                Part::Opaque(opaque) => match &opaque.gist {
+                    Some(gist) if !gist.is_empty() => {
+                        self.crossing
+                            .warnings
+                            .changed(path(), "told in words; its provider's own form cannot cross");
+                        blocks.push(json!({"type": "text", "text": gist}));
+                    }
+                    _ => self
+                        .crossing
+                        .warnings
+                        .dropped(path(), "the provider that serves this model knows no such part"),
+                },
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn text(&mut self, text: &Text) -> Value {
+        let block = json!({"type": "text", "text": text.text});
+        self.with_breakpoint(block, text.breakpoint)
+    }
+
+    fn with_breakpoint(&mut self, mut block: Value, breakpoint: Option<Breakpoint>) -> Value {
+        if let Some(breakpoint) = breakpoint
+            && self.breakpoints < BREAKPOINTS
+        {
+            self.breakpoints += 1;
+            block["cache_control"] = match breakpoint {
+                Breakpoint::Short => json!({"type": "ephemeral"}),
+                Breakpoint::Long => json!({"type": "ephemeral", "ttl": "1h"}),
+            };
+        }
+        block
+    }
+
+    fn media(&mut self, media: &Media, path: &str) -> Result<Value, Failure> {
+        let what = match (media.kind, &media.source) {
+            (MediaKind::Audio | MediaKind::Video, _) => "sound and film",
+            (_, MediaSource::File { .. }) => "files that are kept with another provider",
+            (MediaKind::Image, MediaSource::Text { .. }) => "an image of text",
+            (MediaKind::Image, MediaSource::Bytes { media_type, data }) => {
+                let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
+                let source = MediaSource::Bytes { media_type: media_type.to_owned(), data: data.clone() };
+                let block = own_media(&Media { source, name: None, ..media.clone() });
+                return Ok(self.with_breakpoint(block, media.breakpoint));
+            }
+            (MediaKind::Image, MediaSource::Url { .. }) => {
+                return Ok(
+                    self.with_breakpoint(own_media(&Media { name: None, ..media.clone() }), media.breakpoint)
+                );
+            }
+            (MediaKind::Document, _) => return Ok(self.with_breakpoint(own_media(media), media.breakpoint)),
+        };
+        Err(Failure::client(
+            FailureKind::BadRequest,
+            format!(
+                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
+            ),
+        ))
+    }
+
+    fn call(&mut self, call: &Use, path: impl Fn() -> String) -> Value {
+        let name = self.crossing.asked.names.given(call.namespace.as_deref(), &call.name);
+        let input = if is_custom(call.custom) {
+            json!({"input": call.arguments})
+        } else {
+            object(&call.arguments).unwrap_or_else(|| {
+                self.crossing.warnings.changed(path(), "arguments that are no JSON object went under '_raw'");
+                json!({"_raw": call.arguments})
+            })
+        };
+        let block = json!({"type": "tool_use", "id": call.id, "name": name, "input": input});
+        self.with_breakpoint(block, call.breakpoint)
+    }
+
+    fn result(&mut self, result: &CallResult, path: &str) -> Result<Value, Failure> {
+        let mut block = json!({"type": "tool_result", "tool_use_id": result.call_id});
+        match &result.parts[..] {
+            [] => {}
+            [Part::Text(text)] => block["content"] = json!(text.text),
+            parts => block["content"] = Value::Array(self.parts(parts, path)?),
+        }
+        if let Some(true) = result.is_error {
+            block["is_error"] = json!(true);
+        }
+        Ok(self.with_breakpoint(block, result.breakpoint))
+    }
+
+    fn finish(mut self) -> Result<Vec<Value>, Failure> {
+        if self.messages.is_empty() {
+            return Err(Failure::client(
+                FailureKind::BadRequest,
+                "the request says nothing: the provider that serves this model needs a message with text",
+            ));
+        }
+        if self.messages.first().is_some_and(|(role, _)| *role != "user") {
+            self.messages.insert(0, ("user", vec![json!({"type": "text", "text": "."})]));
+            self.crossing
+                .warnings
+                .changed("messages", "the first turn has to be the user's; one was put before it");
+        }
+        if let Some(("assistant", blocks)) = self.messages.last_mut() {
+            if !self.crossing.facts.prefill.is_yes() {
+                return Err(Failure::client(
+                    FailureKind::BadRequest,
+                    "the last message is the assistant's, and the model that serves this request does not go on from one",
+                ));
+            }
+            if let Some(text) = blocks.last_mut().and_then(|block| block.get_mut("text")) {
+                *text = json!(text.as_str().unwrap_or_default().trim_end());
+            }
+        }
+        let messages = self.messages.into_iter();
+        Ok(messages.map(|(role, content)| json!({"role": role, "content": content})).collect())
+    }
+}

@@ -1,0 +1,39 @@
+//! Members of a request that have no word: refused, left behind in silence, or left behind with a warning.
+
+use lunaroute_core::conversation::Conversation;
+use lunaroute_core::{Failure, FailureKind};
+
+use super::asked::Crossing;
+use crate::dispatch::language;
+
+/// What becomes of a member that cannot cross.
+pub(crate) struct Leftovers {
+    /// Members whose loss means nothing to the answer.
+    pub(crate) silent: &'static [&'static str],
+    /// Members without which the request is another one, and what to do about them.
+    pub(crate) refused: &'static [(&'static str, &'static str)],
+}
+
+/// Judges what is left of a request that goes to another dialect.
+///
+/// # Errors
+/// `bad_request` when a member cannot be left behind.
+pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
+    let Leftovers { silent, refused } = language(conversation.origin).leftovers();
+    for (name, value) in &conversation.rest {
+        let is_empty = value.is_null()
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty);
+        if is_empty || silent.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
+            return Err(Failure::client(
+                FailureKind::BadRequest,
+                format!("'{name}' cannot be honoured by the provider that serves this model; {advice}"),
+            ));
+        }
+        crossing.warnings.dropped(name.as_str(), "the provider that serves this model has no such field");
+    }
+    Ok(())
+}

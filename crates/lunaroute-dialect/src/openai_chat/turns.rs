@@ -1,0 +1,332 @@
+//! Turns as messages.
+
+use lunaroute_core::conversation::{
+    CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Speaker, Turn, Use,
+};
+use lunaroute_core::{Failure, FailureKind};
+use serde_json::{Value, json};
+
+use crate::cross::{Crossing, merge, words};
+
+/// How Claude Code's attribution block begins. It changes from request to request, and says nothing to a model.
+const BILLING: &str = "x-anthropic-billing-header:";
+
+/// A message that was decoded from this dialect, as it was.
+pub(super) fn own_message(turn: &Turn) -> Value {
+    let mut message = Rest::new();
+    let role = match (turn.speaker, &turn.parts[..]) {
+        (Speaker::System, _) => "system",
+        (Speaker::Developer, _) => "developer",
+        (Speaker::User, _) => "user",
+        (Speaker::Assistant, _) => "assistant",
+        (Speaker::Tool, [Part::Result(result)]) if result.name.is_some() => "function",
+        (Speaker::Tool, _) => "tool",
+    };
+    message.insert("role".to_owned(), json!(role));
+    if let [Part::Result(result)] = &turn.parts[..] {
+        match &result.name {
+            Some(name) => _ = message.insert("name".to_owned(), json!(name)),
+            None if !result.call_id.is_empty() => {
+                message.insert("tool_call_id".to_owned(), json!(result.call_id));
+            }
+            None => {}
+        }
+        own_content(&result.parts, result.is_plain, &mut message);
+    } else {
+        own_content(&turn.parts, turn.is_plain, &mut message);
+        let calls: Vec<Value> = turn
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Use(call) if !call.rest.contains_key("function_call") => Some(own_call(call)),
+                _ => None,
+            })
+            .collect();
+        if !calls.is_empty() {
+            message.insert("tool_calls".to_owned(), Value::Array(calls));
+        }
+    }
+    merge(&mut message, &turn.rest);
+    Value::Object(message)
+}
+
+fn own_content(parts: &[Part], is_plain: bool, message: &mut Rest) {
+    let is_assistant = message.get("role").and_then(Value::as_str) == Some("assistant");
+    let mut content = Vec::new();
+    for part in parts {
+        let (value, rest) = match part {
+            Part::Text(text) if is_plain => {
+                message.insert("content".to_owned(), json!(text.text));
+                continue;
+            }
+            Part::Text(text) => (json!({"type": "text", "text": text.text}), &text.rest),
+            Part::Refusal(text) if is_assistant && text.rest.is_empty() && text.breakpoint.is_none() => {
+                // A message's own refusal stands beside its content.
+                message.insert("refusal".to_owned(), json!(text.text));
+                continue;
+            }
+            Part::Refusal(text) => (json!({"type": "refusal", "refusal": text.text}), &text.rest),
+            Part::Media(media) => (own_media(media), &media.rest),
+            Part::Opaque(opaque) => {
+                content.push(opaque.value.clone());
+                continue;
+            }
+            Part::Thought(_) | Part::Use(_) | Part::Result(_) => continue,
+        };
+        let mut members = value.as_object().cloned().unwrap_or_default();
+        merge(&mut members, rest);
+        content.push(Value::Object(members));
+    }
+    if !content.is_empty() {
+        message.insert("content".to_owned(), Value::Array(content));
+    }
+}
+
+fn own_call(call: &Use) -> Value {
+    let (kind, argument) = match call.custom {
+        Custom::Yes => ("custom", "input"),
+        Custom::No => ("function", "arguments"),
+    };
+    let mut value = Rest::new();
+    if !call.id.is_empty() {
+        value.insert("id".to_owned(), json!(call.id));
+    }
+    value.insert(kind.to_owned(), json!({"name": call.name, argument: call.arguments}));
+    merge(&mut value, &call.rest);
+    Value::Object(value)
+}
+
+fn own_media(media: &Media) -> Value {
+    match media.kind {
+        MediaKind::Audio => {
+            let MediaSource::Bytes { media_type, data } = &media.source else { return json!({}) };
+            let format = media_type.trim_start_matches("audio/");
+            json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
+        }
+        MediaKind::Document => {
+            let mut file = Rest::new();
+            match &media.source {
+                MediaSource::File { id } => _ = file.insert("file_id".to_owned(), json!(id)),
+                source => _ = file.insert("file_data".to_owned(), json!(address(source))),
+            }
+            if let Some(name) = &media.name {
+                file.insert("filename".to_owned(), json!(name));
+            }
+            json!({"type": "file", "file": file})
+        }
+        MediaKind::Image | MediaKind::Video => {
+            let mut image = json!({"url": address(&media.source)});
+            if let Some(detail) = &media.detail {
+                image["detail"] = json!(detail);
+            }
+            json!({"type": "image_url", "image_url": image})
+        }
+    }
+}
+
+/// Media as an address.
+pub(crate) fn address(source: &MediaSource) -> String {
+    match source {
+        MediaSource::Bytes { media_type, data } => {
+            let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
+            format!("data:{media_type};base64,{data}")
+        }
+        MediaSource::Url { url, .. } => url.clone(),
+        MediaSource::File { id } => id.clone(),
+        MediaSource::Text { text } => text.clone(),
+    }
+}
+
+/// Turns that were settled, as messages.
+pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let mut messages = Vec::new();
+    for (place, turn) in turns.iter().enumerate() {
+        match turn.speaker {
+            Speaker::System | Speaker::Developer => messages.extend(instruction(turn)),
+            Speaker::Assistant => messages.push(assistant(turn, place, crossing)),
+            Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
+        }
+    }
+    if messages.is_empty() {
+        let what = "the request says nothing: the provider that serves this model needs a message with text";
+        return Err(Failure::client(FailureKind::BadRequest, what));
+    }
+    Ok(messages)
+}
+
+fn instruction(turn: &Turn) -> Option<Value> {
+    let texts: Vec<&str> = turn
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Text(text) if !text.text.is_empty() && !text.text.starts_with(BILLING) => {
+                Some(text.text.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    (!texts.is_empty()).then(|| json!({"role": "system", "content": texts.join("\n\n")}))
+}
+
+fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
+    let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
+    let mut calls = Vec::new();
+    for (number, part) in turn.parts.iter().enumerate() {
+        let path = || format!("messages[{place}].content[{number}]");
+        match part {
+            Part::Text(words) => text.push_str(&words.text),
+            Part::Refusal(words) => refusal.push_str(&words.text),
+            Part::Thought(words) => thought.push_str(&words.text.join("\n\n")),
+            Part::Use(call) => calls.push(foreign_call(call, crossing)),
+            Part::Opaque(opaque) => match &opaque.gist {
+                Some(gist) => {
+                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
+                    text.push_str(gist);
+                }
+                None => crossing
+                    .warnings
+                    .dropped(path(), "the provider that serves this model knows no such part"),
+            },
+            Part::Media(_) => {
+                crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
+            }
+            Part::Result(_) => {}
+        }
+    }
+    let mut message = json!({"role": "assistant"});
+    message["content"] = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) {
+        if crossing.profile.plain_content { json!("") } else { Value::Null }
+    } else {
+        json!(text)
+    };
+    if !refusal.is_empty() {
+        message["refusal"] = json!(refusal);
+    }
+    if crossing.profile.takes_reasoning && !thought.is_empty() {
+        message["reasoning_content"] = json!(thought);
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = Value::Array(calls);
+    }
+    message
+}
+
+fn foreign_call(call: &Use, crossing: &Crossing<'_>) -> Value {
+    let name = crossing.asked.names.given(call.namespace.as_deref(), &call.name);
+    let id = &call.id;
+    match call.custom {
+        Custom::Yes if !crossing.profile.no_custom_tools => {
+            json!({"id": id, "type": "custom", "custom": {"name": name, "input": call.arguments}})
+        }
+        Custom::Yes => {
+            let arguments = json!({"input": call.arguments}).to_string();
+            json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+        }
+        Custom::No => {
+            let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+            json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+        }
+    }
+}
+
+/// Results go first, each as a message of its own; the images in them follow behind all of them, with what else the user
+/// says: a tool's message holds text only.
+fn user(
+    turn: &Turn,
+    place: usize,
+    crossing: &mut Crossing<'_>,
+    messages: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    let mut content = Vec::new();
+    for part in &turn.parts {
+        if let Part::Result(result) = part {
+            messages.push(json!({
+                "role": "tool", "tool_call_id": result.call_id, "content": result_text(result),
+            }));
+            for part in &result.parts {
+                if let Part::Media(media) = part {
+                    content.push(foreign_media(media, &format!("messages[{place}]"))?);
+                }
+            }
+        }
+    }
+    for (number, part) in turn.parts.iter().enumerate() {
+        let path = || format!("messages[{place}].content[{number}]");
+        match part {
+            Part::Text(text) | Part::Refusal(text) => {
+                content.push(json!({"type": "text", "text": text.text}))
+            }
+            Part::Media(media) => content.push(foreign_media(media, &path())?),
+            Part::Opaque(opaque) => match &opaque.gist {
+                Some(gist) => {
+                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
+                    content.push(json!({"type": "text", "text": gist}));
+                }
+                None => crossing
+                    .warnings
+                    .dropped(path(), "the provider that serves this model knows no such part"),
+            },
+            Part::Result(_) | Part::Thought(_) | Part::Use(_) => {}
+        }
+    }
+    if content.is_empty() {
+        return Ok(());
+    }
+    let texts: Option<Vec<&str>> =
+        content.iter().map(|part| part.get("text").and_then(Value::as_str)).collect();
+    let content = match texts {
+        Some(texts) if texts.len() == 1 || crossing.profile.plain_content => json!(texts.join("\n\n")),
+        _ => Value::Array(content),
+    };
+    messages.push(json!({"role": "user", "content": content}));
+    Ok(())
+}
+
+fn result_text(result: &CallResult) -> String {
+    let mut text = words(&result.parts);
+    if result.parts.iter().any(|part| matches!(part, Part::Media(_))) {
+        let note = "(see the attached media below)";
+        text = if text.is_empty() { note.to_owned() } else { format!("{text}\n{note}") };
+    }
+    match result.is_error {
+        Some(true) if text.is_empty() => "Error: (no output)".to_owned(),
+        Some(true) if !text.starts_with("Error") => format!("Error: {text}"),
+        _ => text,
+    }
+}
+
+fn foreign_media(media: &Media, path: &str) -> Result<Value, Failure> {
+    let refused = |what: &str| {
+        Failure::client(
+            FailureKind::BadRequest,
+            format!(
+                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
+            ),
+        )
+    };
+    match (media.kind, &media.source) {
+        (MediaKind::Video, _) => Err(refused("film")),
+        (_, MediaSource::File { .. }) => Err(refused("files that are kept with another provider")),
+        (MediaKind::Document, MediaSource::Text { text }) => {
+            let named = media.name.as_ref().map_or_else(String::new, |name| format!("{name}\n\n"));
+            Ok(json!({"type": "text", "text": format!("{named}{text}")}))
+        }
+        (MediaKind::Document, MediaSource::Url { .. }) => Err(refused("documents by their address")),
+        (MediaKind::Document, _) => {
+            let named = Media {
+                name: Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned())),
+                ..media.clone()
+            };
+            Ok(own_media(&named))
+        }
+        (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
+            let format = match media_type.as_str() {
+                "audio/mpeg" | "audio/mp3" => "mp3",
+                _ => "wav",
+            };
+            Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}))
+        }
+        (MediaKind::Audio, _) => Err(refused("sound by its address")),
+        (MediaKind::Image, _) => Ok(own_media(media)),
+    }
+}
