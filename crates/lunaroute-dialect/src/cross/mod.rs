@@ -16,6 +16,9 @@ mod stream;
 mod warnings;
 mod whole;
 
+#[cfg(test)]
+mod tests;
+
 pub use asked::{Asked, Crossing, Profile};
 pub use meaning::Meaning;
 pub use stream::Translation;

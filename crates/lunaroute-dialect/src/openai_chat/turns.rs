@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cross::{Crossing, merge, words};
 
 /// How Claude Code's attribution block begins. It changes from request to request, and says nothing to a model.
-const BILLING: &str = "x-anthropic-billing-header:";
+pub(crate) const BILLING: &str = "x-anthropic-billing-header:";
 
 /// A message that was decoded from this dialect, as it was.
 pub(super) fn own_message(turn: &Turn) -> Value {

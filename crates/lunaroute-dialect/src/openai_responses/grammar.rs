@@ -1,16 +1,93 @@
-//! Checks the order of a stream's events.
+//! The order in which a Responses client takes events.
+
+use serde_json::Value;
 
 use crate::dispatch::Grammar;
 
+/// What was seen of a stream.
 #[derive(Default)]
-pub(super) struct Order;
+pub(super) struct Order {
+    sequence: u64,
+    created: bool,
+    /// Items that were added, and whether each is done; with their ids.
+    items: Vec<(String, bool)>,
+    over: bool,
+}
 
 impl Grammar for Order {
-    fn event(&mut self, _name: Option<&str>, _data: &[u8]) -> Result<(), String> {
+    fn event(&mut self, name: Option<&str>, data: &[u8]) -> Result<(), String> {
+        let data: Value =
+            serde_json::from_slice(data).map_err(|error| format!("data is no JSON: {error}"))?;
+        let kind = data["type"].as_str().unwrap_or_default();
+        if name != Some(kind) {
+            return Err(format!("event {name:?} holds {kind}"));
+        }
+        if data["sequence_number"].as_u64() != Some(self.sequence) {
+            return Err(format!(
+                "{kind} has sequence {} in place of {}",
+                data["sequence_number"], self.sequence
+            ));
+        }
+        self.sequence += 1;
+        if self.over {
+            return Err(format!("{kind} after the end"));
+        }
+        match kind {
+            "response.created" if !self.created => self.created = true,
+            _ if !self.created && kind != "response.failed" => {
+                return Err(format!("{kind} before response.created"));
+            }
+            "response.in_progress" | "response.queued" => {}
+            "response.output_item.added" => self.added(&data)?,
+            "response.output_item.done" => self.done(&data)?,
+            "response.completed" | "response.incomplete" => {
+                self.over = true;
+                if self.items.iter().any(|(_, done)| !done) {
+                    return Err("an item is not done".to_owned());
+                }
+                let told = data["response"]["output"].as_array().map_or(0, Vec::len);
+                if told != self.items.len() || !data["response"]["usage"].is_object() {
+                    return Err(format!("the end tells {told} of {} items", self.items.len()));
+                }
+            }
+            "response.failed" => self.over = true,
+            _ => self.belongs(kind, &data)?,
+        }
         Ok(())
     }
 
     fn end(&self) -> Result<(), String> {
+        if self.over { Ok(()) } else { Err("no last event came".to_owned()) }
+    }
+}
+
+impl Order {
+    fn added(&mut self, data: &Value) -> Result<(), String> {
+        let id = data["item"]["id"].as_str().unwrap_or_default().to_owned();
+        if data["output_index"].as_u64() != Some(self.items.len() as u64) || id.is_empty() {
+            return Err(format!("item {id:?} was added at {}", data["output_index"]));
+        }
+        self.items.push((id, false));
         Ok(())
+    }
+
+    fn item(&mut self, index: &Value, id: &Value) -> Result<&mut (String, bool), String> {
+        let place = index.as_u64().and_then(|index| usize::try_from(index).ok());
+        let item = place.and_then(|place| self.items.get_mut(place)).ok_or(format!("no item at {index}"))?;
+        if id.as_str() != Some(&item.0) || item.1 {
+            return Err(format!("item {id} at {index} is {item:?}"));
+        }
+        Ok(item)
+    }
+
+    fn done(&mut self, data: &Value) -> Result<(), String> {
+        self.item(&data["output_index"], &data["item"]["id"])?.1 = true;
+        Ok(())
+    }
+
+    fn belongs(&mut self, kind: &str, data: &Value) -> Result<(), String> {
+        self.item(&data["output_index"], &data["item_id"])
+            .map(|_| ())
+            .map_err(|error| format!("{kind}: {error}"))
     }
 }

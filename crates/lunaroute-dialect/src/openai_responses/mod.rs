@@ -4,9 +4,11 @@ mod decode;
 mod encode;
 mod grammar;
 mod items;
+mod output;
 pub(crate) mod request;
 mod response;
 mod stream;
+mod turns;
 mod write;
 
 use http::StatusCode;

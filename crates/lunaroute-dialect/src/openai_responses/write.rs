@@ -1,24 +1,157 @@
-//! Writes an answer.
+//! Writes an answer as a Responses client reads it.
 
-use serde_json::Value;
+use lunaroute_core::StopReason;
+use serde_json::{Value, json};
 
-use crate::cross::{Asked, Step, Whole};
+use super::output::{Item, Piece, figures, items, response};
+use crate::cross::{Asked, Block, Step, Whole, meaning_of};
 use crate::dispatch::AnswerWriter;
+use crate::openai_chat::error::meant;
 
-pub(super) struct Writer;
+/// Writes one stream of events.
+pub(super) struct Writer {
+    asked: Asked,
+    sequence: u64,
+    /// Items that are over, as the last event repeats them.
+    output: Vec<Value>,
+    /// The item that is open.
+    item: Option<Item>,
+}
 
 impl Writer {
-    pub(super) fn new(_asked: &Asked) -> Self {
-        Self
+    pub(super) fn new(asked: &Asked) -> Self {
+        Self { asked: asked.clone(), sequence: 0, output: Vec::new(), item: None }
+    }
+
+    fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
+        data["type"] = json!(kind);
+        data["sequence_number"] = json!(self.sequence);
+        self.sequence += 1;
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\ndata: ");
+        serde_json::to_writer(&mut *out, &data).expect("a value is JSON and memory never fails to write");
+        out.extend_from_slice(b"\n\n");
+    }
+
+    fn open(&mut self, block: Block, out: &mut Vec<u8>) {
+        let goes_on = self.item.as_ref().is_some_and(|item| item.takes(&block));
+        if !goes_on {
+            self.close_item(out);
+            let item = Item::new(&block, self.output.len(), &self.asked);
+            let data = json!({"output_index": self.output.len(), "item": item.begun()});
+            self.item = Some(item);
+            self.event("response.output_item.added", data, out);
+        }
+        let Some(item) = &mut self.item else { return };
+        item.open(&block);
+        if let Some(data) = item.piece_added() {
+            let kind = if item.is_reasoning() {
+                "response.reasoning_summary_part.added"
+            } else {
+                "response.content_part.added"
+            };
+            self.event(kind, data, out);
+        }
+    }
+
+    fn append(&mut self, text: &str, out: &mut Vec<u8>) {
+        let Some(item) = &mut self.item else { return };
+        item.append(text);
+        let mut data = item.place();
+        data["delta"] = json!(text);
+        let kind = item.delta_event();
+        if kind == "response.output_text.delta" {
+            data["logprobs"] = json!([]);
+        }
+        self.event(kind, data, out);
+    }
+
+    /// Ends a piece of the open item; the item itself goes on until another one begins.
+    fn close_piece(&mut self, out: &mut Vec<u8>) {
+        let Some(item) = &mut self.item else { return };
+        for Piece { event, data } in item.close_piece() {
+            self.event(event, data, out);
+        }
+    }
+
+    fn close_item(&mut self, out: &mut Vec<u8>) {
+        let Some(item) = self.item.take() else { return };
+        let whole = item.whole();
+        let data = json!({"output_index": self.output.len(), "item": whole});
+        self.output.push(whole);
+        self.event("response.output_item.done", data, out);
     }
 }
 
 impl AnswerWriter for Writer {
-    fn write(&mut self, _step: Step, _out: &mut Vec<u8>) {}
+    fn write(&mut self, step: Step, out: &mut Vec<u8>) {
+        match step {
+            Step::Begin { .. } => {
+                let response = response(&self.asked, "in_progress", Vec::new());
+                self.event("response.created", json!({"response": response}), out);
+                self.event("response.in_progress", json!({"response": response}), out);
+            }
+            Step::Open(block) => self.open(block, out),
+            Step::Append(text) => self.append(&text, out),
+            Step::Seal(seal, is_redacted) => {
+                if let Some(item) = &mut self.item {
+                    item.seal(&seal, is_redacted);
+                }
+            }
+            Step::Cite(citation) => {
+                if let Some(data) = self.item.as_mut().and_then(|item| item.cite(&citation)) {
+                    self.event("response.output_text.annotation.added", data, out);
+                }
+            }
+            Step::Close => self.close_piece(out),
+            Step::Finish { reason, usage, .. } => {
+                self.close_item(out);
+                let output = std::mem::take(&mut self.output);
+                let (kind, mut response) = finished(&self.asked, reason, output);
+                response["usage"] = figures(&usage);
+                self.event(kind, json!({"response": response}), out);
+            }
+            Step::Fail { kind, message } => {
+                self.close_item(out);
+                let (_, kind, code) = meant(meaning_of(&kind, &message));
+                let mut response = response(&self.asked, "failed", std::mem::take(&mut self.output));
+                response["error"] = json!({"code": code.unwrap_or(kind), "message": message});
+                self.event("response.failed", json!({"response": response}), out);
+            }
+        }
+    }
 
-    fn keep_alive(&mut self, _out: &mut Vec<u8>) {}
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keepalive\n\n");
+    }
 }
 
-pub(super) fn whole(_whole: &Whole, _asked: &Asked) -> Value {
-    Value::Null
+/// The last event's name, and the response in its last state.
+fn finished(asked: &Asked, reason: StopReason, output: Vec<Value>) -> (&'static str, Value) {
+    let refused_in_words = output
+        .iter()
+        .flat_map(|item| item["content"].as_array().into_iter().flatten())
+        .any(|part| part["type"] == "refusal");
+    let cut = match reason {
+        StopReason::Length | StopReason::Pause => Some("max_output_tokens"),
+        StopReason::Refusal if !refused_in_words => Some("content_filter"),
+        _ => None,
+    };
+    match cut {
+        Some(cut) => {
+            let mut response = response(asked, "incomplete", output);
+            response["incomplete_details"] = json!({"reason": cut});
+            ("response.incomplete", response)
+        }
+        None => ("response.completed", response(asked, "completed", output)),
+    }
+}
+
+/// An answer that is told at once.
+pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
+    let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
+    let (_, mut response) = finished(asked, reason, items(&whole.said, asked));
+    response["usage"] = figures(&whole.usage);
+    response
 }

@@ -93,6 +93,11 @@ fn show(deltas: &[Delta]) -> String {
             Delta::Stop { reason, raw } => format!("stop {} {raw}", reason.as_str()),
             Delta::Error { kind, message } => format!("error {kind}: {message}"),
             Delta::End => "end".to_owned(),
+            Delta::CustomCallStart { index, id, name } => format!("custom {index} {id} {name}"),
+            Delta::Seal { index, seal, is_redacted } => {
+                format!("seal {index} {} {:?} {is_redacted}", seal.data, seal.id)
+            }
+            Delta::Cite { index, citation } => format!("cite {index} {} {:?}", citation.url, citation.range),
         };
         writeln!(shown, "{line}").expect("a string takes everything");
     }

@@ -1,0 +1,362 @@
+//! What holds for every way between two dialects, whatever is said on it.
+
+use lunaroute_core::conversation::{ModelFacts, Seal};
+use lunaroute_core::{Answer, Delta, Dialect, StopReason, Usage};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{
+    Asked, Crossing, Flow, Profile, Translation, Whole, decode_request, encode_request, translate_answer,
+};
+use crate::dispatch::language;
+use crate::json::Json;
+use crate::sse::Framer;
+
+fn asked() -> Asked {
+    Asked {
+        model: "asked-for".to_owned(),
+        stream: true,
+        include_usage: true,
+        maker: Some(Dialect::Anthropic),
+        answer_id: "answer".to_owned(),
+        created: 1_700_000_000,
+        seed: "seed".to_owned(),
+        ..Asked::default()
+    }
+}
+
+/// The bytes of a stream that says these pieces.
+fn written(to: Dialect, deltas: &[Delta], asked: &Asked) -> Vec<u8> {
+    let (mut flow, mut writer) = (Flow::new(asked.clone()), language(to).writer(asked));
+    let (mut steps, mut out) = (Vec::new(), Vec::new());
+    for delta in deltas {
+        flow.take(delta.clone(), &mut steps);
+    }
+    flow.end(&mut steps);
+    for step in steps {
+        writer.write(step, &mut out);
+    }
+    out
+}
+
+#[track_caller]
+fn check_grammar(dialect: Dialect, stream: &[u8]) {
+    let (mut grammar, mut framer) = (language(dialect).grammar(), Framer::new());
+    let shown = || String::from_utf8_lossy(stream).into_owned();
+    framer.push(stream, |event| {
+        if let Err(error) = grammar.event(event.name, event.data) {
+            panic!("{dialect}: {error}\n{}", shown());
+        }
+    });
+    if let Err(error) = grammar.end() {
+        panic!("{dialect}: {error}\n{}", shown());
+    }
+}
+
+/// What a stream says to a reader of its dialect.
+fn assembled(dialect: Dialect, stream: &[u8]) -> Answer {
+    let (mut reader, mut framer, mut deltas) = (language(dialect).events(), Framer::new(), Vec::new());
+    framer.push(stream, |event| reader.event(event, &mut deltas));
+    framer.finish(|event| reader.event(event, &mut deltas));
+    reader.finish(&mut deltas);
+    answer(&deltas)
+}
+
+fn answer(deltas: &[Delta]) -> Answer {
+    let mut answer = Answer::default();
+    deltas.iter().for_each(|delta| answer.absorb(delta, usize::MAX));
+    answer.id = None;
+    answer.ended = true;
+    for (place, call) in (0..).zip(&mut answer.tool_calls) {
+        call.index = place;
+        // The same JSON may be spelled in two ways.
+        if let Ok(value) = serde_json::from_str::<Value>(&call.arguments) {
+            call.arguments = value.to_string();
+        }
+    }
+    answer
+}
+
+fn deltas() -> impl Strategy<Value = Vec<Delta>> {
+    let text = prop_oneof!["[a-z \\n\"🚀é]{0,12}", Just("\u{2028}".to_owned())];
+    let index = 0_u32..5;
+    let delta = prop_oneof![
+        4 => (index.clone(), text.clone()).prop_map(|(index, text)| Delta::Text { index, text }),
+        2 => (index.clone(), text.clone()).prop_map(|(index, text)| Delta::Reasoning { index, text }),
+        1 => text.clone().prop_map(|text| Delta::Refusal { text }),
+        2 => (index.clone(), "[a-z]{0,3}", "[a-z]{1,5}")
+            .prop_map(|(index, id, name)| Delta::ToolCallStart { index, id, name }),
+        1 => (index.clone(), "[a-z]{0,3}", "[a-z]{1,5}")
+            .prop_map(|(index, id, name)| Delta::CustomCallStart { index, id, name }),
+        3 => (index.clone(), text).prop_map(|(index, fragment)| Delta::ToolCallArguments { index, fragment }),
+        1 => (index, any::<bool>()).prop_map(|(index, is_redacted)| Delta::Seal {
+            index,
+            seal: Seal { maker: Dialect::Anthropic, data: "s".to_owned(), id: None },
+            is_redacted,
+        }),
+        1 => any::<Option<u32>>().prop_map(|output| {
+            Delta::Usage(Usage { input: Some(3), output: output.map(u64::from), ..Usage::default() })
+        }),
+        1 => Just(Delta::Start { id: Some("x".to_owned()), model: Some("m".to_owned()) }),
+    ];
+    let end = prop_oneof![
+        3 => Just(vec![Delta::Stop { reason: StopReason::EndTurn, raw: "stop".to_owned() }, Delta::End]),
+        1 => Just(vec![Delta::Stop { reason: StopReason::Length, raw: "length".to_owned() }]),
+        1 => Just(vec![Delta::Error { kind: "overloaded_error".to_owned(), message: "busy".to_owned() }]),
+        1 => Just(Vec::new()),
+    ];
+    (prop::collection::vec(delta, 0..24), end).prop_map(|(mut deltas, end)| {
+        deltas.extend(end);
+        deltas
+    })
+}
+
+/// An answer as a provider gives it: blocks one after the other.
+fn orderly() -> impl Strategy<Value = Vec<Delta>> {
+    let block = prop_oneof![
+        "[a-z 🚀]{1,9}".prop_map(|text| (0, text, String::new())),
+        "[a-z 🚀]{1,9}".prop_map(|text| (1, text, String::new())),
+        ("[a-z]{1,5}", 0_u32..9).prop_map(|(name, number)| (2, name, json!({"n": number}).to_string())),
+    ];
+    (prop::collection::vec(block, 0..7), 0_u64..99).prop_map(|(blocks, tokens)| {
+        let mut deltas = vec![Delta::Start { id: Some("x".to_owned()), model: Some("m".to_owned()) }];
+        let mut calls = 0;
+        for (index, (kind, text, arguments)) in (0..).zip(blocks) {
+            match kind {
+                0 => deltas.push(Delta::Text { index, text }),
+                1 => deltas.push(Delta::Reasoning { index, text }),
+                _ => {
+                    calls += 1;
+                    deltas.push(Delta::ToolCallStart { index, id: format!("call_{index}"), name: text });
+                    deltas.push(Delta::ToolCallArguments { index, fragment: arguments });
+                }
+            }
+        }
+        let usage = Usage {
+            input: Some(tokens),
+            cache_read: Some(tokens / 2),
+            cache_write_5m: Some(0),
+            output: Some(tokens + 1),
+            reasoning: Some(0),
+            ..Usage::default()
+        };
+        deltas.push(Delta::Usage(usage));
+        let (reason, raw) =
+            if calls > 0 { (StopReason::ToolUse, "tool_calls") } else { (StopReason::EndTurn, "stop") };
+        deltas.push(Delta::Stop { reason, raw: raw.to_owned() });
+        deltas.push(Delta::End);
+        deltas
+    })
+}
+
+proptest! {
+    /// Whatever a provider says in whatever order, the caller's clients can read it.
+    #[test]
+    fn any_pieces_make_a_stream_of_the_grammar(deltas in deltas(), interleaved in any::<bool>()) {
+        let asked = Asked { interleaved_calls: interleaved, ..asked() };
+        for dialect in Dialect::ALL {
+            check_grammar(dialect, &written(dialect, &deltas, &asked));
+        }
+    }
+
+    /// However the bytes are cut, the translation is the same; it says what the whole answer says; tokens are conserved.
+    #[test]
+    fn a_translated_stream_says_what_the_whole_answer_says(deltas in orderly(), cuts in prop::collection::vec(1_usize..40, 1..9)) {
+        for from in Dialect::ALL {
+            let asked = asked();
+            let source = written(from, &deltas, &asked);
+            let mut whole = Whole::default();
+            let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
+            deltas.iter().for_each(|delta| flow.take(delta.clone(), &mut steps));
+            steps.into_iter().for_each(|step| whole.take(step));
+            let plain = language(from).whole(&whole, &asked).to_string();
+            for to in Dialect::ALL {
+                let mut out = Vec::new();
+                let mut translation = Translation::new(from, to, asked.clone());
+                let (mut rest, mut cuts) = (&source[..], cuts.iter().cycle());
+                while !rest.is_empty() {
+                    let (piece, left) = rest.split_at((*cuts.next().expect("endless")).min(rest.len()));
+                    translation.push(piece, &mut out);
+                    rest = left;
+                }
+                translation.end(&mut out);
+                check_grammar(to, &out);
+                let streamed = assembled(to, &out);
+                let translated = translate_answer(from, to, plain.as_bytes(), &asked).expect("an answer");
+                let mut read = Vec::new();
+                let text = translated.to_string();
+                language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read);
+                prop_assert_eq!(&streamed, &answer(&read), "{} to {}", from, to);
+                prop_assert_eq!(streamed.usage.total_input(), answer(&deltas).usage.total_input());
+                prop_assert_eq!(streamed.usage.output, answer(&deltas).usage.output);
+            }
+        }
+    }
+}
+
+/// Requests as clients send them, one of each kind of thing.
+fn requests(dialect: Dialect) -> Vec<Value> {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    match dialect {
+        Dialect::OpenaiChat => vec![
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
+            json!({
+                "model": "m", "stream": true, "stream_options": {"include_usage": true}, "n": 1, "seed": 7,
+                "temperature": 0.5, "stop": "END", "max_tokens": 9, "logprobs": true, "top_logprobs": 2,
+                "messages": [
+                    {"role": "system", "content": "be brief"}, {"role": "developer", "content": [{"type": "text", "text": "d"}]},
+                    {"role": "user", "name": "u", "content": [
+                        {"type": "text", "text": "look"},
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
+                        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}},
+                        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+                        {"type": "odd", "x": [1, null]},
+                    ]},
+                    {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Rome\"}"}},
+                        {"id": "c2", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}},
+                    ]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+                    {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "done"}]},
+                    {"role": "assistant", "content": "It is sunny.", "refusal": "no"},
+                    {"role": "user", "content": "thanks"},
+                ],
+                "tools": [
+                    {"type": "function", "function": {"name": "weather", "description": "d", "parameters": schema, "strict": true}},
+                    {"type": "custom", "custom": {"name": "patch", "format": {"type": "text"}}},
+                    {"type": "function", "name": "flat", "parameters": schema},
+                ],
+                "tool_choice": {"type": "function", "function": {"name": "weather"}}, "parallel_tool_calls": false,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}},
+                "reasoning_effort": "high", "verbosity": "low", "service_tier": "flex", "user": "u1",
+                "prompt_cache_key": "k", "metadata": {"a": "b"}, "unknown": {"deep": [1.50, 1e9]},
+            }),
+            json!({
+                "model": "m", "functions": [{"name": "f", "parameters": {}}], "function_call": "auto",
+                "messages": [
+                    {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{}"}},
+                    {"role": "function", "name": "f", "content": "r"},
+                ],
+            }),
+        ],
+        Dialect::OpenaiResponses => vec![
+            json!({"model": "m", "input": "hi"}),
+            json!({
+                "model": "m", "stream": true, "instructions": "be brief", "store": false,
+                "include": ["reasoning.encrypted_content"], "max_output_tokens": 99, "temperature": 0.5,
+                "input": [
+                    {"role": "user", "content": "look"},
+                    {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "d"}]},
+                    {"type": "message", "role": "user", "content": [
+                        {"type": "input_image", "image_url": "https://x.test/a.png", "detail": "auto"},
+                        {"type": "input_file", "file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"},
+                    ]},
+                    {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "xyz", "content": null},
+                    {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "read", "namespace": "files", "arguments": "{}", "status": "completed"},
+                    {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "x"}]},
+                    {"type": "custom_tool_call", "call_id": "c2", "name": "apply_patch", "input": "*** Begin\n"},
+                    {"type": "custom_tool_call_output", "call_id": "c2", "output": "ok"},
+                    {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "q"}},
+                    {"type": "message", "id": "msg_1", "role": "assistant", "phase": "final_answer", "content": [{"type": "output_text", "text": "done", "annotations": []}]},
+                ],
+                "tools": [
+                    {"type": "function", "name": "f", "parameters": schema, "strict": false},
+                    {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}},
+                    {"type": "namespace", "name": "files", "tools": [{"type": "function", "name": "read", "parameters": schema}]},
+                    {"type": "web_search"},
+                ],
+                "tool_choice": "auto", "parallel_tool_calls": true, "reasoning": {"effort": "high", "summary": "auto"},
+                "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "schema": schema}},
+                "prompt_cache_key": "k", "client_metadata": {"session_id": "s"}, "service_tier": "auto",
+            }),
+        ],
+        Dialect::Anthropic => vec![
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+            json!({
+                "model": "m", "max_tokens": 4096, "stream": true, "temperature": 1, "top_k": 5, "stop_sequences": ["END"],
+                "system": [
+                    {"type": "text", "text": "x-anthropic-billing-header: a"},
+                    {"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+                ],
+                "messages": [
+                    {"role": "user", "content": [
+                        {"type": "text", "text": "look", "citations": null},
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+                        {"type": "document", "source": {"type": "url", "url": "https://x.test/a.pdf"}, "title": "A", "context": "c"},
+                        {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "r"}]},
+                    ]},
+                    {"role": "assistant", "content": [
+                        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+                        {"type": "redacted_thinking", "data": "zz"},
+                        {"type": "text", "text": "I look."},
+                        {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}},
+                        {"type": "tool_use", "id": "toolu_2", "name": "weather", "input": {}, "caller": {"type": "direct"}},
+                    ]},
+                    {"role": "user", "content": [
+                        {"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny", "cache_control": {"type": "ephemeral"}},
+                        {"type": "tool_result", "tool_use_id": "toolu_2", "is_error": true, "content": [
+                            {"type": "text", "text": "broken"},
+                            {"type": "image", "source": {"type": "url", "url": "https://x.test/b.png"}},
+                        ]},
+                        {"type": "text", "text": "go on"},
+                    ]},
+                    {"role": "system", "content": "careful"},
+                ],
+                "tools": [
+                    {"name": "weather", "description": "d", "input_schema": schema, "strict": true, "defer_loading": true},
+                    {"type": "bash_20250124", "name": "bash"},
+                    {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
+                ],
+                "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": true},
+                "thinking": {"type": "enabled", "budget_tokens": 2000, "display": "summarized"},
+                "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": schema}, "task_budget": 3},
+                "metadata": {"user_id": "u"}, "service_tier": "auto", "context_management": {"edits": []},
+            }),
+            json!({
+                "model": "m", "max_tokens": 1, "system": "plain", "thinking": {"type": "between_tools"}, "stream": false,
+                "messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": []}]}],
+                "tool_choice": {"type": "auto"},
+            }),
+        ],
+    }
+}
+
+#[test]
+fn within_a_dialect_a_request_comes_back_as_it_was() {
+    let (facts, profile) = (ModelFacts::default(), Profile::default());
+    let mut count = 0;
+    for dialect in Dialect::ALL {
+        for request in requests(dialect) {
+            let decoded = decode_request(dialect, request.to_string().as_bytes()).expect("a request");
+            let mut crossing = Crossing::new(&facts, &profile, "m");
+            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            assert_eq!(encoded, request, "{dialect}");
+            assert!(crossing.warnings.is_empty());
+            count += 1;
+        }
+    }
+    println!("{count} requests of {} dialects came back as they were", Dialect::ALL.len());
+}
+
+#[test]
+fn every_request_crosses_into_every_other_dialect_and_is_taken_there() {
+    let (facts, profile) = (ModelFacts::default(), Profile::default());
+    for from in Dialect::ALL {
+        for request in requests(from) {
+            for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+                let decoded = decode_request(from, request.to_string().as_bytes()).expect("a request");
+                let mut crossing = Crossing::new(&facts, &profile, "target");
+                match encode_request(to, &decoded, &mut crossing) {
+                    Ok(encoded) => {
+                        assert_eq!(encoded["model"], "target");
+                        let again = decode_request(to, encoded.to_string().as_bytes());
+                        assert!(again.is_ok(), "{from} to {to}: {again:?}\n{encoded:#}");
+                    }
+                    // What cannot cross is named.
+                    Err(failure) => assert!(failure.message.contains('\''), "{from} to {to}: {failure}"),
+                }
+            }
+        }
+    }
+}

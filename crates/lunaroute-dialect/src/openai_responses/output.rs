@@ -1,0 +1,264 @@
+//! What a written response is made of: its items, and the response object around them.
+
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Citation, Usage};
+use serde_json::{Value, json};
+
+use crate::cross::{Asked, Block, Said, legal_id, tag_seal};
+
+/// An event that belongs to an item.
+pub(super) struct Piece {
+    pub(super) event: &'static str,
+    pub(super) data: Value,
+}
+
+/// An item as it is written.
+pub(super) struct Item {
+    id: String,
+    place: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Message { parts: Vec<Value> },
+    Reasoning { text: String, seal: Option<String> },
+    Call { call_id: String, name: String, namespace: Option<String>, arguments: String, is_custom: bool },
+}
+
+impl Item {
+    pub(super) fn new(block: &Block, place: usize, asked: &Asked) -> Self {
+        let (prefix, kind) = match block {
+            Block::Text | Block::Refusal => ("msg", Kind::Message { parts: Vec::new() }),
+            Block::Thought => ("rs", Kind::Reasoning { text: String::new(), seal: None }),
+            Block::Call { id, namespace, name, is_custom } => {
+                let call_id = legal_id(&asked.seed, id, place, name);
+                let (name, namespace, arguments) = (name.clone(), namespace.clone(), String::new());
+                let kind = Kind::Call { call_id, name, namespace, arguments, is_custom: *is_custom };
+                (if *is_custom { "ctc" } else { "fc" }, kind)
+            }
+        };
+        Self { id: format!("{prefix}_{}_{place}", asked.answer_id), place, kind }
+    }
+
+    pub(super) const fn is_reasoning(&self) -> bool {
+        matches!(self.kind, Kind::Reasoning { .. })
+    }
+
+    /// Whether a block goes on in this item: neighbouring texts are parts of one message.
+    pub(super) const fn takes(&self, block: &Block) -> bool {
+        matches!((&self.kind, block), (Kind::Message { .. }, Block::Text | Block::Refusal))
+    }
+
+    /// The item at its beginning.
+    pub(super) fn begun(&self) -> Value {
+        self.told(false)
+    }
+
+    /// The item when it is over.
+    pub(super) fn whole(&self) -> Value {
+        self.told(true)
+    }
+
+    fn told(&self, is_over: bool) -> Value {
+        let status = if is_over { "completed" } else { "in_progress" };
+        match &self.kind {
+            Kind::Message { parts } => json!({
+                "id": self.id, "type": "message", "status": status, "role": "assistant",
+                "content": if is_over { parts.clone() } else { Vec::new() },
+            }),
+            Kind::Reasoning { text, seal } => {
+                let summary = if is_over && !text.is_empty() { json!([summary(text)]) } else { json!([]) };
+                let mut item = json!({"id": self.id, "type": "reasoning", "summary": summary});
+                if let Some(seal) = seal.as_ref().filter(|_| is_over) {
+                    item["encrypted_content"] = json!(seal);
+                }
+                item
+            }
+            Kind::Call { call_id, name, namespace, arguments, is_custom } => {
+                let (kind, argument) =
+                    if *is_custom { ("custom_tool_call", "input") } else { ("function_call", "arguments") };
+                let mut item = json!({
+                    "id": self.id, "type": kind, "status": status, "call_id": call_id, "name": name,
+                    argument: arguments,
+                });
+                if let Some(namespace) = namespace {
+                    item["namespace"] = json!(namespace);
+                }
+                item
+            }
+        }
+    }
+
+    /// Begins a block in the item.
+    pub(super) fn open(&mut self, block: &Block) {
+        if let Kind::Message { parts } = &mut self.kind {
+            parts.push(match block {
+                Block::Refusal => json!({"type": "refusal", "refusal": ""}),
+                _ => json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []}),
+            });
+        }
+    }
+
+    /// What tells the beginning of the open piece; calls have no pieces.
+    pub(super) fn piece_added(&self) -> Option<Value> {
+        let mut data = self.place();
+        data["part"] = match &self.kind {
+            Kind::Message { parts } => parts.last()?.clone(),
+            Kind::Reasoning { .. } => summary(""),
+            Kind::Call { .. } => return None,
+        };
+        Some(data)
+    }
+
+    /// Where the open piece stands.
+    pub(super) fn place(&self) -> Value {
+        let mut data = json!({"item_id": self.id, "output_index": self.place});
+        match &self.kind {
+            Kind::Message { parts } => data["content_index"] = json!(parts.len().saturating_sub(1)),
+            Kind::Reasoning { .. } => data["summary_index"] = json!(0),
+            Kind::Call { .. } => {}
+        }
+        data
+    }
+
+    pub(super) fn append(&mut self, addition: &str) {
+        match &mut self.kind {
+            Kind::Message { parts } => {
+                if let Some(part) = parts.last_mut() {
+                    let member = if part["type"] == "refusal" { "refusal" } else { "text" };
+                    if let Value::String(text) = &mut part[member] {
+                        text.push_str(addition);
+                    }
+                }
+            }
+            Kind::Reasoning { text, .. } => text.push_str(addition),
+            Kind::Call { arguments, .. } => arguments.push_str(addition),
+        }
+    }
+
+    /// The name of the event by which the open piece goes on.
+    pub(super) fn delta_event(&self) -> &'static str {
+        match &self.kind {
+            Kind::Message { parts } if parts.last().is_some_and(|part| part["type"] == "refusal") => {
+                "response.refusal.delta"
+            }
+            Kind::Message { .. } => "response.output_text.delta",
+            Kind::Reasoning { .. } => "response.reasoning_summary_text.delta",
+            Kind::Call { is_custom: true, .. } => "response.custom_tool_call_input.delta",
+            Kind::Call { .. } => "response.function_call_arguments.delta",
+        }
+    }
+
+    pub(super) fn seal(&mut self, made: &Seal, is_redacted: bool) {
+        if let Kind::Reasoning { seal, .. } = &mut self.kind {
+            *seal = Some(tag_seal(made, is_redacted));
+        }
+    }
+
+    /// Adds a source to the open text; gives what tells it.
+    pub(super) fn cite(&mut self, citation: &Citation) -> Option<Value> {
+        let annotation = annotation(citation);
+        let mut data = self.place();
+        let Kind::Message { parts } = &mut self.kind else { return None };
+        let annotations = parts.last_mut()?.get_mut("annotations")?.as_array_mut()?;
+        data["annotation_index"] = json!(annotations.len());
+        data["annotation"] = annotation.clone();
+        annotations.push(annotation);
+        Some(data)
+    }
+
+    /// The events that end the open piece.
+    pub(super) fn close_piece(&self) -> Vec<Piece> {
+        let with = |name: &str, value: Value| {
+            let mut data = self.place();
+            data[name] = value;
+            data
+        };
+        match &self.kind {
+            Kind::Message { parts } => {
+                let Some(part) = parts.last() else { return Vec::new() };
+                let text = if part["type"] == "refusal" {
+                    Piece { event: "response.refusal.done", data: with("refusal", part["refusal"].clone()) }
+                } else {
+                    let mut data = with("text", part["text"].clone());
+                    data["logprobs"] = json!([]);
+                    Piece { event: "response.output_text.done", data }
+                };
+                vec![text, Piece { event: "response.content_part.done", data: with("part", part.clone()) }]
+            }
+            Kind::Reasoning { text, .. } => vec![
+                Piece { event: "response.reasoning_summary_text.done", data: with("text", json!(text)) },
+                Piece { event: "response.reasoning_summary_part.done", data: with("part", summary(text)) },
+            ],
+            Kind::Call { arguments, is_custom: true, .. } => vec![Piece {
+                event: "response.custom_tool_call_input.done",
+                data: with("input", json!(arguments)),
+            }],
+            Kind::Call { arguments, name, .. } => {
+                let mut data = with("arguments", json!(arguments));
+                data["name"] = json!(name);
+                vec![Piece { event: "response.function_call_arguments.done", data }]
+            }
+        }
+    }
+}
+
+fn summary(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
+}
+
+fn annotation(citation: &Citation) -> Value {
+    let (from, to) = citation.range.unwrap_or_default();
+    let title = citation.title.as_deref().unwrap_or_default();
+    json!({"type": "url_citation", "start_index": from, "end_index": to, "title": title, "url": citation.url})
+}
+
+/// The items of an answer that is told at once.
+pub(super) fn items(said: &[Said], asked: &Asked) -> Vec<Value> {
+    let mut items: Vec<Item> = Vec::new();
+    for said in said {
+        if !items.last().is_some_and(|item| item.takes(&said.block)) {
+            items.push(Item::new(&said.block, items.len(), asked));
+        }
+        let Some(item) = items.last_mut() else { continue };
+        item.open(&said.block);
+        item.append(&said.text);
+        if let Some((seal, is_redacted)) = &said.seal {
+            item.seal(seal, *is_redacted);
+        }
+        for citation in &said.citations {
+            item.cite(citation);
+        }
+    }
+    items.iter().map(Item::whole).collect()
+}
+
+/// A response in some state.
+pub(super) fn response(asked: &Asked, status: &str, output: Vec<Value>) -> Value {
+    let mut response = json!({
+        "id": format!("resp_{}", asked.answer_id), "object": "response", "created_at": asked.created, "status": status,
+        "error": null, "incomplete_details": null, "model": asked.model, "output": output, "usage": null,
+    });
+    if let Value::Object(members) = &mut response {
+        for (name, value) in &asked.echo {
+            members.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    response
+}
+
+/// The figures in this dialect's classes: what was read counts as one, its parts beside it.
+pub(super) fn figures(usage: &Usage) -> Value {
+    let input = usage.total_input().unwrap_or_default();
+    let output = usage.output.unwrap_or_default();
+    let written = usage.cache_write_5m.unwrap_or_default() + usage.cache_write_1h.unwrap_or_default();
+    json!({
+        "input_tokens": input,
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read.unwrap_or_default(), "cache_write_tokens": written,
+        },
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or_default()},
+        "total_tokens": input.saturating_add(output),
+    })
+}

@@ -1,0 +1,283 @@
+//! Turns as items.
+
+use lunaroute_core::conversation::{
+    CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Speaker, Thought, Turn, Use,
+};
+use lunaroute_core::{Dialect, Failure, FailureKind};
+use serde_json::{Value, json};
+
+use crate::cross::{Crossing, merge, words};
+use crate::openai_chat::turns::{BILLING, address};
+
+/// An item that was decoded from this dialect, as it was; `None` for what stands outside the items.
+pub(super) fn own_item(turn: &Turn) -> Option<Value> {
+    if turn.rest.get("instructions") == Some(&Value::Bool(true)) {
+        return None;
+    }
+    let mut item = Rest::new();
+    match &turn.parts[..] {
+        [Part::Opaque(opaque)] if turn.rest.contains_key("type") && !turn.rest.contains_key("role") => {
+            return Some(opaque.value.clone());
+        }
+        [Part::Thought(thought)] => return Some(Value::Object(thought.rest.clone())),
+        [Part::Use(call)] => own_call(call, &mut item),
+        [Part::Result(result)] => {
+            item.insert("call_id".to_owned(), json!(result.call_id));
+            own_content("output", &result.parts, result.is_plain, &mut item);
+        }
+        parts => {
+            let role = match turn.speaker {
+                Speaker::System => "system",
+                Speaker::Developer => "developer",
+                Speaker::Assistant => "assistant",
+                Speaker::User | Speaker::Tool => "user",
+            };
+            item.insert("role".to_owned(), json!(role));
+            own_content("content", parts, turn.is_plain, &mut item);
+        }
+    }
+    merge(&mut item, &turn.rest);
+    Some(Value::Object(item))
+}
+
+fn own_call(call: &Use, item: &mut Rest) {
+    let argument = if call.custom == Custom::Yes { "input" } else { "arguments" };
+    item.insert("call_id".to_owned(), json!(call.id));
+    item.insert("name".to_owned(), json!(call.name));
+    if let Some(namespace) = &call.namespace {
+        item.insert("namespace".to_owned(), json!(namespace));
+    }
+    item.insert(argument.to_owned(), json!(call.arguments));
+}
+
+fn own_content(name: &str, parts: &[Part], is_plain: bool, item: &mut Rest) {
+    match parts {
+        [] => {}
+        [Part::Text(text)] if is_plain => _ = item.insert(name.to_owned(), json!(text.text)),
+        parts => _ = item.insert(name.to_owned(), parts.iter().map(own_part).collect()),
+    }
+}
+
+fn own_part(part: &Part) -> Value {
+    let (mut value, rest) = match part {
+        Part::Text(text) => (Rest::from_iter([("text".to_owned(), json!(text.text))]), &text.rest),
+        Part::Refusal(text) => (Rest::from_iter([("refusal".to_owned(), json!(text.text))]), &text.rest),
+        Part::Media(media) => (media_members(media), &media.rest),
+        Part::Opaque(opaque) => return opaque.value.clone(),
+        Part::Thought(_) | Part::Use(_) | Part::Result(_) => return Value::Null,
+    };
+    merge(&mut value, rest);
+    Value::Object(value)
+}
+
+fn media_members(media: &Media) -> Rest {
+    let mut members = Rest::new();
+    let place = match (media.kind, &media.source) {
+        (_, MediaSource::File { .. }) => "file_id",
+        (MediaKind::Image, _) => "image_url",
+        (_, MediaSource::Url { .. }) => "file_url",
+        _ => "file_data",
+    };
+    members.insert(place.to_owned(), json!(address(&media.source)));
+    if let Some(name) = &media.name {
+        members.insert("filename".to_owned(), json!(name));
+    }
+    if let Some(detail) = &media.detail {
+        members.insert("detail".to_owned(), json!(detail));
+    }
+    members
+}
+
+/// Turns of another dialect in this one's form.
+pub(super) struct Items {
+    /// What stands in `instructions`.
+    pub(super) instructions: String,
+    /// The items.
+    pub(super) input: Vec<Value>,
+}
+
+/// Turns that were settled, as items.
+pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items, Failure> {
+    let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
+    let leading = turns.iter().take_while(is_instruction).count();
+    let texts: Vec<&str> = turns[..leading]
+        .iter()
+        .flat_map(|turn| &turn.parts)
+        .filter_map(|part| match part {
+            Part::Text(text) if !text.text.is_empty() && !text.text.starts_with(BILLING) => {
+                Some(text.text.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    let mut input = Vec::new();
+    for (place, turn) in turns.iter().enumerate().skip(leading) {
+        match turn.speaker {
+            Speaker::System | Speaker::Developer => {
+                let text = words(&turn.parts);
+                if !text.is_empty() {
+                    input.push(message("system", vec![json!({"type": "input_text", "text": text})]));
+                }
+            }
+            Speaker::Assistant => assistant(turn, place, crossing, &mut input),
+            Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut input)?,
+        }
+    }
+    if input.is_empty() {
+        let what = "the request says nothing: the provider that serves this model needs a message with text";
+        return Err(Failure::client(FailureKind::BadRequest, what));
+    }
+    Ok(Items { instructions: texts.join("\n\n"), input })
+}
+
+fn message(role: &str, content: Vec<Value>) -> Value {
+    json!({"type": "message", "role": role, "content": content})
+}
+
+fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut Vec<Value>) {
+    for (number, part) in turn.parts.iter().enumerate() {
+        let path = || format!("messages[{place}].content[{number}]");
+        match part {
+            Part::Text(text) => {
+                input.push(message("assistant", vec![json!({"type": "output_text", "text": text.text})]));
+            }
+            Part::Refusal(text) => {
+                input.push(message("assistant", vec![json!({"type": "refusal", "refusal": text.text})]));
+            }
+            Part::Thought(thought) => input.extend(reasoning(thought)),
+            Part::Use(call) => input.push(foreign_call(call, crossing)),
+            Part::Opaque(opaque) => match &opaque.gist {
+                Some(gist) => {
+                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
+                    input.push(message("assistant", vec![json!({"type": "output_text", "text": gist})]));
+                }
+                None => crossing
+                    .warnings
+                    .dropped(path(), "the provider that serves this model knows no such part"),
+            },
+            Part::Media(_) => {
+                crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
+            }
+            Part::Result(_) => {}
+        }
+    }
+}
+
+/// Reasoning goes back to its maker only, sealed as it came.
+fn reasoning(thought: &Thought) -> Option<Value> {
+    let seal = thought
+        .seal
+        .as_ref()
+        .filter(|seal| seal.maker == Dialect::OpenaiResponses && !seal.data.is_empty())?;
+    let summary: Vec<Value> =
+        thought.text.iter().map(|text| json!({"type": "summary_text", "text": text})).collect();
+    let mut item = json!({"type": "reasoning", "summary": summary, "encrypted_content": seal.data});
+    if let Some(id) = &seal.id {
+        item["id"] = json!(id);
+    }
+    Some(item)
+}
+
+fn foreign_call(call: &Use, crossing: &Crossing<'_>) -> Value {
+    let name = crossing.asked.names.given(call.namespace.as_deref(), &call.name);
+    if call.custom == Custom::Yes {
+        return json!({"type": "custom_tool_call", "call_id": call.id, "name": name, "input": call.arguments});
+    }
+    let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+    json!({"type": "function_call", "call_id": call.id, "name": name, "arguments": arguments})
+}
+
+fn user(
+    turn: &Turn,
+    place: usize,
+    crossing: &mut Crossing<'_>,
+    input: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    let mut content = Vec::new();
+    for (number, part) in turn.parts.iter().enumerate() {
+        let path = format!("messages[{place}].content[{number}]");
+        match part {
+            Part::Result(result) => input.push(output(result, &path)?),
+            Part::Text(text) | Part::Refusal(text) => {
+                content.push(json!({"type": "input_text", "text": text.text}));
+            }
+            Part::Media(media) => content.push(foreign_media(media, &path)?),
+            Part::Opaque(opaque) => match &opaque.gist {
+                Some(gist) => {
+                    crossing.warnings.changed(path, "told in words; its provider's own form cannot cross");
+                    content.push(json!({"type": "input_text", "text": gist}));
+                }
+                None => {
+                    crossing.warnings.dropped(path, "the provider that serves this model knows no such part")
+                }
+            },
+            Part::Thought(_) | Part::Use(_) => {}
+        }
+    }
+    if !content.is_empty() {
+        input.push(message("user", content));
+    }
+    Ok(())
+}
+
+fn output(result: &CallResult, path: &str) -> Result<Value, Failure> {
+    let has_media = result.parts.iter().any(|part| matches!(part, Part::Media(_)));
+    let text = words(&result.parts);
+    let text = match result.is_error {
+        Some(true) if text.is_empty() && !has_media => "Error: (no output)".to_owned(),
+        Some(true) if !text.starts_with("Error") => format!("Error: {text}"),
+        _ => text,
+    };
+    let output = if has_media {
+        let mut parts = Vec::new();
+        if !text.is_empty() {
+            parts.push(json!({"type": "input_text", "text": text}));
+        }
+        for part in &result.parts {
+            if let Part::Media(media) = part {
+                parts.push(foreign_media(media, path)?);
+            }
+        }
+        Value::Array(parts)
+    } else {
+        json!(text)
+    };
+    let kind = if result.custom == Custom::Yes { "custom_tool_call_output" } else { "function_call_output" };
+    Ok(json!({"type": kind, "call_id": result.call_id, "output": output}))
+}
+
+fn foreign_media(media: &Media, path: &str) -> Result<Value, Failure> {
+    let refused = |what: &str| {
+        Err(Failure::client(
+            FailureKind::BadRequest,
+            format!(
+                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
+            ),
+        ))
+    };
+    let kind = match (media.kind, &media.source) {
+        (MediaKind::Video, _) => return refused("film"),
+        (_, MediaSource::File { .. }) => return refused("files that are kept with another provider"),
+        (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
+            let format =
+                if matches!(media_type.as_str(), "audio/mpeg" | "audio/mp3") { "mp3" } else { "wav" };
+            return Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}));
+        }
+        (MediaKind::Audio, _) => return refused("sound by its address"),
+        (MediaKind::Document, MediaSource::Text { text }) => {
+            let named = media.name.as_ref().map_or_else(String::new, |name| format!("{name}\n\n"));
+            return Ok(json!({"type": "input_text", "text": format!("{named}{text}")}));
+        }
+        (MediaKind::Document, _) => "input_file",
+        (MediaKind::Image, _) => "input_image",
+    };
+    let name = match (media.kind, &media.source) {
+        (MediaKind::Document, MediaSource::Bytes { .. }) => {
+            Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()))
+        }
+        _ => None,
+    };
+    let mut members = Rest::from_iter([("type".to_owned(), json!(kind))]);
+    members.extend(media_members(&Media { name, ..media.clone() }));
+    Ok(Value::Object(members))
+}
