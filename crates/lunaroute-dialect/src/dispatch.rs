@@ -12,7 +12,7 @@ use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
 use crate::openai_responses::OpenaiResponses;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 use crate::sse::Event;
 
 /// What a dialect can do: one implementation in each vendor's folder.
@@ -24,7 +24,7 @@ pub(crate) trait Language: Sync {
     fn signs(&self) -> &'static Signs;
 
     /// Reads the messages of a request.
-    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>);
+    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut MessageReading<'a>);
 
     /// Reads a whole answer of a generation that is not an error.
     fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>);

@@ -11,7 +11,7 @@ use lunaroute_core::{Earlier, Exchange, MessageSpan, RequestReading, Role, ToolR
 use crate::dispatch::language;
 use crate::json::{Json, Known};
 use crate::outline::Outline;
-use crate::reading::{Conversation, MESSAGE_LIMIT, first_text, has_text};
+use crate::reading::{MESSAGE_LIMIT, MessageReading, first_text, has_text};
 
 /// Reads a body after an earlier one; `None` when nothing of the earlier reading is certain to hold.
 pub(crate) fn read(exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> Option<RequestReading> {
@@ -136,7 +136,7 @@ impl<'a> Kept<'a> {
             };
             outside.messages.push(MessageSpan { role: *role, range });
         }
-        let mut conversation = Conversation::resumed(outside, self);
+        let mut conversation = MessageReading::resumed(outside, self);
         language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
         self.whole.get().then(|| conversation.finish())
     }
@@ -157,7 +157,7 @@ impl<'a> Kept<'a> {
     /// Reads all members again, and of the array what is new.
     fn read_members(&self, exchange: &Exchange) -> Option<RequestReading> {
         let outline = Outline::new(self.body, Some(self.known))?;
-        let mut conversation = Conversation::new(&outline, Some(self));
+        let mut conversation = MessageReading::new(&outline, Some(self));
         language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
         Some(conversation.finish())
     }

@@ -9,7 +9,7 @@ use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
 use crate::dispatch::{EventReader, Language, language};
 use crate::json::Json;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 use crate::sse::Framer;
 
 /// The largest answer that is read as one document, in bytes; a larger one is recorded and not looked into.
@@ -33,7 +33,7 @@ impl Interpreter for Dialects {
         };
         match Outline::new(&decoded, None) {
             Some(outline) => {
-                let mut conversation = Conversation::new(&outline, None);
+                let mut conversation = MessageReading::new(&outline, None);
                 language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
                 conversation.finish()
             }

@@ -20,14 +20,14 @@ const PREVIEW_BYTES: usize = 4 * PREVIEW_LIMIT + 1;
 pub(crate) const MESSAGE_LIMIT: usize = 100_000;
 
 /// The reading of one request body as it is made.
-pub(crate) struct Conversation<'a> {
+pub(crate) struct MessageReading<'a> {
     reading: RequestReading,
     last_user: Option<Json<'a>>,
     /// What an earlier body with the same beginning has told already.
     kept: Option<&'a Kept<'a>>,
 }
 
-impl<'a> Conversation<'a> {
+impl<'a> MessageReading<'a> {
     /// Begins with what all dialects have in the same place: the model and the stream flag.
     pub(crate) fn new(outline: &Outline<'a>, kept: Option<&'a Kept<'a>>) -> Self {
         let reading = RequestReading {

@@ -12,7 +12,7 @@ mod turns;
 mod write;
 
 use http::StatusCode;
-use lunaroute_core::conversation::{self, Rest};
+use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
 use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
@@ -20,7 +20,7 @@ use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 
 /// The dialect.
 pub(crate) struct Anthropic;
@@ -34,7 +34,12 @@ impl Language for Anthropic {
         &Signs { events: &["message_stop", "error"], chunks: false }
     }
 
-    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+    fn request<'a>(
+        &self,
+        operation: Operation,
+        outline: &Outline<'a>,
+        conversation: &mut MessageReading<'a>,
+    ) {
         request::read(operation, outline, conversation);
     }
 
@@ -81,17 +86,17 @@ impl Language for Anthropic {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<conversation::Conversation, Failure> {
+    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 
-    fn asks(&self, conversation: &conversation::Conversation, asked: &mut Asked) {
+    fn asks(&self, conversation: &Conversation, asked: &mut Asked) {
         decode::asks(conversation, asked);
     }
 
     fn encode(
         &self,
-        conversation: &conversation::Conversation,
+        conversation: &Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)

@@ -4,12 +4,12 @@ use lunaroute_core::{Operation, Role};
 
 use crate::json::Json;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 
 /// How Claude Code's attribution block begins. It changes from request to request, so it is no mark of a session.
 const BILLING: &str = "x-anthropic-billing-header:";
 
-pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
     if !matches!(operation, Operation::Messages | Operation::CountTokens) {
         return;
     }
@@ -22,7 +22,7 @@ pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation
 }
 
 /// Each block is a message of its own: the large ones are the same in every turn and are recorded once.
-fn read_system<'a>(conversation: &mut Conversation<'a>, system: Json<'a>) {
+fn read_system<'a>(conversation: &mut MessageReading<'a>, system: Json<'a>) {
     if system.is_string() {
         conversation.message(Role::System, system, Some(system));
     }
@@ -34,7 +34,7 @@ fn read_system<'a>(conversation: &mut Conversation<'a>, system: Json<'a>) {
 }
 
 fn read_message<'a>(
-    conversation: &mut Conversation<'a>,
+    conversation: &mut MessageReading<'a>,
     message: Json<'a>,
     [role, content]: [Option<Json<'a>>; 2],
 ) {

@@ -4,7 +4,9 @@
 //! and names are made legal and restored, how an answer's pieces are brought into a sequence that every grammar takes.
 
 mod asked;
+mod check;
 mod effort;
+mod exchange;
 mod flow;
 mod leftovers;
 mod meaning;
@@ -20,6 +22,8 @@ mod whole;
 mod tests;
 
 pub use asked::{Asked, Crossing, Profile};
+pub use check::check_stream;
+pub use exchange::told_error;
 pub use meaning::Meaning;
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
@@ -29,7 +33,7 @@ pub(crate) use flow::{Block, Flow, Step};
 pub(crate) use leftovers::{Leftovers, leave_behind};
 pub(crate) use meaning::meaning_of;
 pub(crate) use members::{Members, merge};
-pub(crate) use names::{Names, legal_id};
+pub(crate) use names::legal_id;
 pub(crate) use seal::{open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
 pub(crate) use whole::{Said, Whole};

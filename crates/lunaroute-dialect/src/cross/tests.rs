@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Crossing, Flow, Profile, Translation, Whole, decode_request, encode_request, translate_answer,
+    Asked, Crossing, Flow, Profile, Translation, Whole, check_stream, decode_request, encode_request,
+    translate_answer,
 };
 use crate::dispatch::language;
 use crate::json::Json;
@@ -41,15 +42,8 @@ fn written(to: Dialect, deltas: &[Delta], asked: &Asked) -> Vec<u8> {
 
 #[track_caller]
 fn check_grammar(dialect: Dialect, stream: &[u8]) {
-    let (mut grammar, mut framer) = (language(dialect).grammar(), Framer::new());
-    let shown = || String::from_utf8_lossy(stream).into_owned();
-    framer.push(stream, |event| {
-        if let Err(error) = grammar.event(event.name, event.data) {
-            panic!("{dialect}: {error}\n{}", shown());
-        }
-    });
-    if let Err(error) = grammar.end() {
-        panic!("{dialect}: {error}\n{}", shown());
+    if let Err(error) = check_stream(dialect, stream) {
+        panic!("{dialect}: {error}\n{}", String::from_utf8_lossy(stream));
     }
 }
 

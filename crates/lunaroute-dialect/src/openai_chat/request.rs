@@ -5,9 +5,9 @@ use lunaroute_core::{Operation, Role};
 use crate::json::Json;
 use crate::openai_responses;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 
-pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
     match (operation, outline.messages, outline.input) {
         (Operation::Chat, Some(messages), _) => {
             conversation.each(messages, ["role", "content", "tool_call_id"], read_message);
@@ -20,7 +20,7 @@ pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation
 }
 
 fn read_message<'a>(
-    conversation: &mut Conversation<'a>,
+    conversation: &mut MessageReading<'a>,
     message: Json<'a>,
     [role, content, call_id]: [Option<Json<'a>>; 3],
 ) {

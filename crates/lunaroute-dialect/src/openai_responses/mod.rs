@@ -12,7 +12,7 @@ mod turns;
 mod write;
 
 use http::StatusCode;
-use lunaroute_core::conversation::{self, Rest};
+use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::error;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 
 /// The dialect.
 pub(crate) struct OpenaiResponses;
@@ -39,7 +39,12 @@ impl Language for OpenaiResponses {
         }
     }
 
-    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+    fn request<'a>(
+        &self,
+        operation: Operation,
+        outline: &Outline<'a>,
+        conversation: &mut MessageReading<'a>,
+    ) {
         if operation == Operation::Responses {
             request::read(outline, conversation);
         }
@@ -98,17 +103,17 @@ impl Language for OpenaiResponses {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<conversation::Conversation, Failure> {
+    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 
-    fn asks(&self, conversation: &conversation::Conversation, asked: &mut Asked) {
+    fn asks(&self, conversation: &Conversation, asked: &mut Asked) {
         decode::asks(conversation, asked);
     }
 
     fn encode(
         &self,
-        conversation: &conversation::Conversation,
+        conversation: &Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)

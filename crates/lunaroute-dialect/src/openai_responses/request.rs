@@ -4,9 +4,9 @@ use lunaroute_core::Role;
 
 use crate::json::Json;
 use crate::outline::Outline;
-use crate::reading::Conversation;
+use crate::reading::MessageReading;
 
-pub(crate) fn read<'a>(outline: &Outline<'a>, conversation: &mut Conversation<'a>) {
+pub(crate) fn read<'a>(outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
     if let Some(instructions) = outline.instructions {
         conversation.message(Role::System, instructions, Some(instructions));
     }
@@ -18,7 +18,7 @@ pub(crate) fn read<'a>(outline: &Outline<'a>, conversation: &mut Conversation<'a
 }
 
 fn read_item<'a>(
-    conversation: &mut Conversation<'a>,
+    conversation: &mut MessageReading<'a>,
     item: Json<'a>,
     [kind, role, content, call_id, output]: [Option<Json<'a>>; 5],
 ) {

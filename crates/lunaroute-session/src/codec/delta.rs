@@ -1,6 +1,7 @@
 //! Pieces of an answer, as bytes. A tag that is taken is never given to anything else.
 
-use lunaroute_core::Delta;
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Citation, Delta};
 
 use super::DecodeError;
 use super::wire::{In, Out};
@@ -35,6 +36,21 @@ pub(super) fn put(out: &mut Out, delta: &Delta) {
             out.text(message);
         }
         Delta::End => out.byte(9),
+        Delta::CustomCallStart { index, id, name } => put_block(out, 10, *index, [id, name]),
+        Delta::Seal { index, seal, is_redacted } => {
+            put_block(out, 11, *index, [&seal.data]);
+            out.text(seal.maker.as_str());
+            out.maybe_text(seal.id.as_deref());
+            out.flag(*is_redacted);
+        }
+        Delta::Cite { index, citation } => {
+            put_block(out, 12, *index, [&citation.url]);
+            out.maybe_text(citation.title.as_deref());
+            out.maybe(citation.range, |out, (first, end)| {
+                out.number(first);
+                out.number(end);
+            });
+        }
     }
 }
 
@@ -60,6 +76,23 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
         7 => Delta::Stop { reason: input.word("stop")?, raw: input.text("stop")? },
         8 => Delta::Error { kind: input.text("error")?, message: input.text("message")? },
         9 => Delta::End,
+        10 => Delta::CustomCallStart {
+            index: input.small("block")?,
+            id: input.text("id of a call")?,
+            name: input.text("tool")?,
+        },
+        11 => {
+            let (index, data) = (input.small("block")?, input.text("seal")?);
+            let (maker, id) = (input.word("seal")?, input.maybe_text("seal")?);
+            Delta::Seal { index, seal: Seal { maker, data, id }, is_redacted: input.flag("seal")? }
+        }
+        12 => {
+            let (index, url) = (input.small("block")?, input.text("source")?);
+            let title = input.maybe_text("source")?;
+            let range =
+                input.maybe("source", |input, _| Ok((input.number("source")?, input.number("source")?)))?;
+            Delta::Cite { index, citation: Citation { url, title, range } }
+        }
         _ => return Err(DecodeError::Invalid { part: "part" }),
     })
 }

@@ -1,6 +1,7 @@
+use lunaroute_core::conversation::Seal;
 use lunaroute_core::{
-    AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, RequestId,
-    Role, StopReason, ToolResultSpan, Usage,
+    AttemptOutcome, AttemptReason, Citation, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation,
+    RequestId, Role, StopReason, ToolResultSpan, Usage,
 };
 
 use super::*;
@@ -72,6 +73,25 @@ fn kinds() -> Vec<EventKind> {
         Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() },
         Delta::Error { kind: "overloaded".into(), message: "busy".into() },
         Delta::End,
+        Delta::CustomCallStart { index: 2, id: "j".into(), name: "patch".into() },
+        Delta::Seal {
+            index: 3,
+            seal: Seal { maker: Dialect::OpenaiResponses, data: "gAAA".into(), id: Some("rs_1".into()) },
+            is_redacted: true,
+        },
+        Delta::Seal {
+            index: 0,
+            seal: Seal { maker: Dialect::Anthropic, data: "EuYB".into(), id: None },
+            is_redacted: false,
+        },
+        Delta::Cite {
+            index: 4,
+            citation: Citation { url: "https://a".into(), title: None, range: Some((0, u64::MAX)) },
+        },
+        Delta::Cite {
+            index: 4,
+            citation: Citation { url: String::new(), title: Some("A".into()), range: None },
+        },
     ];
     let outcome = AttemptOutcome {
         status: Some(529),

@@ -168,6 +168,10 @@ impl Reply {
 fn is_content(delta: &Delta) -> bool {
     matches!(
         delta,
-        Delta::Text { .. } | Delta::Reasoning { .. } | Delta::Refusal { .. } | Delta::ToolCallStart { .. }
+        Delta::Text { .. }
+            | Delta::Reasoning { .. }
+            | Delta::Refusal { .. }
+            | Delta::ToolCallStart { .. }
+            | Delta::CustomCallStart { .. }
     )
 }

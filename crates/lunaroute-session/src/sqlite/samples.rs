@@ -77,8 +77,15 @@ struct Piece<'sample>(u64, u64, &'static str, &'sample Delta);
 fn piece(number: u64, sample: &Sample) -> Piece<'_> {
     let kind = match &sample.delta {
         Delta::Text { .. } | Delta::Reasoning { .. } | Delta::Refusal { .. } => "text",
-        Delta::ToolCallStart { .. } | Delta::ToolCallArguments { .. } => "tool_call",
-        Delta::Start { .. } | Delta::Usage(_) | Delta::Stop { .. } | Delta::End => "metadata",
+        Delta::ToolCallStart { .. } | Delta::CustomCallStart { .. } | Delta::ToolCallArguments { .. } => {
+            "tool_call"
+        }
+        Delta::Start { .. }
+        | Delta::Usage(_)
+        | Delta::Stop { .. }
+        | Delta::Seal { .. }
+        | Delta::Cite { .. }
+        | Delta::End => "metadata",
         Delta::Error { .. } => "error",
     };
     Piece(number, sample.at_us, kind, &sample.delta)
@@ -89,7 +96,7 @@ fn shortened(delta: &Delta) -> Delta {
     match &mut short {
         Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text } => cut(text),
         Delta::ToolCallArguments { fragment, .. } => cut(fragment),
-        Delta::ToolCallStart { id, name, .. } => {
+        Delta::ToolCallStart { id, name, .. } | Delta::CustomCallStart { id, name, .. } => {
             cut(id);
             cut(name);
         }
@@ -98,6 +105,10 @@ fn shortened(delta: &Delta) -> Delta {
         Delta::Error { kind, message } => {
             cut(kind);
             cut(message);
+        }
+        Delta::Seal { seal, .. } => std::iter::once(&mut seal.data).chain(&mut seal.id).for_each(cut),
+        Delta::Cite { citation, .. } => {
+            std::iter::once(&mut citation.url).chain(&mut citation.title).for_each(cut);
         }
         Delta::Usage(_) | Delta::End => {}
     }

@@ -1,8 +1,9 @@
 //! Events with anything in them that their types allow.
 
+use lunaroute_core::conversation::Seal;
 use lunaroute_core::{
-    AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, Role,
-    StopReason, ToolResultSpan, Usage,
+    AttemptOutcome, AttemptReason, Citation, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation,
+    Role, StopReason, ToolResultSpan, Usage,
 };
 use lunaroute_session::event::{
     AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, Started, Stats,
@@ -50,6 +51,20 @@ fn part() -> impl Strategy<Value = Delta> {
             .prop_map(|(reason, raw)| Delta::Stop { reason, raw }),
         (text(), text()).prop_map(|(kind, message)| Delta::Error { kind, message }),
         Just(Delta::End),
+        (any::<u32>(), text(), text()).prop_map(|(index, id, name)| Delta::CustomCallStart {
+            index,
+            id,
+            name
+        }),
+        (any::<u32>(), prop::sample::select(Dialect::ALL.to_vec()), text(), maybe(), any::<bool>()).prop_map(
+            |(index, maker, data, id, is_redacted)| {
+                let seal = Seal { maker, data, id };
+                Delta::Seal { index, seal, is_redacted }
+            }
+        ),
+        (any::<u32>(), text(), maybe(), any::<Option<(u64, u64)>>()).prop_map(
+            |(index, url, title, range)| { Delta::Cite { index, citation: Citation { url, title, range } } }
+        ),
     ]
 }
 

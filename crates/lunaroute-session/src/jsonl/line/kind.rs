@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use lunaroute_core::{AttemptOutcome, Delta, MessageSpan, ToolResultSpan, Usage};
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{AttemptOutcome, Citation, Delta, MessageSpan, ToolResultSpan, Usage};
 
 use super::json::{self, Fields};
 use super::started;
@@ -189,8 +190,53 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
             fields.text("message", message);
         }
         Delta::End => of_type("end", output),
+        Delta::CustomCallStart { index, id, name } => {
+            of_type("custom_call_start", output);
+            indexed(*index, "id", id, output);
+            Fields(output).text("name", name);
+        }
+        Delta::Seal { index, seal, is_redacted } => {
+            of_type("seal", output);
+            Fields(output).number("index", *index);
+            seal_field(seal, output);
+            Fields(output).truth("is_redacted", *is_redacted);
+        }
+        Delta::Cite { index, citation } => {
+            of_type("cite", output);
+            Fields(output).number("index", *index);
+            citation_field(citation, output);
+        }
     }
     output.push(b'}');
+}
+
+fn seal_field(seal: &Seal, output: &mut Vec<u8>) {
+    let Seal { maker, data, id } = seal;
+    let mut fields = Fields(output);
+    fields.name("seal");
+    fields.0.extend_from_slice(b"{\"maker\":");
+    json::word(maker.as_str(), fields.0);
+    fields.text("data", data);
+    fields.optional_text("id", id.as_deref());
+    fields.0.push(b'}');
+}
+
+fn citation_field(citation: &Citation, output: &mut Vec<u8>) {
+    let Citation { url, title, range } = citation;
+    let mut fields = Fields(output);
+    fields.name("citation");
+    fields.0.extend_from_slice(b"{\"url\":");
+    json::text(url, fields.0);
+    fields.optional_text("title", title.as_deref());
+    if let Some((first, end)) = range {
+        fields.name("range");
+        fields.0.push(b'[');
+        json::number(*first, fields.0);
+        fields.0.push(b',');
+        json::number(*end, fields.0);
+        fields.0.push(b']');
+    }
+    fields.0.push(b'}');
 }
 
 fn indexed(index: u32, name: &str, value: &str, output: &mut Vec<u8>) {
