@@ -74,6 +74,11 @@ fn coding_of(headers: &HeaderMap) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
+/// Seals say nothing to a reader, and the record holds them in the answer's bytes.
+fn without_seals(deltas: &mut Vec<Delta>) {
+    deltas.retain(|delta| !matches!(delta, Delta::Seal { .. }));
+}
+
 /// Reads one answer, whatever it turns out to be.
 struct BodyReader {
     exchange: Exchange,
@@ -110,6 +115,7 @@ impl ResponseReader for BodyReader {
             Body::Stream { mut framer, mut events } => {
                 framer.finish(|event| events.event(event, deltas));
                 events.finish(deltas);
+                without_seals(deltas);
             }
             Body::Plain(buffer) => self.finish_plain(&buffer, deltas),
             Body::Undecided => self.finish_plain(&[], deltas),
@@ -128,7 +134,10 @@ impl BodyReader {
         }
         let is_read = self.is_read();
         match &mut self.body {
-            Body::Stream { framer, events } => framer.push(bytes, |event| events.event(event, deltas)),
+            Body::Stream { framer, events } => {
+                framer.push(bytes, |event| events.event(event, deltas));
+                without_seals(deltas);
+            }
             Body::Plain(buffer) if is_read && buffer.len() + bytes.len() <= ANSWER_LIMIT => {
                 buffer.extend_from_slice(bytes);
             }
@@ -178,6 +187,7 @@ impl BodyReader {
         } else if let Some(json) = json {
             if self.exchange.operation.is_generation() {
                 self.language().answer(json, deltas);
+                without_seals(deltas);
             } else {
                 deltas.push(Delta::Usage(self.language().figures(json)));
             }

@@ -1,6 +1,7 @@
 //! Reads a whole message, and the parts that events share with it.
 
-use lunaroute_core::{Delta, StopReason, Usage};
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Citation, Delta, Dialect, StopReason, Usage};
 
 use crate::json::Json;
 
@@ -8,13 +9,23 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     deltas.push(start(body));
     let mut blocks = 0..;
     for block in body.field("content").into_iter().flat_map(Json::elements) {
-        let [kind, text, thinking, id, name, input] =
-            block.fields(["type", "text", "thinking", "id", "name", "input"]);
+        let [kind, text, thinking, id, name, input, citations] =
+            block.fields(["type", "text", "thinking", "id", "name", "input", "citations"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
         let mut number = || blocks.next().unwrap_or(u32::MAX);
         match kind.and_then(Json::text).as_deref() {
-            Some("text") => deltas.push(Delta::Text { index: number(), text: word(text) }),
-            Some("thinking") => deltas.push(Delta::Reasoning { index: number(), text: word(thinking) }),
+            Some("text") => {
+                let index = number();
+                deltas.push(Delta::Text { index, text: word(text) });
+                let sources = citations.into_iter().flat_map(Json::elements);
+                deltas.extend(sources.filter_map(|source| cite(index, source)));
+            }
+            Some("thinking") => {
+                let index = number();
+                deltas.push(Delta::Reasoning { index, text: word(thinking) });
+                deltas.extend(seal(index, block.field("signature"), false));
+            }
+            Some("redacted_thinking") => deltas.extend(seal(number(), block.field("data"), true)),
             Some("tool_use") => {
                 let index = number();
                 deltas.push(Delta::ToolCallStart { index, id: word(id), name: word(name) });
@@ -25,7 +36,8 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
             _ => {}
         }
     }
-    let [stop_reason, figures] = body.fields(["stop_reason", "usage"]);
+    let [stop_reason, figures, details] = body.fields(["stop_reason", "usage", "stop_details"]);
+    deltas.extend(details.and_then(explanation));
     deltas.extend(stop_reason.and_then(Json::text).map(|raw| stop(&raw)));
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
 }
@@ -35,6 +47,26 @@ pub(super) fn start(message: Json<'_>) -> Delta {
     let [id, model] = message.fields(["id", "model"]);
     let word = |value: Option<Json<'_>>| Some(value?.text()?.into_owned());
     Delta::Start { id: word(id), model: word(model) }
+}
+
+/// The seal of a reasoning block: its signature, or all of one whose words are hidden.
+pub(super) fn seal(index: u32, data: Option<Json<'_>>, is_redacted: bool) -> Option<Delta> {
+    let data = data?.text().filter(|data| !data.is_empty())?.into_owned();
+    Some(Delta::Seal { index, seal: Seal { maker: Dialect::Anthropic, data, id: None }, is_redacted })
+}
+
+/// A source on the web of a text block. Every cited stretch is a block of its own here, so it has no range; sources inside
+/// of the request's documents mean nothing elsewhere.
+pub(super) fn cite(index: u32, source: Json<'_>) -> Option<Delta> {
+    let [url, title] = source.fields(["url", "title"]);
+    let (url, title) = (url?.text()?.into_owned(), title.and_then(Json::text).map(Into::into));
+    Some(Delta::Cite { index, citation: Citation { url, title, range: None } })
+}
+
+/// Why the model refused, in words.
+pub(super) fn explanation(details: Json<'_>) -> Option<Delta> {
+    let text = details.text_of("explanation").filter(|text| !text.is_empty())?;
+    Some(Delta::Refusal { text: text.into_owned() })
 }
 
 pub(super) fn stop(raw: &str) -> Delta {

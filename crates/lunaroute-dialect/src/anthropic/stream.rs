@@ -2,7 +2,7 @@
 
 use lunaroute_core::{Delta, Usage};
 
-use super::response::{start, stop, usage_after};
+use super::response::{cite, explanation, seal, start, stop, usage_after};
 use crate::blocks::Blocks;
 use crate::dispatch::EventReader;
 use crate::json::Json;
@@ -50,6 +50,8 @@ impl EventReader for Events {
             "message_delta" => {
                 self.close_call(deltas);
                 let stop_reason = delta.and_then(|delta| delta.text_of("stop_reason"));
+                let details = delta.and_then(|delta| delta.field("stop_details"));
+                deltas.extend(details.and_then(explanation));
                 deltas.extend(stop_reason.map(|raw| stop(&raw)));
                 self.usage(figures, deltas);
             }
@@ -83,6 +85,9 @@ impl Events {
         match kind.and_then(Json::text).as_deref() {
             Some("text") => push_text(self.blocks.number(vendor_index), word(text), deltas),
             Some("thinking") => push_reasoning(self.blocks.number(vendor_index), word(thinking), deltas),
+            Some("redacted_thinking") => {
+                deltas.extend(seal(self.blocks.number(vendor_index), block.field("data"), true));
+            }
             Some("tool_use") => {
                 let block = self.blocks.number(vendor_index);
                 let input =
@@ -97,7 +102,8 @@ impl Events {
 
     fn block_delta(&mut self, vendor_index: u64, delta: Option<Json<'_>>, deltas: &mut Vec<Delta>) {
         let Some(delta) = delta else { return };
-        let [kind, text, thinking, partial] = delta.fields(["type", "text", "thinking", "partial_json"]);
+        let [kind, text, thinking, partial, signature, citation] =
+            delta.fields(["type", "text", "thinking", "partial_json", "signature", "citation"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
         match kind.and_then(Json::text).as_deref() {
             Some("text_delta") => push_text(self.blocks.number(vendor_index), word(text), deltas),
@@ -114,7 +120,14 @@ impl Events {
                     deltas.push(Delta::ToolCallArguments { index: call.block, fragment });
                 }
             }
-            // Signatures, citations and compaction are in the raw bytes.
+            Some("signature_delta") => {
+                deltas.extend(seal(self.blocks.number(vendor_index), signature, false));
+            }
+            Some("citations_delta") => {
+                let index = self.blocks.number(vendor_index);
+                deltas.extend(citation.and_then(|citation| cite(index, citation)));
+            }
+            // Compaction is in the raw bytes.
             _ => {}
         }
     }

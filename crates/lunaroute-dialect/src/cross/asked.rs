@@ -25,6 +25,8 @@ pub struct Profile {
     pub no_custom_tools: bool,
     /// Content of text alone has to be a string.
     pub plain_content: bool,
+    /// It refuses a hint to cache a request whose caller gave none (Anthropic's `cache_control` of the whole request).
+    pub no_cache_hints: bool,
 }
 
 /// A request on its way into another dialect.
@@ -75,6 +77,8 @@ pub struct Asked {
     pub(crate) format_tool: Option<String>,
     /// Members of the request that the caller's dialect repeats in its answers.
     pub(crate) echo: Rest,
+    /// About how many tokens the request has, told where the provider tells no figures.
+    pub estimated_input: Option<u64>,
     /// What the answer is called where its dialect has an id for it; a prefix goes before it.
     pub answer_id: String,
     /// When the answer was made, in seconds since 1970.

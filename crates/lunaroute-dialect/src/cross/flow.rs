@@ -11,6 +11,9 @@ use super::asked::Asked;
 const HELD_CALLS: usize = 256;
 const HELD_BYTES: usize = 16 * 1024 * 1024;
 
+/// Most sources of one block that are told.
+const CITATIONS: usize = 256;
+
 /// What a block of an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {
@@ -83,6 +86,9 @@ struct Current {
     held: Option<String>,
     is_empty: bool,
     has_seal: bool,
+    /// Code points of its text so far.
+    length: u64,
+    citations: Vec<Citation>,
     /// What the provider wrote of a call's arguments last, to see whether it is whole JSON.
     arguments: String,
 }
@@ -109,6 +115,9 @@ pub(crate) struct Flow {
     /// The last call's arguments are whole JSON.
     last_call_is_whole: bool,
     had_refusal: bool,
+    /// Code points of all that was said, for an estimate where the provider tells no figures.
+    said: u64,
+    is_estimated: bool,
 }
 
 impl Flow {
@@ -127,6 +136,8 @@ impl Flow {
             calls: 0,
             last_call_is_whole: true,
             had_refusal: false,
+            said: 0,
+            is_estimated: false,
         }
     }
 
@@ -140,10 +151,22 @@ impl Flow {
         self.stop.is_some()
     }
 
+    /// Whether the figures of the end are an estimate, because the provider told none.
+    pub(crate) const fn is_estimated(&self) -> bool {
+        self.is_estimated
+    }
+
     /// Takes a piece.
     pub(crate) fn take(&mut self, delta: Delta, steps: &mut Vec<Step>) {
         if self.is_over {
             return;
+        }
+        if let Delta::Text { text, .. }
+        | Delta::Reasoning { text, .. }
+        | Delta::Refusal { text }
+        | Delta::ToolCallArguments { fragment: text, .. } = &delta
+        {
+            self.said += text.chars().count() as u64;
         }
         match delta {
             Delta::Start { id, model } => self.begin(id, model, steps),
@@ -162,8 +185,11 @@ impl Flow {
             Delta::ToolCallArguments { index, fragment } => self.argue(index, fragment, steps),
             Delta::Seal { index, seal, is_redacted } => self.seal(index, seal, is_redacted, steps),
             Delta::Cite { index, citation } => {
-                if self.current.as_ref().is_some_and(|current| current.index == index) {
-                    steps.push(Step::Cite(citation));
+                if let Some(current) = &mut self.current
+                    && current.index == index
+                    && current.citations.len() < CITATIONS
+                {
+                    current.citations.push(citation);
                 }
             }
             Delta::Usage(usage) => self.usage.overlay(&usage),
@@ -200,7 +226,11 @@ impl Flow {
 
     fn begin(&mut self, id: Option<String>, model: Option<String>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.has_begun, true) {
-            steps.push(Step::Begin { id, model, usage: self.usage });
+            let mut usage = self.usage;
+            if usage.total_input().is_none() {
+                usage.input = self.asked.estimated_input;
+            }
+            steps.push(Step::Begin { id, model, usage });
         }
     }
 
@@ -216,8 +246,16 @@ impl Flow {
         self.begin(None, None, steps);
         self.close(steps);
         steps.push(Step::Open(block.clone()));
-        self.current =
-            Some(Current { index, block, held, is_empty: true, has_seal: false, arguments: String::new() });
+        self.current = Some(Current {
+            index,
+            block,
+            held,
+            is_empty: true,
+            has_seal: false,
+            length: 0,
+            citations: Vec::new(),
+            arguments: String::new(),
+        });
     }
 
     fn append(&mut self, index: u32, block: &Block, text: String, steps: &mut Vec<Step>) {
@@ -227,6 +265,7 @@ impl Flow {
         self.ensure(index, block, steps);
         if let Some(current) = &mut self.current {
             current.is_empty = false;
+            current.length += text.chars().count() as u64;
         }
         steps.push(Step::Append(text));
     }
@@ -241,13 +280,21 @@ impl Flow {
         let (namespace, own) = self.asked.names.restored(name);
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
-        let other_call_is_open =
-            self.current.as_ref().is_some_and(|current| matches!(current.block, Block::Call { .. }));
-        if self.asked.interleaved_calls && other_call_is_open && self.waiting.len() < HELD_CALLS {
+        if self.waits() && self.waiting.len() < HELD_CALLS {
             self.waiting.push(Waiting { index, block, arguments: String::new() });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
+    }
+
+    /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
+    /// nothing about its end; there the host's profile does.
+    fn waits(&self) -> bool {
+        let Some(Current { block: Block::Call { is_custom, .. }, held, arguments, .. }) = &self.current else {
+            return false;
+        };
+        let is_free_text = *is_custom && held.is_none();
+        self.asked.interleaved_calls || !(is_free_text || is_json(held.as_ref().unwrap_or(arguments)))
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -314,7 +361,12 @@ impl Flow {
                 steps.push(Step::Append("{}".to_owned()));
             }
             self.last_call_is_whole =
-                current.is_empty || serde_json::from_str::<serde::de::IgnoredAny>(&current.arguments).is_ok();
+                current.is_empty || is_json(&current.arguments);
+        }
+        // A source without a range stands for the whole block, whose length is known only now.
+        for citation in current.citations {
+            let range = citation.range.or(Some((0, current.length)));
+            steps.push(Step::Cite(Citation { range, ..citation }));
         }
         steps.push(Step::Close);
         self.closed.insert(current.index);
@@ -336,8 +388,22 @@ impl Flow {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
+        self.estimate();
         let (reason, raw) = self.stop.take().unwrap_or((StopReason::EndTurn, String::new()));
         steps.push(Step::Finish { reason: self.reason(reason), raw, usage: self.usage });
+    }
+
+    /// Fills in figures that the provider never told: clients decide by them when to shorten a conversation.
+    fn estimate(&mut self) {
+        if self.usage.total_input().is_none() && self.asked.estimated_input.is_some() {
+            self.usage.input = self.asked.estimated_input;
+            self.is_estimated = true;
+        }
+        if self.usage.output.is_none() {
+            // About 3.5 characters a token.
+            self.usage.output = Some((self.said * 2).div_ceil(7));
+            self.is_estimated = true;
+        }
     }
 
     /// The reason that the client has to see: whoever asks for a tool waits for it, whatever the provider calls it.
@@ -352,6 +418,10 @@ impl Flow {
             reason => reason,
         }
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The text of a tool that the provider got as a function of one `input`; what is no such JSON is the text itself.

@@ -58,6 +58,15 @@ const WORDS: [(&str, Meaning); 19] = [
     ("DEADLINE_EXCEEDED", Meaning::Timeout),
 ];
 
+/// Types that stand for many things in a plain answer, whose status says which, and for one inside of a stream.
+const STREAMED: [(&str, Meaning); 5] = [
+    ("invalid_request_error", Meaning::BadRequest),
+    ("permission_error", Meaning::Forbidden),
+    ("not_found_error", Meaning::NotFound),
+    ("request_too_large", Meaning::TooLarge),
+    ("INVALID_ARGUMENT", Meaning::BadRequest),
+];
+
 /// How providers say that a conversation is too long, where they have no code for it.
 const TOO_LONG: [&str; 5] = [
     "prompt is too long",
@@ -72,12 +81,15 @@ impl Meaning {
     /// credential was sent.
     #[must_use]
     pub fn of(status: Option<StatusCode>, error: &ProviderError, own_key: bool) -> Self {
-        let words = [error.code.as_deref(), Some(error.kind.as_str())];
-        let named = words
-            .into_iter()
-            .flatten()
-            .find_map(|word| WORDS.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning));
-        let meaning = named.unwrap_or_else(|| Self::of_status(status));
+        let find = |list: &[(&str, Self)]| {
+            let words = [error.code.as_deref(), Some(error.kind.as_str())];
+            words
+                .into_iter()
+                .flatten()
+                .find_map(|word| list.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning))
+        };
+        let streamed = || if status.is_none() { find(&STREAMED) } else { None };
+        let meaning = find(&WORDS).or_else(streamed).unwrap_or_else(|| Self::of_status(status));
         let message = error.message.to_ascii_lowercase();
         match meaning {
             Self::BadRequest if TOO_LONG.iter().any(|words| message.contains(words)) => Self::ContextTooLong,

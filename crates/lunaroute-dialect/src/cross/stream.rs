@@ -71,6 +71,12 @@ impl Translation {
         self.flow.has_stopped()
     }
 
+    /// Whether the figures that the caller got at the end are an estimate: the provider told none.
+    #[must_use]
+    pub const fn is_estimated(&self) -> bool {
+        self.flow.is_estimated()
+    }
+
     fn write(&mut self, out: &mut Vec<u8>) {
         for delta in self.deltas.drain(..) {
             self.flow.take(delta, &mut self.steps);

@@ -15,6 +15,8 @@ struct Call {
     id: String,
     name: String,
     block: u32,
+    /// Whether its argument is free text.
+    is_custom: bool,
     told: bool,
 }
 
@@ -44,6 +46,7 @@ impl Calls {
             call.id = id.into_owned();
         }
         // A custom tool's text stands in `input`, a function's JSON in `arguments`.
+        call.is_custom |= function.is_none() && custom.is_some();
         if let Some(body) = function.or(custom) {
             call.take(body, deltas);
         }
@@ -76,7 +79,15 @@ impl Calls {
             None if self.calls.len() < LIMIT => {
                 let block = block(self.calls.len());
                 let (id, name) = (String::new(), String::new());
-                self.calls.push(Call { choice, vendor_index, id, name, block, told: false });
+                self.calls.push(Call {
+                    choice,
+                    vendor_index,
+                    id,
+                    name,
+                    block,
+                    is_custom: false,
+                    told: false,
+                });
                 self.calls.len() - 1
             }
             None => return None,
@@ -124,7 +135,11 @@ impl Call {
     fn tell(&mut self, deltas: &mut Vec<Delta>) {
         if !std::mem::replace(&mut self.told, true) {
             let (index, id, name) = (self.block, self.id.clone(), self.name.clone());
-            deltas.push(Delta::ToolCallStart { index, id, name });
+            deltas.push(if self.is_custom {
+                Delta::CustomCallStart { index, id, name }
+            } else {
+                Delta::ToolCallStart { index, id, name }
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads a whole chat completion, and the parts that chunks share with it.
 
-use lunaroute_core::{Delta, StopReason, Usage};
+use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::calls::Calls;
 use crate::blocks::Blocks;
@@ -24,8 +24,8 @@ pub(super) struct Messages {
 impl Messages {
     /// Takes a `message` or a `delta` of one choice.
     pub(super) fn take(&mut self, choice: u64, message: Json<'_>, deltas: &mut Vec<Delta>) {
-        let [content, refusal, reasoning_content, reasoning, tool_calls, function_call, audio] = message
-            .fields([
+        let [content, refusal, reasoning_content, reasoning, tool_calls, function_call, audio, annotations] =
+            message.fields([
                 "content",
                 "refusal",
                 "reasoning_content",
@@ -33,6 +33,7 @@ impl Messages {
                 "tool_calls",
                 "function_call",
                 "audio",
+                "annotations",
             ]);
         // Hosts name reasoning in two ways, some in both at once.
         let shown = [reasoning_content, reasoning].into_iter().flatten().find_map(Json::text);
@@ -47,6 +48,12 @@ impl Messages {
                 let index = self.blocks.number(Block::Text(choice));
                 deltas.push(Delta::Text { index, text: text.into_owned() });
             }
+        }
+        for source in
+            annotations.into_iter().flat_map(Json::elements).filter_map(|part| part.field("url_citation"))
+        {
+            let index = self.blocks.number(Block::Text(choice));
+            deltas.extend(cite(index, source));
         }
         if let Some(text) = refusal.and_then(Json::text).filter(|text| !text.is_empty()) {
             deltas.push(Delta::Refusal { text: text.into_owned() });
@@ -63,6 +70,14 @@ impl Messages {
     pub(super) fn finish(&mut self, deltas: &mut Vec<Delta>) {
         self.calls.finish(deltas);
     }
+}
+
+/// A source on the web, with the words that it stands for.
+fn cite(index: u32, source: Json<'_>) -> Option<Delta> {
+    let [url, title, start, end] = source.fields(["url", "title", "start_index", "end_index"]);
+    let (url, title) = (url?.text()?.into_owned(), title.and_then(Json::text).map(Into::into));
+    let range = start.and_then(Json::count).zip(end.and_then(Json::count));
+    Some(Delta::Cite { index, citation: Citation { url, title, range } })
 }
 
 pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {

@@ -2,14 +2,14 @@
 
 use lunaroute_core::Delta;
 
-use super::items::{Block, Output, word};
+use super::items::{Block, Output, Shown, word};
 use super::response::{close, start};
 use crate::dispatch::EventReader;
 use crate::json::Json;
 use crate::sse::Event;
 
 /// What is read of an event: its kind, a whole response, and the parts of one.
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 10] = [
     "type",
     "response",
     "output_index",
@@ -19,6 +19,7 @@ const MEMBERS: [&str; 9] = [
     "delta",
     "arguments",
     "input",
+    "annotation",
 ];
 
 /// The state of one stream.
@@ -74,7 +75,7 @@ impl Events {
     fn part(
         &mut self,
         kind: &str,
-        [place, content, summary, item, delta, arguments, input]: [Option<Json<'_>>; 7],
+        [place, content, summary, item, delta, arguments, input, annotation]: [Option<Json<'_>>; 8],
         deltas: &mut Vec<Delta>,
     ) {
         let number = |value: Option<Json<'_>>| value.and_then(Json::count).unwrap_or_default();
@@ -98,8 +99,20 @@ impl Events {
             }
             "response.output_text.delta" => Block::Text(place, content),
             "response.refusal.delta" => Block::Refusal(place, content),
-            "response.reasoning_summary_text.delta" => Block::Summary(place, summary),
-            "response.reasoning_text.delta" => Block::Reasoning(place, content),
+            "response.output_text.annotation.added" => {
+                if let Some(annotation) = annotation {
+                    self.output.cite(Block::Text(place, content), annotation, deltas);
+                }
+                return;
+            }
+            "response.reasoning_summary_text.delta" => {
+                self.output.think((place, Shown::Summary, summary), word(delta), deltas);
+                return;
+            }
+            "response.reasoning_text.delta" => {
+                self.output.think((place, Shown::Content, content), word(delta), deltas);
+                return;
+            }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 Block::Call(place)
             }

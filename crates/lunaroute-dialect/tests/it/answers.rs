@@ -14,7 +14,7 @@ fn a_chat_completion() {
     text 1 "Hi"
     call 2 a f
     arguments 2 {"x":1}
-    call 3 b g
+    custom 3 b g
     arguments 3 raw
     stop tool_use tool_calls
     usage input=10 cache_read=0 output=5 reasoning=0
@@ -60,9 +60,9 @@ fn a_message() {
     assert_snapshot!(show(&read_body(Dialect::Anthropic, 200, body)), @r#"
     start "msg_1" "claude-opus-5"
     reasoning 0 "t"
-    text 1 "hello"
-    call 2 toolu_1 read
-    arguments 2 {"p": 1}
+    text 2 "hello"
+    call 3 toolu_1 read
+    arguments 3 {"p": 1}
     stop tool_use tool_use
     usage input=3 cache_read=0 write_5m=10 output=9
     end

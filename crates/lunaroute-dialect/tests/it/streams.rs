@@ -20,7 +20,7 @@ fn a_chat_stream_says_what_its_chunks_say() {
     arguments 2 {"p":
     arguments 3 }
     arguments 2 1}
-    call 4 call_c apply_patch
+    custom 4 call_c apply_patch
     arguments 4 *** Begin
 
     stop tool_use tool_calls
@@ -34,16 +34,16 @@ fn a_responses_stream_says_what_its_events_say() {
     assert_snapshot!(show(&read_body(Dialect::OpenaiResponses, 200, RESPONSES_TOOLS)), @r#"
     start "resp_1" "gpt-5.5"
     reasoning 0 "think"
-    reasoning 1 "more"
-    text 2 "Hello event: response.completed\n\nevent: response.completed"
-    call 3 call_a read
-    call 4 call_b apply_patch
-    arguments 3 {"p":
-    arguments 4 *** Begin
+    reasoning 0 "\n\nmore"
+    text 1 "Hello event: response.completed\n\nevent: response.completed"
+    call 2 call_a read
+    custom 3 call_b apply_patch
+    arguments 2 {"p":
+    arguments 3 *** Begin
 
-    arguments 3 1}
-    call 5 call_c late
-    arguments 5 {}
+    arguments 2 1}
+    call 4 call_c late
+    arguments 4 {}
     usage input=300 cache_read=600 write_5m=70 write_1h=30 output=40 reasoning=8
     stop tool_use completed
     end
