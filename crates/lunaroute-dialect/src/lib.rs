@@ -12,6 +12,7 @@ mod dispatch;
 mod earlier;
 mod json;
 mod lines;
+mod openai;
 mod openai_chat;
 mod openai_responses;
 mod outline;

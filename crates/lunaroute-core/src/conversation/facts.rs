@@ -91,7 +91,7 @@ impl Default for ModelFacts {
             budget: (0, 32_768),
             forced_tools: Allowed::Yes,
             prefill: Allowed::Yes,
-            system_turns: Allowed::Yes,
+            system_turns: Allowed::No,
             json_schema: Allowed::Yes,
             images: Allowed::Yes,
             documents: Allowed::Yes,

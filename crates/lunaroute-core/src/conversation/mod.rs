@@ -43,6 +43,8 @@ pub struct Conversation {
     pub reasoning: Option<Reasoning>,
     /// The form of the answer; `None` is free text.
     pub format: Option<OutputFormat>,
+    /// How long the answer shall be, in the vendors' word: `low`, `medium`, `high`.
+    pub verbosity: Option<String>,
     /// The class of service.
     pub tier: Option<Tier>,
     /// Who the end user is, as the application names them.
@@ -69,6 +71,7 @@ impl Conversation {
             sampling: Sampling::default(),
             reasoning: None,
             format: None,
+            verbosity: None,
             tier: None,
             end_user: None,
             cache_key: None,

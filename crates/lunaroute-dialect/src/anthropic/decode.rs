@@ -14,6 +14,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &["metadata", "cache_control", "stream", "betas"],
     refused: &[
         ("mcp_servers", "take the servers out, or use a model of Anthropic"),
+        ("container_upload", "take it out, or use a model of Anthropic"),
         ("container", "take it out, or use a model of Anthropic"),
         ("fallbacks", "take them out, or use a model of Anthropic"),
         ("thread", "take it out, or use a model of Anthropic"),
@@ -211,7 +212,9 @@ fn opaque(kind: String, value: Value) -> Part {
     let gist = match kind.as_str() {
         "search_result" => Some(search_gist(&value)),
         "compaction" => value.get("content").and_then(Value::as_str).map(str::to_owned),
-        "server_tool_use" => {
+        "tool_reference" => value.get("tool_name").and_then(Value::as_str).map(str::to_owned),
+        "mcp_tool_result" => value.get("content").map(texts).filter(|text| !text.is_empty()),
+        "server_tool_use" | "mcp_tool_use" => {
             let name = value.get("name").and_then(Value::as_str).unwrap_or("tool");
             Some(format!("[{name}: {}]", value.get("input").unwrap_or(&Value::Null)))
         }

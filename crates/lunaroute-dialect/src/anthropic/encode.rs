@@ -1,15 +1,16 @@
 //! Encodes a Messages request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Tier, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, OutputFormat, Rest, Tier, Tool, ToolChoice, ToolKind,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
-use super::decode::is_allowed;
+use super::schema::held;
+use super::tools::tools;
 use super::turns::{Turns, messages};
 use super::{thinking, turns};
-use crate::cross::{Crossing, leave_behind, merge, settled};
+use crate::cross::{Crossing, leave_behind, merge, one_answer, refuse_lost_tools, settled};
 
 /// Tokens of an answer where neither the request nor the model says a limit: the protocol has no default.
 const DEFAULT_MAX_TOKENS: u64 = 32_000;
@@ -137,17 +138,17 @@ fn format_member(schema: Value) -> Rest {
 /// A request of another dialect.
 fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(conversation, crossing)?;
-    refuse(conversation)?;
-    let tools = tools(conversation, crossing)?;
+    one_answer(conversation)?;
+    let mut tools = tools(conversation, crossing)?;
+    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let settled = settled(conversation, &seed, &mut crossing.warnings);
-    let Turns { mut system, messages } = messages(&settled, crossing)?;
+    let Turns { mut system, messages, has_breakpoints } = messages(&settled, crossing)?;
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     let max_tokens = max_tokens(conversation, crossing);
     body.insert("max_tokens".to_owned(), json!(max_tokens));
     let mut choice = conversation.tool_choice.clone().filter(|_| !tools.is_empty());
-    let mut tools = tools;
     format(conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
     if let (Some(ToolChoice::Required | ToolChoice::Tool { .. }), false) =
         (&choice, crossing.facts.forced_tools.is_yes())
@@ -165,8 +166,8 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
                 | ToolChoice::Allowed(AllowedTools { is_required: true, .. })
         )
     );
-    let thinks =
-        thinking::foreign(conversation.reasoning.as_ref(), (max_tokens, forced), crossing, &mut body);
+    let limits = thinking::Limits { max_tokens, forced, is_mid_step: thinking::is_mid_step(&messages) };
+    let thinks = thinking::foreign(conversation.reasoning.as_ref(), limits, crossing, &mut body);
     foreign_sampling(conversation, thinks, crossing, &mut body);
     if !system.is_empty() {
         body.insert("system".to_owned(), Value::Array(system));
@@ -176,8 +177,16 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
     }
+    // An agent sends its history again and again; without a hint nothing of it is cached here.
+    let is_agent = body.contains_key("tools");
+    if is_agent && !has_breakpoints && !crossing.profile.no_cache_hints {
+        body.insert("cache_control".to_owned(), json!({"type": "ephemeral"}));
+    }
     if let Some(user) = &conversation.end_user {
-        body.insert("metadata".to_owned(), json!({"user_id": user}));
+        body.insert("metadata".to_owned(), json!({"user_id": user_id(user)}));
+    }
+    if conversation.verbosity.is_some() {
+        crossing.warnings.dropped("verbosity", "the provider that serves this model has no such field");
     }
     tier(conversation, crossing, &mut body);
     if conversation.stream {
@@ -186,25 +195,21 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     Ok(Value::Object(body))
 }
 
-/// What no model of this dialect can do.
-fn refuse(conversation: &Conversation) -> Result<(), Failure> {
-    if conversation.sampling.candidates.is_some_and(|candidates| candidates > 1) {
-        let advice = "the provider that serves this model gives one answer only; ask once for each";
-        return Err(Failure::client(FailureKind::BadRequest, format!("'n' cannot be above 1: {advice}")));
+fn max_tokens(conversation: &Conversation, crossing: &mut Crossing<'_>) -> u64 {
+    match conversation.max_output {
+        Some(asked) => crossing.output_limit(asked),
+        None => crossing.facts.max_output.map_or(DEFAULT_MAX_TOKENS, |most| most.min(DEFAULT_MAX_TOKENS)),
     }
-    Ok(())
 }
 
-fn max_tokens(conversation: &Conversation, crossing: &mut Crossing<'_>) -> u64 {
-    let most = crossing.facts.max_output;
-    match (conversation.max_output, most) {
-        (Some(asked), Some(most)) if asked > most => {
-            crossing.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
-            most
-        }
-        (Some(asked), _) => asked,
-        (None, most) => most.map_or(DEFAULT_MAX_TOKENS, |most| most.min(DEFAULT_MAX_TOKENS)),
+/// The end user under a name that does not tell who it is: the provider asks for no addresses and telephone numbers.
+fn user_id(user: &str) -> String {
+    let is_number = |letter: char| letter.is_ascii_digit() || "+-() ".contains(letter);
+    let is_telephone = user.len() > 6 && user.chars().all(is_number) && user.starts_with(['+', '0', '(']);
+    if user.contains('@') || is_telephone {
+        return blake3::hash(user.as_bytes()).to_hex()[..32].to_owned();
     }
+    user.to_owned()
 }
 
 fn foreign_sampling(conversation: &Conversation, thinks: bool, crossing: &mut Crossing<'_>, body: &mut Rest) {
@@ -300,10 +305,16 @@ fn format(
         Some(OutputFormat::JsonObject) => {
             system.push(json!({"type": "text", "text": "Reply with one JSON object only."}));
         }
-        Some(OutputFormat::JsonSchema { schema, .. }) if crossing.facts.json_schema.is_yes() => {
-            merge(body, &format_member(schema.clone()));
-        }
         Some(OutputFormat::JsonSchema { schema, description, .. }) => {
+            let held = if crossing.facts.json_schema.is_yes() { held(schema) } else { None };
+            if let Some((schema, changed)) = held {
+                if changed {
+                    let what = "limits that the provider does not enforce became words";
+                    crossing.warnings.changed("response_format.schema", what);
+                }
+                merge(body, &format_member(schema));
+                return;
+            }
             let told = description.as_deref().unwrap_or("Gives the answer in the form that was asked for.");
             tools.push(json!({"name": FORMAT_TOOL, "description": told, "input_schema": schema}));
             if tools.len() == 1 {
@@ -312,50 +323,4 @@ fn format(
             crossing.asked.format_tool = Some(FORMAT_TOOL.to_owned());
         }
     }
-}
-
-fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
-    let mut tools = Vec::new();
-    for (place, tool) in conversation.tools.iter().enumerate() {
-        if !is_allowed(conversation.tool_choice.as_ref(), &tool.name) {
-            continue;
-        }
-        let schema = match &tool.kind {
-            ToolKind::Function { schema, .. } => {
-                schema.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}))
-            }
-            ToolKind::Custom { .. } => json!({
-                "type": "object",
-                "properties": {"input": {"type": "string"}},
-                "required": ["input"],
-            }),
-            ToolKind::Hosted(Hosted::WebSearch) => {
-                tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
-                continue;
-            }
-            ToolKind::Hosted(_) => {
-                let path = format!("tools[{place}]");
-                crossing.warnings.dropped(path, "a tool that only its own provider runs");
-                continue;
-            }
-        };
-        let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
-        let mut value = json!({"name": name});
-        let mut description = tool.description.clone().unwrap_or_default();
-        if let ToolKind::Custom { format } = &tool.kind {
-            crossing.asked.flattened.insert(name.clone());
-            if let Some(format) = format {
-                description.push_str(&format!("\n\nThe input is free text of this form: {format}"));
-            }
-        }
-        if !description.is_empty() {
-            value["description"] = json!(description);
-        }
-        value["input_schema"] = schema;
-        if let ToolKind::Function { strict: Some(true), .. } = &tool.kind {
-            value["strict"] = json!(true);
-        }
-        tools.push(value);
-    }
-    Ok(tools)
 }

@@ -6,8 +6,10 @@ mod error;
 mod grammar;
 mod request;
 mod response;
+mod schema;
 mod stream;
 mod thinking;
+mod tools;
 mod turns;
 mod write;
 

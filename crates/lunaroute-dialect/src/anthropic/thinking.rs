@@ -44,10 +44,31 @@ fn effort_member(effort: Effort) -> Rest {
     member
 }
 
+/// What of a request limits thinking.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Tokens of the whole answer.
+    pub(super) max_tokens: u64,
+    /// A tool has to be called.
+    pub(super) forced: bool,
+    /// The answer goes on from calls that were made without the thinking that led to them.
+    pub(super) is_mid_step: bool,
+}
+
+/// Whether the messages end with results of calls whose turn does not begin with thinking: a caller whose dialect cannot
+/// carry signatures sends such. A model that thinks by a budget refuses them.
+pub(super) fn is_mid_step(messages: &[Value]) -> bool {
+    let Some([turn, results]) = messages.last_chunk::<2>() else { return false };
+    let kind = |message: &Value| message["content"][0]["type"].as_str().unwrap_or_default().to_owned();
+    kind(results) == "tool_result"
+        && turn["role"] == "assistant"
+        && !matches!(kind(turn).as_str(), "thinking" | "redacted_thinking")
+}
+
 /// Tells a model to think as another dialect asks; says whether it does so apart from its answer.
 pub(super) fn foreign(
     reasoning: Option<&Reasoning>,
-    (max_tokens, forced): (u64, bool),
+    limits: Limits,
     crossing: &mut Crossing<'_>,
     body: &mut Rest,
 ) -> bool {
@@ -78,7 +99,7 @@ pub(super) fn foreign(
             merge(body, &effort_member(Effort::Low));
             true
         }
-        Sent::Budget => by_budget(budget.or(effort.map(budget_of)), (max_tokens, forced), crossing, body),
+        Sent::Budget => by_budget(budget.or(effort.map(budget_of)), limits, crossing, body),
         Sent::Adaptive | Sent::Effort | Sent::Level => {
             let mut thinking = json!({"type": "adaptive"});
             if let Some(summary) = reasoning.summary {
@@ -97,7 +118,7 @@ pub(super) fn foreign(
 
 fn by_budget(
     budget: Option<u64>,
-    (max_tokens, forced): (u64, bool),
+    Limits { max_tokens, forced, is_mid_step }: Limits,
     crossing: &mut Crossing<'_>,
     body: &mut Rest,
 ) -> bool {
@@ -106,6 +127,13 @@ fn by_budget(
         crossing
             .warnings
             .dropped("reasoning_effort", "a forced choice of tools excludes thinking by a budget");
+        return false;
+    }
+    if is_mid_step {
+        crossing.warnings.dropped(
+            "reasoning_effort",
+            "the calls before came without their thinking; it pauses for this step",
+        );
         return false;
     }
     let budget = budget.max(LEAST_BUDGET).min(max_tokens.saturating_sub(1)).min(crossing.facts.budget.1);

@@ -7,7 +7,7 @@ use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::decode::is_custom;
-use crate::cross::{Crossing, merge, words};
+use crate::cross::{Crossing, merge, proper, refused_media, says_nothing, unseen, words};
 
 /// Most places where a cache may be cut.
 const BREAKPOINTS: usize = 4;
@@ -128,18 +128,20 @@ pub(super) struct Turns {
     pub(super) system: Vec<Value>,
     /// The messages.
     pub(super) messages: Vec<Value>,
+    /// Whether the caller says where a cache may be cut.
+    pub(super) has_breakpoints: bool,
 }
 
 /// Turns that were settled, as messages.
 pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Turns, Failure> {
-    let mut writing = Writing { crossing, breakpoints: 0, messages: Vec::new() };
+    let mut writing = Writing { crossing, breakpoints: 0, had_short: false, messages: Vec::new() };
     let mut system = Vec::new();
     let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
     let instructions = turns.iter().take_while(is_instruction).count();
     for turn in &turns[..instructions] {
         for part in &turn.parts {
             if let Part::Text(text) = part
-                && !text.text.is_empty()
+                && !text.text.trim().is_empty()
             {
                 system.push(writing.text(text));
             }
@@ -148,13 +150,16 @@ pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Tu
     for (place, turn) in turns.iter().enumerate().skip(instructions) {
         writing.turn(place, turn)?;
     }
+    let has_breakpoints = writing.breakpoints > 0;
     let messages = writing.finish()?;
-    Ok(Turns { system, messages })
+    Ok(Turns { system, messages, has_breakpoints })
 }
 
 struct Writing<'crossing, 'facts> {
     crossing: &'crossing mut Crossing<'facts>,
     breakpoints: usize,
+    /// A short-lived one was sent: long-lived ones may not follow it.
+    had_short: bool,
     messages: Vec<(&'static str, Vec<Value>)>,
 }
 
@@ -222,24 +227,16 @@ impl Writing<'_, '_> {
         for (number, part) in parts.iter().enumerate() {
             let path = || format!("{path}.content[{number}]");
             match part {
-                Part::Text(text) | Part::Refusal(text) if text.text.is_empty() => {}
+                Part::Text(text) | Part::Refusal(text) if text.text.trim().is_empty() => {}
                 Part::Text(text) | Part::Refusal(text) => blocks.push(self.text(text)),
                 Part::Media(media) => blocks.push(self.media(media, &path())?),
                 Part::Thought(_) => {}
                 Part::Use(call) => blocks.push(self.call(call, path)),
                 Part::Result(result) => blocks.push(self.result(result, &path())?),
-                Part::Opaque(opaque) => match &opaque.gist {
-                    Some(gist) if !gist.is_empty() => {
-                        self.crossing
-                            .warnings
-                            .changed(path(), "told in words; its provider's own form cannot cross");
-                        blocks.push(json!({"type": "text", "text": gist}));
-                    }
-                    _ => self
-                        .crossing
-                        .warnings
-                        .dropped(path(), "the provider that serves this model knows no such part"),
-                },
+                Part::Opaque(opaque) => {
+                    let gist = self.crossing.gist(opaque, path());
+                    blocks.extend(gist.map(|gist| json!({"type": "text", "text": gist})));
+                }
             }
         }
         Ok(blocks)
@@ -255,6 +252,8 @@ impl Writing<'_, '_> {
             && self.breakpoints < BREAKPOINTS
         {
             self.breakpoints += 1;
+            self.had_short |= breakpoint == Breakpoint::Short;
+            let breakpoint = if self.had_short { Breakpoint::Short } else { breakpoint };
             block["cache_control"] = match breakpoint {
                 Breakpoint::Short => json!({"type": "ephemeral"}),
                 Breakpoint::Long => json!({"type": "ephemeral", "ttl": "1h"}),
@@ -264,13 +263,16 @@ impl Writing<'_, '_> {
     }
 
     fn media(&mut self, media: &Media, path: &str) -> Result<Value, Failure> {
+        if let Some(note) = unseen(media, path, self.crossing) {
+            return Ok(json!({"type": "text", "text": note}));
+        }
         let what = match (media.kind, &media.source) {
             (MediaKind::Audio | MediaKind::Video, _) => "sound and film",
             (_, MediaSource::File { .. }) => "files that are kept with another provider",
             (MediaKind::Image, MediaSource::Text { .. }) => "an image of text",
             (MediaKind::Image, MediaSource::Bytes { media_type, data }) => {
-                let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
-                let source = MediaSource::Bytes { media_type: media_type.to_owned(), data: data.clone() };
+                let source =
+                    MediaSource::Bytes { media_type: proper(media_type).to_owned(), data: data.clone() };
                 let block = own_media(&Media { source, name: None, ..media.clone() });
                 return Ok(self.with_breakpoint(block, media.breakpoint));
             }
@@ -281,12 +283,7 @@ impl Writing<'_, '_> {
             }
             (MediaKind::Document, _) => return Ok(self.with_breakpoint(own_media(media), media.breakpoint)),
         };
-        Err(Failure::client(
-            FailureKind::BadRequest,
-            format!(
-                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
-            ),
-        ))
+        Err(refused_media(path, what))
     }
 
     fn call(&mut self, call: &Use, path: impl Fn() -> String) -> Value {
@@ -318,10 +315,7 @@ impl Writing<'_, '_> {
 
     fn finish(mut self) -> Result<Vec<Value>, Failure> {
         if self.messages.is_empty() {
-            return Err(Failure::client(
-                FailureKind::BadRequest,
-                "the request says nothing: the provider that serves this model needs a message with text",
-            ));
+            return Err(says_nothing());
         }
         if self.messages.first().is_some_and(|(role, _)| *role != "user") {
             self.messages.insert(0, ("user", vec![json!({"type": "text", "text": "."})]));

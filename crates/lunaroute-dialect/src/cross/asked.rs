@@ -42,13 +42,16 @@ pub struct Crossing<'a> {
     pub warnings: Warnings,
     /// What the way back has to know.
     pub asked: Asked,
+    /// Names of tools that the target has not.
+    pub(crate) lost_tools: Vec<String>,
 }
 
 impl<'a> Crossing<'a> {
     /// A crossing to this model.
     #[must_use]
     pub fn new(facts: &'a ModelFacts, profile: &'a Profile, model: &'a str) -> Self {
-        Self { facts, profile, model, warnings: Warnings::default(), asked: Asked::default() }
+        let (warnings, asked) = (Warnings::default(), Asked::default());
+        Self { facts, profile, model, warnings, asked, lost_tools: Vec::new() }
     }
 }
 

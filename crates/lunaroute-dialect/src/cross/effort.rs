@@ -1,6 +1,8 @@
 //! Efforts and budgets of thinking tokens, each in terms of the other.
 
-use lunaroute_core::conversation::Effort;
+use lunaroute_core::conversation::{Effort, Reasoning, Thinking};
+
+use super::asked::Crossing;
 
 /// Thinking tokens for an effort, where a model is told by tokens. The figures are this project's choice.
 pub(crate) const fn budget_of(effort: Effort) -> u64 {
@@ -25,6 +27,20 @@ pub(crate) const fn effort_of(budget: u64) -> Effort {
         12_289..=20_000 => Effort::High,
         _ => Effort::ExtraHigh,
     }
+}
+
+/// The effort that another dialect asks for, as a word that the model knows; `None` leaves it to the model.
+pub(crate) fn wanted_effort(reasoning: &Reasoning, crossing: &Crossing<'_>) -> Option<Effort> {
+    let (least, most) = crossing.facts.effort;
+    let effort = match (reasoning.effort, reasoning.thinking) {
+        (_, Some(Thinking::Disabled)) => Effort::None,
+        (Some(effort), _) => effort,
+        (None, Some(Thinking::Budget(budget))) => effort_of(budget),
+        (None, Some(Thinking::Adaptive) | None) => return None,
+    };
+    let least =
+        if effort == Effort::None && crossing.facts.thinking_off.is_yes() { Effort::None } else { least };
+    Some(effort.clamp(least.min(most), most))
 }
 
 #[cfg(test)]

@@ -290,7 +290,8 @@ impl Flow {
     /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
     /// nothing about its end; there the host's profile does.
     fn waits(&self) -> bool {
-        let Some(Current { block: Block::Call { is_custom, .. }, held, arguments, .. }) = &self.current else {
+        let Some(Current { block: Block::Call { is_custom, .. }, held, arguments, .. }) = &self.current
+        else {
             return false;
         };
         let is_free_text = *is_custom && held.is_none();
@@ -360,8 +361,7 @@ impl Flow {
             if current.is_empty {
                 steps.push(Step::Append("{}".to_owned()));
             }
-            self.last_call_is_whole =
-                current.is_empty || is_json(&current.arguments);
+            self.last_call_is_whole = current.is_empty || is_json(&current.arguments);
         }
         // A source without a range stands for the whole block, whose length is known only now.
         for citation in current.citations {

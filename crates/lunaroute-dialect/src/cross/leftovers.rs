@@ -1,6 +1,6 @@
 //! Members of a request that have no word: refused, left behind in silence, or left behind with a warning.
 
-use lunaroute_core::conversation::Conversation;
+use lunaroute_core::conversation::{Conversation, Part};
 use lunaroute_core::{Failure, FailureKind};
 
 use super::asked::Crossing;
@@ -10,7 +10,7 @@ use crate::dispatch::language;
 pub(crate) struct Leftovers {
     /// Members whose loss means nothing to the answer.
     pub(crate) silent: &'static [&'static str],
-    /// Members without which the request is another one, and what to do about them.
+    /// Members, and kinds of parts, without which the request is another one, and what to do about them.
     pub(crate) refused: &'static [(&'static str, &'static str)],
 }
 
@@ -28,12 +28,23 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
-            return Err(Failure::client(
-                FailureKind::BadRequest,
-                format!("'{name}' cannot be honoured by the provider that serves this model; {advice}"),
-            ));
+            return Err(refused_member(name, advice));
         }
         crossing.warnings.dropped(name.as_str(), "the provider that serves this model has no such field");
     }
+    for part in conversation.turns.iter().flat_map(|turn| &turn.parts) {
+        if let Part::Opaque(opaque) = part
+            && let Some((kind, advice)) = refused.iter().find(|(kind, _)| *kind == opaque.kind)
+        {
+            return Err(refused_member(kind, advice));
+        }
+    }
     Ok(())
+}
+
+fn refused_member(name: &str, advice: &str) -> Failure {
+    Failure::client(
+        FailureKind::BadRequest,
+        format!("'{name}' cannot be honoured by the provider that serves this model; {advice}"),
+    )
 }

@@ -10,11 +10,15 @@ mod exchange;
 mod flow;
 mod leftovers;
 mod meaning;
+mod media;
 mod members;
 mod names;
+mod schema;
 mod seal;
 mod settle;
 mod stream;
+mod told;
+mod tools;
 mod warnings;
 mod whole;
 
@@ -28,14 +32,21 @@ pub use meaning::Meaning;
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
 
-pub(crate) use effort::{budget_of, effort_of};
+pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::{Block, Flow, Step};
 pub(crate) use leftovers::{Leftovers, leave_behind};
 pub(crate) use meaning::meaning_of;
+pub(crate) use media::{address, proper, refused_media, sound_format, source_of, titled, unseen};
 pub(crate) use members::{Members, merge};
 pub(crate) use names::legal_id;
+pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
+pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
+pub(crate) use tools::{
+    client_schema, described, flattened, format_held, held_strictly, lose_hosted, parameters,
+    refuse_lost_tools,
+};
 pub(crate) use whole::{Said, Whole};
 
 use lunaroute_core::conversation::Conversation;

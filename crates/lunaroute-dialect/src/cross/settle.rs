@@ -9,8 +9,15 @@ use super::names::legal_id;
 use super::warnings::Warnings;
 use crate::dispatch::language;
 
+/// How Claude Code's attribution block begins. It changes from request to request, which would keep other providers from
+/// ever finding their cache, and says nothing to a model.
+const ATTRIBUTION: &str = "x-anthropic-billing-header:";
+
 /// What stands in for the result of a call that nobody answered.
 const NO_RESULT: &str = "no result";
+
+/// What an empty result without its call says.
+const NO_OUTPUT: &str = "(no output)";
 
 /// The turns of a request in that order, with ids that every dialect takes.
 ///
@@ -54,7 +61,12 @@ impl Settling<'_> {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 // Instructions between a call and its result wait until the result is there.
-                self.turns.push(turn.clone());
+                let mut turn = turn.clone();
+                turn.parts
+                    .retain(|part| !matches!(part, Part::Text(text) if text.text.starts_with(ATTRIBUTION)));
+                if !turn.parts.is_empty() {
+                    self.turns.push(turn);
+                }
             }
             Speaker::Assistant => {
                 self.answer_open_calls();
@@ -93,9 +105,7 @@ impl Settling<'_> {
         for (number, part) in turn.parts.iter().enumerate() {
             match part {
                 Part::Result(result) => {
-                    if let Some(part) = self.result(result, (place, number)) {
-                        parts.push(part);
-                    }
+                    parts.extend(self.result(result, (place, number)));
                 }
                 Part::Text(text) if text.text.is_empty() => {}
                 part => parts.push(part.clone()),
@@ -109,7 +119,7 @@ impl Settling<'_> {
     }
 
     /// Takes a result; gives back what is left of one that has no place.
-    fn result(&mut self, result: &CallResult, (turn, part): (usize, usize)) -> Option<Part> {
+    fn result(&mut self, result: &CallResult, (turn, part): (usize, usize)) -> Vec<Part> {
         let path = format!("{}[{turn}].content[{part}]", self.list);
         let by_id = self.open.iter().position(|(own, _, _)| !own.is_empty() && *own == result.call_id);
         let by_name = || {
@@ -122,21 +132,29 @@ impl Settling<'_> {
         match place {
             Some(place) if self.results.contains_key(&place) => {
                 self.warnings.dropped(path, "a second result of the same call was left out");
-                None
+                Vec::new()
             }
             Some(place) => {
                 let (_, id, name) = &self.open[place];
                 let (call_id, name) = (id.clone(), Some(name.clone()));
                 self.results.insert(place, Part::Result(CallResult { call_id, name, ..result.clone() }));
-                None
+                Vec::new()
             }
             None if self.answered.contains(&result.call_id) => {
                 self.warnings.dropped(path, "a second result of the same call was left out");
-                None
+                Vec::new()
             }
             None => {
                 self.warnings.changed(path, "a result without its call became the user's words");
-                Some(Part::Text(Text::from(words(&result.parts))))
+                let media: Vec<Part> =
+                    result.parts.iter().filter(|part| matches!(part, Part::Media(_))).cloned().collect();
+                let text = match words(&result.parts) {
+                    text if text.is_empty() && media.is_empty() => NO_OUTPUT.to_owned(),
+                    text => text,
+                };
+                let text =
+                    Some(text).filter(|text| !text.is_empty()).map(|text| Part::Text(Text::from(text)));
+                text.into_iter().chain(media).collect()
             }
         }
     }

@@ -2,13 +2,14 @@
 
 use lunaroute_core::conversation::{
     AllowedTools, Breakpoint, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind,
-    MediaSource, Opaque, OutputFormat, Part, Reasoning, Rest, Speaker, Text, Thought, Tier, Tool, ToolChoice,
+    MediaSource, Opaque, OutputFormat, Part, Reasoning, Rest, Speaker, Text, Thought, Tool, ToolChoice,
     ToolKind, Turn, Use,
 };
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
-use crate::cross::{Asked, Leftovers, Members, open_seal};
+use crate::cross::{Asked, Leftovers, Members, open_seal, source_of};
+use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &[
@@ -30,6 +31,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "function_call",
         "web_search_options",
         "user",
+        "include_reasoning",
     ],
     refused: &[("audio", "answers in sound are given by models of OpenAI only")],
 };
@@ -41,6 +43,11 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
         options.and_then(|options| options.get("include_usage")) == Some(&Value::Bool(true));
     if conversation.rest.contains_key("functions") {
         asked.echo.insert("functions".to_owned(), Value::Bool(true));
+    }
+    // Clients that carry reasoning from turn to turn say so, in the words of the hosts that began with it.
+    let asks = ["include_reasoning", "reasoning"].iter().any(|name| conversation.rest.contains_key(*name));
+    if asks || conversation.turns.iter().any(|turn| turn.rest.contains_key("reasoning_details")) {
+        asked.echo.insert("reasoning_details".to_owned(), Value::Bool(true));
     }
 }
 
@@ -59,6 +66,7 @@ pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
     conversation.tool_choice = members.peek("tool_choice").or(members.peek("function_call")).map(choice);
     conversation.parallel_calls = members.flag("parallel_tool_calls")?;
     conversation.format = members.peek("response_format").and_then(format);
+    conversation.verbosity = members.text("verbosity")?;
     conversation.end_user = match members.text("safety_identifier")? {
         Some(user) => Some(user),
         None => members.peek("user").and_then(Value::as_str).map(str::to_owned),
@@ -98,16 +106,6 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
         conversation.reasoning = Some(Reasoning { effort: Some(effort), ..Reasoning::default() });
     }
     Ok(())
-}
-
-fn tier(word: &str) -> Tier {
-    match word {
-        "auto" => Tier::Auto,
-        "default" => Tier::Standard,
-        "flex" => Tier::Flex,
-        "priority" => Tier::Priority,
-        word => Tier::Other(word.to_owned()),
-    }
 }
 
 fn format(value: &Value) -> Option<OutputFormat> {
@@ -283,9 +281,7 @@ fn turn(message: Value, path: String) -> Result<Turn, Failure> {
 /// Everything that an assistant message says. Reasoning stays in the message as it came, too: hosts differ in its form.
 fn assistant(members: &mut Members, content: Vec<Part>) -> Result<Vec<Part>, Failure> {
     let mut parts = Vec::new();
-    if let Some(thought) = thought(members) {
-        parts.push(Part::Thought(thought));
-    }
+    parts.extend(thoughts(members).into_iter().map(Part::Thought));
     parts.extend(content);
     if let Some(refusal) = members.text("refusal")? {
         parts.push(Part::Refusal(Text::from(refusal)));
@@ -306,21 +302,28 @@ fn assistant(members: &mut Members, content: Vec<Part>) -> Result<Vec<Part>, Fai
     Ok(parts)
 }
 
-fn thought(members: &Members) -> Option<Thought> {
-    let shown = ["reasoning_content", "reasoning"]
-        .into_iter()
-        .map(|name| members.word(name))
-        .find(|text| !text.is_empty());
+/// Reasoning with its seals where the client brings them back, else what it shows of it.
+fn thoughts(members: &Members) -> Vec<Thought> {
     let details = members.peek("reasoning_details").and_then(Value::as_array).into_iter().flatten();
-    let sealed = details
-        .filter_map(|detail| detail.get("signature").or(detail.get("data"))?.as_str())
-        .find_map(open_seal);
-    (shown.is_some() || sealed.is_some()).then(|| Thought {
-        text: shown.map(str::to_owned).into_iter().collect(),
-        is_redacted: sealed.as_ref().is_some_and(|(_, is_redacted)| *is_redacted),
-        seal: sealed.map(|(seal, _)| seal),
-        rest: Rest::new(),
-    })
+    let sealed: Vec<Thought> = details
+        .filter_map(|detail| {
+            let word = |name: &str| detail.get(name).and_then(Value::as_str);
+            let (seal, is_redacted) = word("signature").or(word("data")).and_then(open_seal)?;
+            let text = word("text").filter(|text| !text.is_empty()).map(str::to_owned);
+            Some(Thought {
+                text: text.into_iter().collect(),
+                seal: Some(seal),
+                is_redacted,
+                rest: Rest::new(),
+            })
+        })
+        .collect();
+    if !sealed.is_empty() {
+        return sealed;
+    }
+    let words = ["reasoning_content", "reasoning"].into_iter().map(|name| members.word(name));
+    let shown = words.into_iter().find(|text| !text.is_empty());
+    shown.map(|text| Thought { text: vec![text.to_owned()], ..Thought::default() }).into_iter().collect()
 }
 
 fn call(mut members: Members) -> Result<Use, Failure> {
@@ -394,7 +397,7 @@ fn media(kind: &str, members: &mut Members, breakpoint: Option<Breakpoint>) -> R
     let (media, source, name, detail) = match kind {
         "image_url" => {
             let Some(url) = inner.text("url")? else { return Ok(None) };
-            (MediaKind::Image, address(url), None, inner.text("detail")?)
+            (MediaKind::Image, source_of(url), None, inner.text("detail")?)
         }
         "input_audio" => {
             let (data, format) = (inner.text("data")?, inner.text("format")?.unwrap_or_default());
@@ -404,7 +407,7 @@ fn media(kind: &str, members: &mut Members, breakpoint: Option<Breakpoint>) -> R
         _ => {
             let name = inner.text("filename")?;
             let source = match (inner.text("file_data")?, inner.text("file_id")?) {
-                (Some(data), _) => address(data),
+                (Some(data), _) => source_of(data),
                 (None, Some(id)) => MediaSource::File { id },
                 (None, None) => return Ok(None),
             };
@@ -413,15 +416,4 @@ fn media(kind: &str, members: &mut Members, breakpoint: Option<Breakpoint>) -> R
     };
     members.put_back(kind, inner.rest());
     Ok(Some(Part::Media(Media { kind: media, source, name, detail, breakpoint, rest: Rest::new() })))
-}
-
-/// Where media are: `data:` addresses hold them.
-pub(crate) fn address(url: String) -> MediaSource {
-    let held = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    match held {
-        Some((media_type, data)) => {
-            MediaSource::Bytes { media_type: media_type.to_owned(), data: data.to_owned() }
-        }
-        None => MediaSource::Url { url, media_type: None },
-    }
 }

@@ -1,14 +1,18 @@
 //! Encodes a Chat Completions request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Effort, Hosted, OutputFormat, Reasoning, Rest, Speaker, Thinking, Tier, Tool,
-    ToolChoice, ToolKind,
+    AllowedTools, Conversation, Effort, OutputFormat, Reasoning, Rest, Sent, Speaker, Tool, ToolChoice,
+    ToolKind,
 };
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::turns;
-use crate::cross::{Crossing, effort_of, leave_behind, merge, settled};
+use crate::cross::{
+    Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
+    merge, parameters, refuse_lost_tools, settled, wanted_effort,
+};
+use crate::openai::{nested_grammar, tier_word};
 
 /// Most stop sequences that the protocol takes.
 const STOPS: usize = 4;
@@ -45,6 +49,9 @@ fn same(conversation: &Conversation) -> Value {
     if let Some(parallel) = conversation.parallel_calls {
         body.insert("parallel_tool_calls".to_owned(), json!(parallel));
     }
+    if let Some(verbosity) = &conversation.verbosity {
+        body.insert("verbosity".to_owned(), json!(verbosity));
+    }
     if let Some(user) = &conversation.end_user
         && conversation.rest.get("user").and_then(Value::as_str) != Some(user)
     {
@@ -79,16 +86,6 @@ fn numbers(conversation: &Conversation, body: &mut Rest) {
     }
     if let Some(candidates) = sampling.candidates {
         body.insert("n".to_owned(), json!(candidates));
-    }
-}
-
-fn tier_word(tier: &Tier) -> &str {
-    match tier {
-        Tier::Auto => "auto",
-        Tier::Standard => "default",
-        Tier::Flex => "flex",
-        Tier::Priority => "priority",
-        Tier::Other(word) => word,
     }
 }
 
@@ -131,6 +128,7 @@ fn own_tool(tool: &Tool) -> Value {
 fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(conversation, crossing)?;
     let tools = tools(conversation, crossing)?;
+    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let settled = settled(conversation, &seed, &mut crossing.warnings);
     let messages = turns::messages(&settled, crossing)?;
@@ -142,7 +140,11 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     foreign_sampling(conversation, crossing, &mut body);
     effort(conversation.reasoning.as_ref(), !tools.is_empty(), crossing, &mut body);
     if let Some(format) = &conversation.format {
-        body.extend(format_member(format));
+        let strict = format_held(format, crossing);
+        body.extend(format_member(format, strict));
+    }
+    if let Some(verbosity) = &conversation.verbosity {
+        body.insert("verbosity".to_owned(), json!(verbosity));
     }
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
@@ -163,10 +165,8 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     }
     // Turns of one conversation find each other's cache; hosts of the same dialect may refuse a field they do not know.
     let is_vendor = !crossing.profile.legacy_max_tokens;
-    let derived = || blake3::hash(seed.as_bytes()).to_hex()[..32].to_owned();
-    if let Some(key) =
-        conversation.cache_key.clone().or_else(|| (is_vendor && !seed.is_empty()).then(derived))
-    {
+    let key = if is_vendor { crossing.cache_key(conversation) } else { conversation.cache_key.clone() };
+    if let Some(key) = key {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
     if conversation.stream {
@@ -200,12 +200,8 @@ fn prefill(
 
 fn output_limit(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
     let Some(asked) = conversation.max_output else { return };
-    let most = crossing.facts.max_output.unwrap_or(asked);
-    if asked > most {
-        crossing.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
-    }
     let name = if crossing.profile.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" };
-    body.insert(name.to_owned(), json!(asked.min(most)));
+    body.insert(name.to_owned(), json!(crossing.output_limit(asked)));
 }
 
 fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
@@ -241,24 +237,10 @@ fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, bo
     body.insert("stop".to_owned(), json!(stop));
 }
 
-/// The effort that another dialect asks for, in this one's words.
-pub(crate) fn wanted_effort(reasoning: &Reasoning, crossing: &Crossing<'_>) -> Option<Effort> {
-    let (least, most) = crossing.facts.effort;
-    let effort = match (reasoning.effort, reasoning.thinking) {
-        (_, Some(Thinking::Disabled)) => Effort::None,
-        (Some(effort), _) => effort,
-        (None, Some(Thinking::Budget(budget))) => effort_of(budget),
-        (None, Some(Thinking::Adaptive) | None) => return None,
-    };
-    let least =
-        if effort == Effort::None && crossing.facts.thinking_off.is_yes() { Effort::None } else { least };
-    Some(effort.clamp(least.min(most), most))
-}
-
 fn effort(reasoning: Option<&Reasoning>, has_tools: bool, crossing: &mut Crossing<'_>, body: &mut Rest) {
     let Some(reasoning) = reasoning else { return };
     let Some(effort) = wanted_effort(reasoning, crossing) else { return };
-    if crossing.facts.thinking == lunaroute_core::conversation::Sent::Nothing {
+    if crossing.facts.thinking == Sent::Nothing {
         if effort != Effort::None {
             crossing.warnings.dropped("thinking", "the model does not think apart from answering");
         }
@@ -272,16 +254,16 @@ fn effort(reasoning: Option<&Reasoning>, has_tools: bool, crossing: &mut Crossin
     body.insert("reasoning_effort".to_owned(), json!(effort.as_str()));
 }
 
-fn format_member(format: &OutputFormat) -> Rest {
+fn format_member(format: &OutputFormat, strict: bool) -> Rest {
     let value = match format {
         OutputFormat::Text => return Rest::new(),
         OutputFormat::JsonObject => json!({"type": "json_object"}),
-        OutputFormat::JsonSchema { name, description, schema, strict } => {
+        OutputFormat::JsonSchema { name, description, schema, .. } => {
             let mut held = json!({"name": name.as_deref().unwrap_or("output"), "schema": schema});
             if let Some(description) = description {
                 held["description"] = json!(description);
             }
-            held["strict"] = json!(strict.unwrap_or(true));
+            held["strict"] = json!(strict);
             json!({"type": "json_schema", "json_schema": held})
         }
     };
@@ -325,17 +307,19 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
             ToolKind::Hosted(hosted) => match client_schema(hosted) {
                 Some(schema) => (Some(schema), None),
                 None => {
-                    hosted_tool(hosted, place, crossing)?;
+                    lose_hosted(tool, hosted, place, crossing)?;
                     continue;
                 }
             },
         };
         let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
         let mut function = json!({"name": name});
-        if let Some(description) = &tool.description {
+        if let Some(description) = described(tool) {
             function["description"] = json!(description);
         }
-        function["parameters"] = schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+        let schema = parameters(schema);
+        let strict = held_strictly(strict, &schema, || format!("tools[{place}].strict"), crossing);
+        function["parameters"] = schema;
         if let Some(strict) = strict {
             function["strict"] = json!(strict);
         }
@@ -346,79 +330,16 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
 
 fn custom_tool(tool: &Tool, format: Option<&Value>, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
-    let mut description = tool.description.clone().unwrap_or_default();
-    if !crossing.profile.no_custom_tools {
-        crossing.asked.echo_custom.insert(name.clone());
-        let mut custom = json!({"name": name, "description": description});
-        if let Some(format) = format {
-            // Responses has the grammar flat, Chat nests it.
-            custom["format"] = match format.get("type").and_then(Value::as_str) {
-                Some("grammar") if format.get("grammar").is_none() => json!({
-                    "type": "grammar",
-                    "grammar": {"syntax": format["syntax"], "definition": format["definition"]},
-                }),
-                _ => format.clone(),
-            };
-        }
-        return Ok(json!({"type": "custom", "custom": custom}));
+    if crossing.profile.no_custom_tools {
+        crossing.asked.flattened.insert(name.clone());
+        let (description, parameters) = flattened(tool, format);
+        let function = json!({"name": name, "description": description, "parameters": parameters});
+        return Ok(json!({"type": "function", "function": function}));
     }
-    crossing.asked.flattened.insert(name.clone());
+    crossing.asked.echo_custom.insert(name.clone());
+    let mut custom = json!({"name": name, "description": tool.description.clone().unwrap_or_default()});
     if let Some(format) = format {
-        description.push_str(&format!("\n\nThe input is free text of this form: {format}"));
+        custom["format"] = nested_grammar(format);
     }
-    let parameters = json!({
-        "type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"],
-    });
-    Ok(
-        json!({"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}),
-    )
-}
-
-/// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
-pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {
-    let Hosted::Other(kind) = hosted else { return None };
-    let string = || json!({"type": "string"});
-    if kind.starts_with("bash_") {
-        return Some(
-            json!({"type": "object", "properties": {"command": string(), "restart": {"type": "boolean"}}}),
-        );
-    }
-    if kind.starts_with("text_editor_") {
-        return Some(json!({
-            "type": "object",
-            "properties": {
-                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert"]},
-                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
-                "insert_line": {"type": "integer"}, "insert_text": string(),
-                "view_range": {"type": "array", "items": {"type": "integer"}},
-            },
-            "required": ["command", "path"],
-        }));
-    }
-    if kind.starts_with("memory_") {
-        return Some(json!({
-            "type": "object",
-            "properties": {
-                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert", "delete", "rename"]},
-                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
-                "insert_line": {"type": "integer"}, "insert_text": string(), "old_path": string(), "new_path": string(),
-                "view_range": {"type": "array", "items": {"type": "integer"}},
-            },
-            "required": ["command"],
-        }));
-    }
-    None
-}
-
-fn hosted_tool(hosted: &Hosted, place: usize, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
-    if let Hosted::Other(kind) = hosted
-        && ["computer", "browser"].iter().any(|family| kind.starts_with(family))
-    {
-        return Err(Failure::client(
-            FailureKind::BadRequest,
-            format!("'tools[{place}]' ({kind}) works with its own provider's models only; leave it out"),
-        ));
-    }
-    crossing.warnings.dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
-    Ok(())
+    Ok(json!({"type": "custom", "custom": custom}))
 }

@@ -1,15 +1,15 @@
 //! Turns as messages.
 
+use lunaroute_core::Failure;
 use lunaroute_core::conversation::{
     CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Speaker, Turn, Use,
 };
-use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
-use crate::cross::{Crossing, merge, words};
-
-/// How Claude Code's attribution block begins. It changes from request to request, and says nothing to a model.
-pub(crate) const BILLING: &str = "x-anthropic-billing-header:";
+use crate::cross::{
+    Crossing, address, has_media, merge, refused_media, result_text, result_words, says_nothing,
+    sound_format, titled, unseen,
+};
 
 /// A message that was decoded from this dialect, as it was.
 pub(super) fn own_message(turn: &Turn) -> Value {
@@ -124,48 +124,43 @@ fn own_media(media: &Media) -> Value {
     }
 }
 
-/// Media as an address.
-pub(crate) fn address(source: &MediaSource) -> String {
-    match source {
-        MediaSource::Bytes { media_type, data } => {
-            let media_type = if media_type == "image/jpg" { "image/jpeg" } else { media_type };
-            format!("data:{media_type};base64,{data}")
-        }
-        MediaSource::Url { url, .. } => url.clone(),
-        MediaSource::File { id } => id.clone(),
-        MediaSource::Text { text } => text.clone(),
-    }
-}
-
 /// Turns that were settled, as messages.
 pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
     let mut messages = Vec::new();
     for (place, turn) in turns.iter().enumerate() {
         match turn.speaker {
-            Speaker::System | Speaker::Developer => messages.extend(instruction(turn)),
+            Speaker::System | Speaker::Developer => {
+                let is_first = messages.iter().all(|message: &Value| message["role"] == "system");
+                messages.extend(instruction(turn, is_first || crossing.facts.system_turns.is_yes()));
+            }
             Speaker::Assistant => messages.push(assistant(turn, place, crossing)),
             Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
         }
     }
     if messages.is_empty() {
-        let what = "the request says nothing: the provider that serves this model needs a message with text";
-        return Err(Failure::client(FailureKind::BadRequest, what));
+        return Err(says_nothing());
     }
     Ok(messages)
 }
 
-fn instruction(turn: &Turn) -> Option<Value> {
+/// Instructions; as the user's words where the model takes them at the beginning only.
+fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
     let texts: Vec<&str> = turn
         .parts
         .iter()
         .filter_map(|part| match part {
-            Part::Text(text) if !text.text.is_empty() && !text.text.starts_with(BILLING) => {
-                Some(text.text.as_str())
-            }
+            Part::Text(text) if !text.text.is_empty() => Some(text.text.as_str()),
             _ => None,
         })
         .collect();
-    (!texts.is_empty()).then(|| json!({"role": "system", "content": texts.join("\n\n")}))
+    let text = texts.join("\n\n");
+    (!texts.is_empty()).then(|| {
+        if is_taken {
+            json!({"role": "system", "content": text})
+        } else {
+            json!({"role": "user", "content": format!("<system>\n{text}\n</system>")})
+        }
+    })
 }
 
 fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
@@ -178,15 +173,7 @@ fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
             Part::Refusal(words) => refusal.push_str(&words.text),
             Part::Thought(words) => thought.push_str(&words.text.join("\n\n")),
             Part::Use(call) => calls.push(foreign_call(call, crossing)),
-            Part::Opaque(opaque) => match &opaque.gist {
-                Some(gist) => {
-                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
-                    text.push_str(gist);
-                }
-                None => crossing
-                    .warnings
-                    .dropped(path(), "the provider that serves this model knows no such part"),
-            },
+            Part::Opaque(opaque) => text.push_str(&crossing.gist(opaque, path()).unwrap_or_default()),
             Part::Media(_) => {
                 crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
             }
@@ -241,11 +228,11 @@ fn user(
     for part in &turn.parts {
         if let Part::Result(result) = part {
             messages.push(json!({
-                "role": "tool", "tool_call_id": result.call_id, "content": result_text(result),
+                "role": "tool", "tool_call_id": result.call_id, "content": tool_text(result),
             }));
             for part in &result.parts {
                 if let Part::Media(media) = part {
-                    content.push(foreign_media(media, &format!("messages[{place}]"))?);
+                    content.push(foreign_media(media, &format!("messages[{place}]"), crossing)?);
                 }
             }
         }
@@ -256,16 +243,11 @@ fn user(
             Part::Text(text) | Part::Refusal(text) => {
                 content.push(json!({"type": "text", "text": text.text}))
             }
-            Part::Media(media) => content.push(foreign_media(media, &path())?),
-            Part::Opaque(opaque) => match &opaque.gist {
-                Some(gist) => {
-                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
-                    content.push(json!({"type": "text", "text": gist}));
-                }
-                None => crossing
-                    .warnings
-                    .dropped(path(), "the provider that serves this model knows no such part"),
-            },
+            Part::Media(media) => content.push(foreign_media(media, &path(), crossing)?),
+            Part::Opaque(opaque) => {
+                let gist = crossing.gist(opaque, path());
+                content.extend(gist.map(|gist| json!({"type": "text", "text": gist})));
+            }
             Part::Result(_) | Part::Thought(_) | Part::Use(_) => {}
         }
     }
@@ -282,51 +264,36 @@ fn user(
     Ok(())
 }
 
-fn result_text(result: &CallResult) -> String {
-    let mut text = words(&result.parts);
-    if result.parts.iter().any(|part| matches!(part, Part::Media(_))) {
+fn tool_text(result: &CallResult) -> String {
+    let mut text = result_words(result);
+    if has_media(result) {
         let note = "(see the attached media below)";
         text = if text.is_empty() { note.to_owned() } else { format!("{text}\n{note}") };
     }
-    match result.is_error {
-        Some(true) if text.is_empty() => "Error: (no output)".to_owned(),
-        Some(true) if !text.starts_with("Error") => format!("Error: {text}"),
-        _ => text,
-    }
+    result_text(result, text)
 }
 
-fn foreign_media(media: &Media, path: &str) -> Result<Value, Failure> {
-    let refused = |what: &str| {
-        Failure::client(
-            FailureKind::BadRequest,
-            format!(
-                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
-            ),
-        )
-    };
+fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    if let Some(note) = unseen(media, path, crossing) {
+        return Ok(json!({"type": "text", "text": note}));
+    }
+    let refused = |what: &str| Err(refused_media(path, what));
     match (media.kind, &media.source) {
-        (MediaKind::Video, _) => Err(refused("film")),
-        (_, MediaSource::File { .. }) => Err(refused("files that are kept with another provider")),
+        (MediaKind::Video, _) => refused("film"),
+        (_, MediaSource::File { .. }) => refused("files that are kept with another provider"),
         (MediaKind::Document, MediaSource::Text { text }) => {
-            let named = media.name.as_ref().map_or_else(String::new, |name| format!("{name}\n\n"));
-            Ok(json!({"type": "text", "text": format!("{named}{text}")}))
+            Ok(json!({"type": "text", "text": titled(media, text)}))
         }
-        (MediaKind::Document, MediaSource::Url { .. }) => Err(refused("documents by their address")),
+        (MediaKind::Document, MediaSource::Url { .. }) => refused("documents by their address"),
         (MediaKind::Document, _) => {
-            let named = Media {
-                name: Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned())),
-                ..media.clone()
-            };
-            Ok(own_media(&named))
+            let name = Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()));
+            Ok(own_media(&Media { name, ..media.clone() }))
         }
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
-            let format = match media_type.as_str() {
-                "audio/mpeg" | "audio/mp3" => "mp3",
-                _ => "wav",
-            };
-            Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}))
+            let sound = json!({"data": data, "format": sound_format(media_type)});
+            Ok(json!({"type": "input_audio", "input_audio": sound}))
         }
-        (MediaKind::Audio, _) => Err(refused("sound by its address")),
+        (MediaKind::Audio, _) => refused("sound by its address"),
         (MediaKind::Image, _) => Ok(own_media(media)),
     }
 }

@@ -1,10 +1,11 @@
 //! Writes an answer as a Chat Completions client reads it.
 
+use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 use serde_json::{Value, json};
 
 use super::error::meant;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of chunks.
@@ -18,12 +19,24 @@ pub(super) struct Writer {
     written: u64,
     /// Where the open block's text begins.
     block_start: u64,
+    /// The open block's reasoning, kept only for a client that wants it with its seal.
+    thought: String,
+    /// Sealed reasoning that was told so far.
+    details: usize,
 }
 
 impl Writer {
     pub(super) fn new(asked: &Asked) -> Self {
-        let (calls, written, block_start) = (0, 0, 0);
-        Self { asked: asked.clone(), calls, open: None, citations: Vec::new(), written, block_start }
+        Self {
+            asked: asked.clone(),
+            calls: 0,
+            open: None,
+            citations: Vec::new(),
+            written: 0,
+            block_start: 0,
+            thought: String::new(),
+            details: 0,
+        }
     }
 
     fn chunk(&self, delta: &Value, finish_reason: Option<&str>, out: &mut Vec<u8>) {
@@ -50,6 +63,7 @@ impl Writer {
             self.chunk(&delta, None, out);
         }
         self.block_start = self.written;
+        self.thought.clear();
         self.open = Some(block);
     }
 
@@ -61,7 +75,12 @@ impl Writer {
                 json!({"content": text})
             }
             Some(Block::Refusal) => json!({"refusal": text}),
-            Some(Block::Thought) => json!({"reasoning_content": text}),
+            Some(Block::Thought) => {
+                if wants_details(&self.asked) {
+                    self.thought.push_str(text);
+                }
+                json!({"reasoning_content": text})
+            }
             Some(Block::Call { .. }) if is_legacy(&self.asked) => {
                 json!({"function_call": {"arguments": text}})
             }
@@ -83,8 +102,13 @@ impl AnswerWriter for Writer {
             Step::Begin { .. } => self.chunk(&json!({"role": "assistant", "content": ""}), None, out),
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
-            // Chat has no place for what another maker sealed.
-            Step::Seal(..) => {}
+            Step::Seal(seal, is_redacted) => {
+                if wants_details(&self.asked) && matches!(self.open, Some(Block::Thought)) {
+                    let detail = detail(self.details, &self.thought, &seal, is_redacted);
+                    self.details += 1;
+                    self.chunk(&json!({"reasoning_details": [detail]}), None, out);
+                }
+            }
             Step::Cite(mut citation) => {
                 let moved = |(from, to)| (from + self.block_start, to + self.block_start);
                 citation.range = citation.range.map(moved);
@@ -138,6 +162,21 @@ fn is_legacy(asked: &Asked) -> bool {
     asked.echo.contains_key("functions")
 }
 
+/// Whether the caller carries sealed reasoning from turn to turn. The vendor's own answers have no place for it.
+fn wants_details(asked: &Asked) -> bool {
+    asked.echo.contains_key("reasoning_details")
+}
+
+/// Sealed reasoning in the form in which hosts of this dialect give it.
+fn detail(index: usize, text: &str, seal: &Seal, is_redacted: bool) -> Value {
+    let tag = tag_seal(seal, is_redacted);
+    if is_redacted {
+        json!({"type": "reasoning.encrypted", "index": index, "data": tag})
+    } else {
+        json!({"type": "reasoning.text", "index": index, "text": text, "signature": tag})
+    }
+}
+
 fn finish_word(reason: StopReason, asked: &Asked) -> &'static str {
     match reason {
         StopReason::EndTurn | StopReason::StopSequence | StopReason::Pause | StopReason::Other => "stop",
@@ -182,6 +221,12 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     message["refusal"] = if refusal.is_empty() { Value::Null } else { json!(refusal) };
     if !thought.is_empty() {
         message["reasoning_content"] = json!(thought);
+    }
+    if wants_details(asked) {
+        let sealed = whole.said.iter().filter_map(|said| Some((said, said.seal.as_ref()?)));
+        let thoughts = sealed.filter(|(said, _)| said.block == Block::Thought).enumerate();
+        message["reasoning_details"] =
+            thoughts.map(|(index, (said, (seal, hides)))| detail(index, &said.text, seal, *hides)).collect();
     }
     let annotations = annotations(&whole.said);
     if !annotations.is_empty() {

@@ -1,15 +1,15 @@
 //! Decodes a Responses request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind, MediaSource, Opaque,
-    OutputFormat, Part, Reasoning, Rest, Seal, Speaker, Summary, Text, Thought, Tier, Tool, ToolChoice,
-    ToolKind, Turn, Use,
+    AllowedTools, Breakpoint, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind,
+    MediaSource, Opaque, OutputFormat, Part, Reasoning, Rest, Seal, Speaker, Summary, Text, Thought, Tool,
+    ToolChoice, ToolKind, Turn, Use,
 };
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Leftovers, Members, open_seal};
-use crate::openai_chat::decode::address;
+use crate::cross::{Asked, Leftovers, Members, is_strict, open_seal, source_of};
+use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &[
@@ -38,6 +38,8 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("conversation", "send the whole conversation instead"),
         ("prompt", "send the prompt's text instead"),
         ("background", "ask without it"),
+        ("item_reference", "send the item itself instead"),
+        ("compaction", "only its maker can read it; send the conversation instead"),
     ],
 };
 
@@ -141,13 +143,9 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
         None => members.peek("user").and_then(Value::as_str).map(str::to_owned),
     };
     conversation.cache_key = members.text("prompt_cache_key")?;
-    conversation.tier = members.text("service_tier")?.map(|word| match word.as_str() {
-        "auto" => Tier::Auto,
-        "default" => Tier::Standard,
-        "flex" => Tier::Flex,
-        "priority" => Tier::Priority,
-        _ => Tier::Other(word),
-    });
+    conversation.tier = members.text("service_tier")?.map(|word| tier(&word));
+    let verbosity = members.peek("text").and_then(|text| text.get("verbosity")?.as_str());
+    conversation.verbosity = verbosity.map(str::to_owned);
     Ok(())
 }
 
@@ -174,6 +172,9 @@ fn choice(value: &Value) -> ToolChoice {
         (Some("required"), _) => ToolChoice::Required,
         (None, Some(kind @ ("function" | "custom"))) => name(value)
             .map_or(ToolChoice::Other, |name| ToolChoice::Tool { name, is_custom: kind == "custom" }),
+        (None, Some(kind)) if kind.starts_with("web_search") => {
+            ToolChoice::Tool { name: "web_search".to_owned(), is_custom: false }
+        }
         (None, Some("allowed_tools")) => ToolChoice::Allowed(AllowedTools {
             is_required: value.get("mode").and_then(Value::as_str) == Some("required"),
             names: value
@@ -192,10 +193,13 @@ fn choice(value: &Value) -> ToolChoice {
 fn tools(value: &Value, namespace: Option<&str>, found: &mut Vec<Tool>) {
     let word = |name: &str| value.get(name).and_then(Value::as_str);
     let kind = match word("type").unwrap_or_default() {
-        "function" => ToolKind::Function {
-            schema: value.get("parameters").filter(|schema| !schema.is_null()).cloned(),
-            strict: value.get("strict").and_then(Value::as_bool),
-        },
+        "function" => {
+            let schema = value.get("parameters").filter(|schema| !schema.is_null()).cloned();
+            // Absent means strict here where the schema allows it.
+            let allows = || schema.as_ref().is_some_and(is_strict).then_some(true);
+            let strict = value.get("strict").and_then(Value::as_bool).or_else(allows);
+            ToolKind::Function { schema, strict }
+        }
         "custom" => ToolKind::Custom { format: value.get("format").cloned() },
         "namespace" if namespace.is_none() => {
             for tool in value.get("tools").and_then(Value::as_array).into_iter().flatten() {
@@ -207,8 +211,11 @@ fn tools(value: &Value, namespace: Option<&str>, found: &mut Vec<Tool>) {
         "code_interpreter" => ToolKind::Hosted(Hosted::CodeExecution),
         kind => ToolKind::Hosted(Hosted::Other(kind.to_owned())),
     };
+    // A hosted tool is chosen by its type.
+    let own_name =
+        if matches!(kind, ToolKind::Hosted(Hosted::WebSearch)) { Some("web_search") } else { None };
     found.push(Tool {
-        name: word("name").unwrap_or_default().to_owned(),
+        name: word("name").or(own_name).unwrap_or_default().to_owned(),
         namespace: namespace.map(str::to_owned),
         description: word("description").map(str::to_owned),
         kind,
@@ -298,6 +305,12 @@ fn gist(kind: &str, item: &Value) -> Option<String> {
     match kind {
         "web_search_call" => Some(format!("[web search: {}]", item.pointer("/action/query")?.as_str()?)),
         "file_search_call" => Some(format!("[file search: {}]", item.get("queries")?)),
+        "local_shell_call" | "shell_call" => Some(format!("[shell: {}]", item.get("action")?)),
+        "apply_patch_call" => Some(format!("[apply_patch: {}]", item.get("operation")?)),
+        "local_shell_call_output" | "shell_call_output" | "apply_patch_call_output" => {
+            let output = item.get("output")?;
+            Some(output.as_str().map_or_else(|| output.to_string(), str::to_owned))
+        }
         "code_interpreter_call" => Some(format!("```\n{}\n```", item.get("code")?.as_str()?)),
         _ => None,
     }
@@ -322,6 +335,11 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
     let (kind, whole) =
         (value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(), value.clone());
     let mut members = Members::of(value, path)?;
+    let breakpoint =
+        members.peek("prompt_cache_breakpoint").map(|mark| match mark.get("ttl").and_then(Value::as_str) {
+            Some("12h") => Breakpoint::Long,
+            _ => Breakpoint::Short,
+        });
     let part = match kind.as_str() {
         "input_text" | "output_text" | "text" => {
             members.text("text")?.map(|text| Part::Text(Text { text, ..Text::default() }))
@@ -329,7 +347,7 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         "refusal" => members.text("refusal")?.map(|text| Part::Refusal(Text { text, ..Text::default() })),
         "input_image" => {
             let source = match (members.text("image_url")?, members.text("file_id")?) {
-                (Some(url), _) => Some(address(url)),
+                (Some(url), _) => Some(source_of(url)),
                 (None, id) => id.map(|id| MediaSource::File { id }),
             };
             let detail = members.text("detail")?;
@@ -338,7 +356,7 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         "input_file" => {
             let source =
                 match (members.text("file_data")?, members.text("file_url")?, members.text("file_id")?) {
-                    (Some(data), _, _) => Some(address(data)),
+                    (Some(data), _, _) => Some(source_of(data)),
                     (None, Some(url), _) => Some(MediaSource::Url { url, media_type: None }),
                     (None, None, id) => id.map(|id| MediaSource::File { id }),
                 };
@@ -348,9 +366,9 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         _ => None,
     };
     Ok(match part {
-        Some(Part::Text(text)) => Part::Text(Text { rest: members.rest(), ..text }),
+        Some(Part::Text(text)) => Part::Text(Text { rest: members.rest(), breakpoint, ..text }),
         Some(Part::Refusal(text)) => Part::Refusal(Text { rest: members.rest(), ..text }),
-        Some(Part::Media(media)) => Part::Media(Media { rest: members.rest(), ..media }),
+        Some(Part::Media(media)) => Part::Media(Media { rest: members.rest(), breakpoint, ..media }),
         _ => Part::Opaque(Opaque { kind, value: whole, gist: None }),
     })
 }

@@ -1,14 +1,17 @@
 //! Encodes a Responses request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Sent, Summary, Tier, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Sent, Summary, Tool, ToolChoice, ToolKind,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use super::turns;
-use crate::cross::{Crossing, leave_behind, merge, settled};
-use crate::openai_chat::encode::{client_schema, wanted_effort};
+use crate::cross::{
+    Crossing, client_schema, described, format_held, held_strictly, leave_behind, lose_hosted, merge,
+    one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
+};
+use crate::openai::{flat_grammar, tier_word};
 
 /// The least limit of an answer that the protocol takes, in tokens.
 const LEAST_OUTPUT: u64 = 16;
@@ -67,24 +70,12 @@ fn numbers(conversation: &Conversation, body: &mut Rest) {
     }
 }
 
-fn tier_word(tier: &Tier) -> &str {
-    match tier {
-        Tier::Auto => "auto",
-        Tier::Standard => "default",
-        Tier::Flex => "flex",
-        Tier::Priority => "priority",
-        Tier::Other(word) => word,
-    }
-}
-
 /// A request of another dialect.
 fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(conversation, crossing)?;
-    if conversation.sampling.candidates.is_some_and(|candidates| candidates > 1) {
-        let what = "'n' cannot be above 1: the provider that serves this model gives one answer only; ask once for each";
-        return Err(Failure::client(FailureKind::BadRequest, what));
-    }
+    one_answer(conversation)?;
     let tools = tools(conversation, crossing)?;
+    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let settled = settled(conversation, &seed, &mut crossing.warnings);
     let turns::Items { instructions, input } = turns::items(&settled, crossing)?;
@@ -95,23 +86,23 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     }
     body.insert("input".to_owned(), Value::Array(input));
     if let Some(asked) = conversation.max_output {
-        let most = crossing.facts.max_output.unwrap_or(asked);
-        if asked > most {
-            crossing.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
+        if asked < LEAST_OUTPUT {
+            crossing
+                .warnings
+                .changed("max_tokens", "fewer tokens than the protocol takes; its least was sent");
         }
-        body.insert("max_output_tokens".to_owned(), json!(asked.min(most).max(LEAST_OUTPUT)));
+        let most = crossing.output_limit(asked).max(LEAST_OUTPUT);
+        body.insert("max_output_tokens".to_owned(), json!(most));
     }
     let mut include = vec!["reasoning.encrypted_content"];
     sampling(conversation, crossing, &mut include, &mut body);
     reasoning(conversation, crossing, &mut body);
-    if let Some(format) = conversation.format.as_ref().and_then(format_value) {
-        body.insert("text".to_owned(), json!({"format": format}));
+    if let Some(text) = text(conversation, crossing) {
+        body.insert("text".to_owned(), Value::Object(text));
     }
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
-        if let Some(choice) =
-            conversation.tool_choice.as_ref().and_then(|choice| choice_value(choice, crossing))
-        {
+        if let Some(choice) = choice_value(conversation, crossing) {
             body.insert("tool_choice".to_owned(), choice);
         }
         if let Some(parallel) = conversation.parallel_calls {
@@ -124,8 +115,7 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     if let Some(user) = &conversation.end_user {
         body.insert("safety_identifier".to_owned(), json!(user));
     }
-    let derived = || blake3::hash(seed.as_bytes()).to_hex()[..32].to_owned();
-    if let Some(key) = conversation.cache_key.clone().or_else(|| (!seed.is_empty()).then(derived)) {
+    if let Some(key) = crossing.cache_key(conversation) {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
@@ -197,14 +187,25 @@ fn reasoning(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mu
     }
 }
 
-fn format_value(format: &OutputFormat) -> Option<Value> {
+/// The form and the length of the answer.
+fn text(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Rest> {
+    let mut text = Rest::new();
+    if let Some(format) = &conversation.format {
+        let strict = format_held(format, crossing);
+        text.extend(format_value(format, strict).map(|format| ("format".to_owned(), format)));
+    }
+    text.extend(conversation.verbosity.as_ref().map(|verbosity| ("verbosity".to_owned(), json!(verbosity))));
+    (!text.is_empty()).then_some(text)
+}
+
+fn format_value(format: &OutputFormat, strict: bool) -> Option<Value> {
     match format {
         OutputFormat::Text => None,
         OutputFormat::JsonObject => Some(json!({"type": "json_object"})),
-        OutputFormat::JsonSchema { name, description, schema, strict } => {
+        OutputFormat::JsonSchema { name, description, schema, .. } => {
             let mut value = json!({
                 "type": "json_schema", "name": name.as_deref().unwrap_or("output"), "schema": schema,
-                "strict": strict.unwrap_or(true),
+                "strict": strict,
             });
             if let Some(description) = description {
                 value["description"] = json!(description);
@@ -214,13 +215,22 @@ fn format_value(format: &OutputFormat) -> Option<Value> {
     }
 }
 
-fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
+fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<Value> {
+    let is_search = |name: &str| {
+        conversation
+            .tools
+            .iter()
+            .any(|tool| tool.name == name && tool.kind == ToolKind::Hosted(Hosted::WebSearch))
+    };
     let named = |name: &str| {
+        if is_search(name) {
+            return json!({"type": "web_search"});
+        }
         let given = crossing.asked.names.given(None, name);
         let kind = if crossing.asked.echo_custom.contains(&given) { "custom" } else { "function" };
         json!({"type": kind, "name": given})
     };
-    Some(match choice {
+    Some(match conversation.tool_choice.as_ref()? {
         ToolChoice::None => json!("none"),
         ToolChoice::Auto => json!("auto"),
         ToolChoice::Required => json!("required"),
@@ -240,7 +250,9 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
         match &tool.kind {
             ToolKind::Function { schema, strict } => {
                 // Absent means strict here where the schema allows it, and not strict everywhere else.
-                tools.push(function(tool, schema.clone(), strict.unwrap_or(false), crossing)?);
+                let schema = parameters(schema.clone());
+                let strict = held_strictly(*strict, &schema, || format!("tools[{place}].strict"), crossing);
+                tools.push(function(tool, schema, strict.unwrap_or_default(), crossing)?);
             }
             ToolKind::Custom { format } => {
                 let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
@@ -250,12 +262,7 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
                     value["description"] = json!(description);
                 }
                 if let Some(format) = format {
-                    value["format"] = match format.get("grammar") {
-                        Some(grammar) => json!({
-                            "type": "grammar", "syntax": grammar["syntax"], "definition": grammar["definition"],
-                        }),
-                        None => format.clone(),
-                    };
+                    value["format"] = flat_grammar(format);
                 }
                 tools.push(value);
             }
@@ -264,31 +271,21 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
                 tools.push(json!({"type": "code_interpreter", "container": {"type": "auto"}}));
             }
             ToolKind::Hosted(hosted) => match client_schema(hosted) {
-                Some(schema) => tools.push(function(tool, Some(schema), false, crossing)?),
-                None => {
-                    crossing
-                        .warnings
-                        .dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
-                }
+                Some(schema) => tools.push(function(tool, schema, false, crossing)?),
+                None => lose_hosted(tool, hosted, place, crossing)?,
             },
         }
     }
     Ok(tools)
 }
 
-fn function(
-    tool: &Tool,
-    schema: Option<Value>,
-    strict: bool,
-    crossing: &mut Crossing<'_>,
-) -> Result<Value, Failure> {
+fn function(tool: &Tool, schema: Value, strict: bool, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
-    let parameters = schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
     let mut value = json!({"type": "function", "name": name});
-    if let Some(description) = &tool.description {
+    if let Some(description) = described(tool) {
         value["description"] = json!(description);
     }
-    value["parameters"] = parameters;
+    value["parameters"] = schema;
     value["strict"] = json!(strict);
     Ok(value)
 }

@@ -252,7 +252,7 @@ pub(super) fn figures(usage: &Usage) -> Value {
     let input = usage.total_input().unwrap_or_default();
     let output = usage.output.unwrap_or_default();
     let written = usage.cache_write_5m.unwrap_or_default() + usage.cache_write_1h.unwrap_or_default();
-    json!({
+    let mut value = json!({
         "input_tokens": input,
         "input_tokens_details": {
             "cached_tokens": usage.cache_read.unwrap_or_default(), "cache_write_tokens": written,
@@ -260,5 +260,11 @@ pub(super) fn figures(usage: &Usage) -> Value {
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or_default()},
         "total_tokens": input.saturating_add(output),
-    })
+    });
+    if let Some(long) = usage.cache_write_1h.filter(|long| *long > 0) {
+        let short = usage.cache_write_5m.unwrap_or_default();
+        value["input_tokens_details"]["cache_write_tokens_details"] =
+            json!({"ttl_30m_tokens": short, "ttl_12h_tokens": long});
+    }
+    value
 }

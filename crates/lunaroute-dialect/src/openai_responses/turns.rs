@@ -3,11 +3,13 @@
 use lunaroute_core::conversation::{
     CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Speaker, Thought, Turn, Use,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
-use crate::cross::{Crossing, merge, words};
-use crate::openai_chat::turns::{BILLING, address};
+use crate::cross::{
+    Crossing, address, has_media, merge, refused_media, result_text, result_words, says_nothing,
+    sound_format, titled, unseen, words,
+};
 
 /// An item that was decoded from this dialect, as it was; `None` for what stands outside the items.
 pub(super) fn own_item(turn: &Turn) -> Option<Value> {
@@ -104,9 +106,7 @@ pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items
         .iter()
         .flat_map(|turn| &turn.parts)
         .filter_map(|part| match part {
-            Part::Text(text) if !text.text.is_empty() && !text.text.starts_with(BILLING) => {
-                Some(text.text.as_str())
-            }
+            Part::Text(text) if !text.text.is_empty() => Some(text.text.as_str()),
             _ => None,
         })
         .collect();
@@ -124,8 +124,7 @@ pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items
         }
     }
     if input.is_empty() {
-        let what = "the request says nothing: the provider that serves this model needs a message with text";
-        return Err(Failure::client(FailureKind::BadRequest, what));
+        return Err(says_nothing());
     }
     Ok(Items { instructions: texts.join("\n\n"), input })
 }
@@ -146,15 +145,11 @@ fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut
             }
             Part::Thought(thought) => input.extend(reasoning(thought)),
             Part::Use(call) => input.push(foreign_call(call, crossing)),
-            Part::Opaque(opaque) => match &opaque.gist {
-                Some(gist) => {
-                    crossing.warnings.changed(path(), "told in words; its provider's own form cannot cross");
-                    input.push(message("assistant", vec![json!({"type": "output_text", "text": gist})]));
-                }
-                None => crossing
-                    .warnings
-                    .dropped(path(), "the provider that serves this model knows no such part"),
-            },
+            Part::Opaque(opaque) => {
+                let gist = crossing.gist(opaque, path());
+                let part = gist.map(|gist| json!({"type": "output_text", "text": gist}));
+                input.extend(part.map(|part| message("assistant", vec![part])));
+            }
             Part::Media(_) => {
                 crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
             }
@@ -197,20 +192,15 @@ fn user(
     for (number, part) in turn.parts.iter().enumerate() {
         let path = format!("messages[{place}].content[{number}]");
         match part {
-            Part::Result(result) => input.push(output(result, &path)?),
+            Part::Result(result) => input.push(output(result, &path, crossing)?),
             Part::Text(text) | Part::Refusal(text) => {
                 content.push(json!({"type": "input_text", "text": text.text}));
             }
-            Part::Media(media) => content.push(foreign_media(media, &path)?),
-            Part::Opaque(opaque) => match &opaque.gist {
-                Some(gist) => {
-                    crossing.warnings.changed(path, "told in words; its provider's own form cannot cross");
-                    content.push(json!({"type": "input_text", "text": gist}));
-                }
-                None => {
-                    crossing.warnings.dropped(path, "the provider that serves this model knows no such part")
-                }
-            },
+            Part::Media(media) => content.push(foreign_media(media, &path, crossing)?),
+            Part::Opaque(opaque) => {
+                let gist = crossing.gist(opaque, path);
+                content.extend(gist.map(|gist| json!({"type": "input_text", "text": gist})));
+            }
             Part::Thought(_) | Part::Use(_) => {}
         }
     }
@@ -220,53 +210,42 @@ fn user(
     Ok(())
 }
 
-fn output(result: &CallResult, path: &str) -> Result<Value, Failure> {
-    let has_media = result.parts.iter().any(|part| matches!(part, Part::Media(_)));
-    let text = words(&result.parts);
-    let text = match result.is_error {
-        Some(true) if text.is_empty() && !has_media => "Error: (no output)".to_owned(),
-        Some(true) if !text.starts_with("Error") => format!("Error: {text}"),
-        _ => text,
-    };
-    let output = if has_media {
+fn output(result: &CallResult, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    let words = result_words(result);
+    let output = if has_media(result) {
+        let text = if words.is_empty() { words } else { result_text(result, words) };
         let mut parts = Vec::new();
         if !text.is_empty() {
             parts.push(json!({"type": "input_text", "text": text}));
         }
         for part in &result.parts {
             if let Part::Media(media) = part {
-                parts.push(foreign_media(media, path)?);
+                parts.push(foreign_media(media, path, crossing)?);
             }
         }
         Value::Array(parts)
     } else {
-        json!(text)
+        json!(result_text(result, words))
     };
     let kind = if result.custom == Custom::Yes { "custom_tool_call_output" } else { "function_call_output" };
     Ok(json!({"type": kind, "call_id": result.call_id, "output": output}))
 }
 
-fn foreign_media(media: &Media, path: &str) -> Result<Value, Failure> {
-    let refused = |what: &str| {
-        Err(Failure::client(
-            FailureKind::BadRequest,
-            format!(
-                "'{path}': the provider that serves this model takes no {what}; leave it out or choose another model"
-            ),
-        ))
-    };
+fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    if let Some(note) = unseen(media, path, crossing) {
+        return Ok(json!({"type": "input_text", "text": note}));
+    }
+    let refused = |what: &str| Err(refused_media(path, what));
     let kind = match (media.kind, &media.source) {
         (MediaKind::Video, _) => return refused("film"),
         (_, MediaSource::File { .. }) => return refused("files that are kept with another provider"),
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
-            let format =
-                if matches!(media_type.as_str(), "audio/mpeg" | "audio/mp3") { "mp3" } else { "wav" };
-            return Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}));
+            let sound = json!({"data": data, "format": sound_format(media_type)});
+            return Ok(json!({"type": "input_audio", "input_audio": sound}));
         }
         (MediaKind::Audio, _) => return refused("sound by its address"),
         (MediaKind::Document, MediaSource::Text { text }) => {
-            let named = media.name.as_ref().map_or_else(String::new, |name| format!("{name}\n\n"));
-            return Ok(json!({"type": "input_text", "text": format!("{named}{text}")}));
+            return Ok(json!({"type": "input_text", "text": titled(media, text)}));
         }
         (MediaKind::Document, _) => "input_file",
         (MediaKind::Image, _) => "input_image",

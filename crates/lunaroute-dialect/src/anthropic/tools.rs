@@ -1,0 +1,84 @@
+//! Tools of another dialect in this one's form.
+
+use lunaroute_core::Failure;
+use lunaroute_core::conversation::{Conversation, Hosted, Tool, ToolKind};
+use serde_json::{Value, json};
+
+use super::decode::is_allowed;
+use super::schema::held;
+use crate::cross::{Crossing, flattened, lose_hosted, parameters};
+
+/// Most tools of one request whose arguments are held to their schema.
+const STRICT_TOOLS: usize = 20;
+
+/// The tools of a request. Those that the choice leaves out are not sent: this dialect has no list of allowed ones.
+pub(super) fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let (mut tools, mut strict_tools) = (Vec::new(), 0);
+    for (place, tool) in conversation.tools.iter().enumerate() {
+        if !is_allowed(conversation.tool_choice.as_ref(), &tool.name) {
+            continue;
+        }
+        let (description, schema, strict) = match &tool.kind {
+            ToolKind::Function { schema, strict } => {
+                let strict = *strict == Some(true) && strict_tools < STRICT_TOOLS;
+                let (schema, strict) = function(parameters(schema.clone()), strict, place, crossing);
+                (tool.description.clone().unwrap_or_default(), schema, strict)
+            }
+            ToolKind::Custom { format } => {
+                let (description, schema) = flattened(tool, format.as_ref());
+                (description, schema, false)
+            }
+            ToolKind::Hosted(Hosted::WebSearch) => {
+                tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
+                continue;
+            }
+            ToolKind::Hosted(hosted) => {
+                lose_hosted(tool, hosted, place, crossing)?;
+                continue;
+            }
+        };
+        strict_tools += usize::from(strict);
+        tools.push(told(tool, (&description, schema, strict), crossing)?);
+    }
+    Ok(tools)
+}
+
+fn told(
+    tool: &Tool,
+    (description, schema, strict): (&str, Value, bool),
+    crossing: &mut Crossing<'_>,
+) -> Result<Value, Failure> {
+    let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
+    let mut value = json!({"name": name});
+    if matches!(tool.kind, ToolKind::Custom { .. }) {
+        crossing.asked.flattened.insert(name);
+    }
+    if !description.is_empty() {
+        value["description"] = json!(description);
+    }
+    value["input_schema"] = schema;
+    if strict {
+        value["strict"] = json!(true);
+    }
+    Ok(value)
+}
+
+/// A function's schema, and whether the provider can hold the arguments to it.
+fn function(schema: Value, strict: bool, place: usize, crossing: &mut Crossing<'_>) -> (Value, bool) {
+    if !strict {
+        return (schema, false);
+    }
+    let path = || format!("tools[{place}].strict");
+    match held(&schema) {
+        Some((held, changed)) => {
+            if changed {
+                crossing.warnings.changed(path(), "limits that the provider does not enforce became words");
+            }
+            (held, true)
+        }
+        None => {
+            crossing.warnings.changed(path(), "the provider cannot hold arguments to such a schema");
+            (schema, false)
+        }
+    }
+}

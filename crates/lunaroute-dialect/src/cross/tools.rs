@@ -1,0 +1,145 @@
+//! Tools, as far as every dialect treats them alike.
+
+use lunaroute_core::conversation::{Conversation, Hosted, OutputFormat, Tool, ToolChoice};
+use lunaroute_core::{Failure, FailureKind};
+use serde_json::{Value, json};
+
+use super::asked::Crossing;
+use super::schema::is_strict;
+
+/// What a tool is told to do, with the examples of its input that one dialect has a place for.
+pub(crate) fn described(tool: &Tool) -> Option<String> {
+    let examples = tool.rest.get("input_examples").and_then(Value::as_array).filter(|list| !list.is_empty());
+    let Some(examples) = examples else { return tool.description.clone() };
+    let lines: Vec<String> = examples.iter().map(Value::to_string).collect();
+    let told = tool.description.clone().unwrap_or_default();
+    Some(format!("{told}\n\nExamples of its input:\n{}", lines.join("\n")).trim_start().to_owned())
+}
+
+/// A function's parameters; a function without any takes an empty object.
+pub(crate) fn parameters(schema: Option<Value>) -> Value {
+    schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+}
+
+/// A tool with free text as a function of one `input`: what it is told to do, and its parameters.
+pub(crate) fn flattened(tool: &Tool, format: Option<&Value>) -> (String, Value) {
+    let mut description = tool.description.clone().unwrap_or_default();
+    if let Some(format) = format {
+        description.push_str(&format!("\n\nThe input is free text of this form: {format}"));
+    }
+    let input = json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
+    (description.trim_start().to_owned(), input)
+}
+
+/// Whether OpenAI shall hold the arguments to the schema. It refuses schemas that are open or have optional properties, so
+/// for those it is not asked to.
+pub(crate) fn held_strictly(
+    wanted: Option<bool>,
+    schema: &Value,
+    path: impl FnOnce() -> String,
+    crossing: &mut Crossing<'_>,
+) -> Option<bool> {
+    if wanted != Some(true) || is_strict(schema) {
+        return wanted;
+    }
+    crossing
+        .warnings
+        .changed(path(), "the schema is open or has optional properties; it is told but not enforced");
+    Some(false)
+}
+
+/// Whether OpenAI shall hold the answer to the schema; see [`held_strictly`]. Who says nothing wants it held.
+pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) -> bool {
+    let OutputFormat::JsonSchema { schema, strict, .. } = format else { return false };
+    let wanted = Some(strict.unwrap_or(true));
+    held_strictly(wanted, schema, || "output_format.strict".to_owned(), crossing).unwrap_or_default()
+}
+
+/// A tool that its own provider runs and the target has not: left out with a warning, unless its work is on the caller's
+/// machine by a contract that only its own models know.
+///
+/// # Errors
+/// `bad_request` for tools that work a screen.
+pub(crate) fn lose_hosted(
+    tool: &Tool,
+    hosted: &Hosted,
+    place: usize,
+    crossing: &mut Crossing<'_>,
+) -> Result<(), Failure> {
+    if let Hosted::Other(kind) = hosted
+        && ["computer", "browser"].iter().any(|family| kind.starts_with(family))
+    {
+        return Err(Failure::client(
+            FailureKind::BadRequest,
+            format!("'tools[{place}]' ({kind}) works with its own provider's models only; leave it out"),
+        ));
+    }
+    crossing.warnings.dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
+    if !tool.name.is_empty() {
+        crossing.lost_tools.push(tool.name.clone());
+    }
+    Ok(())
+}
+
+/// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one.
+///
+/// # Errors
+/// `bad_request` that names the field.
+pub(crate) fn refuse_lost_tools(
+    conversation: &Conversation,
+    is_left: bool,
+    crossing: &Crossing<'_>,
+) -> Result<(), Failure> {
+    let forced = match &conversation.tool_choice {
+        Some(ToolChoice::Tool { name, .. }) => crossing.lost_tools.contains(name),
+        _ => false,
+    };
+    let field = match (forced, conversation.tools.is_empty() || is_left) {
+        (true, _) => "tool_choice",
+        (false, false) => "tools",
+        (false, true) => return Ok(()),
+    };
+    Err(Failure::client(
+        FailureKind::BadRequest,
+        format!(
+            "'{field}' asks for a tool that the provider which serves this model does not run; leave it out or choose another model"
+        ),
+    ))
+}
+
+/// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
+pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {
+    let Hosted::Other(kind) = hosted else { return None };
+    let string = || json!({"type": "string"});
+    let range = || json!({"type": "array", "items": {"type": "integer"}});
+    if kind.starts_with("bash_") {
+        return Some(
+            json!({"type": "object", "properties": {"command": string(), "restart": {"type": "boolean"}}}),
+        );
+    }
+    if kind.starts_with("text_editor_") {
+        return Some(json!({
+            "type": "object",
+            "properties": {
+                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert"]},
+                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
+                "insert_line": {"type": "integer"}, "insert_text": string(), "view_range": range(),
+            },
+            "required": ["command", "path"],
+        }));
+    }
+    if kind.starts_with("memory_") {
+        let commands = ["view", "create", "str_replace", "insert", "delete", "rename"];
+        return Some(json!({
+            "type": "object",
+            "properties": {
+                "command": {"type": "string", "enum": commands},
+                "path": string(), "file_text": string(), "old_str": string(), "new_str": string(),
+                "insert_line": {"type": "integer"}, "insert_text": string(), "old_path": string(),
+                "new_path": string(), "view_range": range(),
+            },
+            "required": ["command"],
+        }));
+    }
+    None
+}

@@ -1,0 +1,47 @@
+//! What the two dialects of OpenAI share.
+
+use lunaroute_core::conversation::Tier;
+use serde_json::{Value, json};
+
+/// The class of service of a word.
+pub(crate) fn tier(word: &str) -> Tier {
+    match word {
+        "auto" => Tier::Auto,
+        "default" => Tier::Standard,
+        "flex" => Tier::Flex,
+        "priority" => Tier::Priority,
+        word => Tier::Other(word.to_owned()),
+    }
+}
+
+/// The word of a class of service.
+pub(crate) fn tier_word(tier: &Tier) -> &str {
+    match tier {
+        Tier::Auto => "auto",
+        Tier::Standard => "default",
+        Tier::Flex => "flex",
+        Tier::Priority => "priority",
+        Tier::Other(word) => word,
+    }
+}
+
+/// The form of a custom tool's text as Chat has it: a grammar stands in an object of its own.
+pub(crate) fn nested_grammar(format: &Value) -> Value {
+    match format.get("type").and_then(Value::as_str) {
+        Some("grammar") if format.get("grammar").is_none() => json!({
+            "type": "grammar",
+            "grammar": {"syntax": format["syntax"], "definition": format["definition"]},
+        }),
+        _ => format.clone(),
+    }
+}
+
+/// The same as Responses has it: all members beside the type.
+pub(crate) fn flat_grammar(format: &Value) -> Value {
+    match format.get("grammar") {
+        Some(grammar) => json!({
+            "type": "grammar", "syntax": grammar["syntax"], "definition": grammar["definition"],
+        }),
+        None => format.clone(),
+    }
+}
