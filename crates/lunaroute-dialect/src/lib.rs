@@ -21,6 +21,7 @@ mod stretch;
 
 mod peek;
 mod splice;
+mod tagged;
 
 pub mod client;
 pub mod coding;
@@ -35,3 +36,4 @@ pub use end_watch::EndWatch;
 pub use interpret::Dialects;
 pub use peek::{BodyHints, Located, ObjectStart, Peek, peek};
 pub use splice::{include_usage, rename_model, splice};
+pub use tagged::without_tagged;

@@ -9,9 +9,10 @@ use crate::peek::Peek;
 
 const USAGE_MEMBER: &str = r#""include_usage":true"#;
 
-struct Edit {
-    range: Range<usize>,
-    bytes: Vec<u8>,
+/// A range of a body, and what stands there afterwards.
+pub(crate) struct Edit {
+    pub(crate) range: Range<usize>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The body with its model renamed. The body itself, shared, when it names none.
@@ -71,7 +72,7 @@ fn usage_edit(body: &[u8], peek: &Peek) -> Option<Edit> {
     Some(Edit { range: inside..inside, bytes: format!("{USAGE_MEMBER}{comma}").into_bytes() })
 }
 
-fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+pub(crate) fn apply(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
     if edits.is_empty() {
         return body.clone();
     }

@@ -40,7 +40,7 @@ pub(crate) use media::{address, proper, refused_media, sound_format, source_of, 
 pub(crate) use members::{Members, merge};
 pub(crate) use names::legal_id;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
-pub(crate) use seal::{open_seal, tag_seal};
+pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
 pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
@@ -49,7 +49,7 @@ pub(crate) use tools::{
 };
 pub(crate) use whole::{Said, Whole};
 
-use lunaroute_core::conversation::Conversation;
+use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Dialect, Failure, FailureKind};
 use serde_json::Value;
 
@@ -59,14 +59,21 @@ use crate::json::Json;
 /// Decodes a generation request.
 ///
 /// # Errors
-/// `bad_request` when the body is no request of this dialect; the message names the field.
+/// `bad_request` when the body is no request of this dialect; the message names the field. A body of Responses at the path
+/// of Chat is taken; its origin says so.
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => language(from).decode(&members),
+        Ok(Value::Object(members)) => language(spoken(from, &members)).decode(&members),
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
     }
+}
+
+/// The dialect of a request's body. Cursor sends requests of Responses to the path of Chat, and reads chunks of Chat.
+fn spoken(from: Dialect, members: &Rest) -> Dialect {
+    let is_responses = members.contains_key("input") && !members.contains_key("messages");
+    if from == Dialect::OpenaiChat && is_responses { Dialect::OpenaiResponses } else { from }
 }
 
 /// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's

@@ -69,7 +69,11 @@ impl Settling<'_> {
                 }
             }
             Speaker::Assistant => {
-                self.answer_open_calls();
+                // A turn may come in pieces, each with a call of its own, before the first result.
+                let goes_on = self.turns.last().is_some_and(|last| last.speaker == Speaker::Assistant);
+                if !(goes_on && self.results.is_empty()) {
+                    self.answer_open_calls();
+                }
                 self.assistant(turn);
             }
             Speaker::User | Speaker::Tool => self.user(place, turn),

@@ -3,6 +3,7 @@
 mod answers;
 mod client;
 mod coding;
+mod cross;
 mod end_watch;
 mod errors;
 mod fixtures;
