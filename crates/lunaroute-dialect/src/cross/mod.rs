@@ -16,6 +16,7 @@ mod names;
 mod schema;
 mod seal;
 mod settle;
+mod step;
 mod stream;
 mod told;
 mod tools;
@@ -33,7 +34,7 @@ pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
 
 pub(crate) use effort::{budget_of, effort_of, wanted_effort};
-pub(crate) use flow::{Block, Flow, Step};
+pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
 pub(crate) use meaning::meaning_of;
 pub(crate) use media::{address, proper, refused_media, sound_format, source_of, titled, unseen};
@@ -42,6 +43,7 @@ pub(crate) use names::legal_id;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
+pub(crate) use step::{Block, Step};
 pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
     client_schema, described, flattened, format_held, held_strictly, lose_hosted, parameters,

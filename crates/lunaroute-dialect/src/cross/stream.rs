@@ -3,7 +3,8 @@
 use lunaroute_core::{Delta, Dialect, Failure};
 
 use super::asked::Asked;
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::step::Step;
 use crate::dispatch::{AnswerWriter, EventReader, language};
 use crate::sse::Framer;
 

@@ -3,7 +3,7 @@
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 
-use super::flow::{Block, Step};
+use super::step::{Block, Step};
 
 /// A block with all that was said in it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,14 +1,14 @@
 //! OpenAI Chat Completions, and the paths that share its errors and figures.
 
 mod calls;
-pub(crate) mod decode;
-pub(crate) mod encode;
-pub(crate) mod error;
+mod decode;
+mod encode;
 mod grammar;
 mod request;
 mod response;
 mod stream;
-pub(crate) mod turns;
+mod tools;
+mod turns;
 mod write;
 
 use http::StatusCode;
@@ -19,6 +19,7 @@ use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
+use crate::openai::error;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 

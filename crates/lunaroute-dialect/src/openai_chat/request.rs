@@ -1,9 +1,9 @@
 //! Reads a Chat Completions request.
 
-use lunaroute_core::{Operation, Role};
+use lunaroute_core::{Dialect, Operation, Role};
 
+use crate::dispatch::language;
 use crate::json::Json;
-use crate::openai_responses;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 
@@ -13,7 +13,9 @@ pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation
             conversation.each(messages, ["role", "content", "tool_call_id"], read_message);
         }
         // Cursor posts bodies of Responses to the chat path.
-        (Operation::Chat, None, Some(_)) => openai_responses::request::read(outline, conversation),
+        (Operation::Chat, None, Some(_)) => {
+            language(Dialect::OpenaiResponses).request(Operation::Responses, outline, conversation);
+        }
         (Operation::Embeddings, _, Some(input)) => conversation.message(Role::User, input, Some(input)),
         _ => {}
     }

@@ -4,9 +4,9 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 use serde_json::{Value, json};
 
-use super::error::meant;
 use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
 use crate::dispatch::AnswerWriter;
+use crate::openai::error::meant;
 
 /// Writes one stream of chunks.
 pub(super) struct Writer {

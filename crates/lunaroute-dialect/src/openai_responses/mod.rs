@@ -5,7 +5,7 @@ mod encode;
 mod grammar;
 mod items;
 mod output;
-pub(crate) mod request;
+mod request;
 mod response;
 mod stream;
 mod turns;
@@ -20,7 +20,7 @@ use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
-use crate::openai_chat::error;
+use crate::openai::error;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 

@@ -40,10 +40,6 @@ impl Item {
         Self { id: format!("{prefix}_{}_{place}", asked.answer_id), place, kind }
     }
 
-    pub(super) const fn is_reasoning(&self) -> bool {
-        matches!(self.kind, Kind::Reasoning { .. })
-    }
-
     /// Whether a block goes on in this item: neighbouring texts are parts of one message.
     pub(super) const fn takes(&self, block: &Block) -> bool {
         matches!((&self.kind, block), (Kind::Message { .. }, Block::Text | Block::Refusal))
@@ -51,16 +47,16 @@ impl Item {
 
     /// The item at its beginning.
     pub(super) fn begun(&self) -> Value {
-        self.told(false)
+        self.told("in_progress")
     }
 
-    /// The item when it is over.
-    pub(super) fn whole(&self) -> Value {
-        self.told(true)
+    /// The item when it is over; `is_whole` unless it was cut off.
+    pub(super) fn ended(&self, is_whole: bool) -> Value {
+        self.told(if is_whole { "completed" } else { "incomplete" })
     }
 
-    fn told(&self, is_over: bool) -> Value {
-        let status = if is_over { "completed" } else { "in_progress" };
+    fn told(&self, status: &str) -> Value {
+        let is_over = status != "in_progress";
         match &self.kind {
             Kind::Message { parts } => json!({
                 "id": self.id, "type": "message", "status": status, "role": "assistant",
@@ -89,25 +85,19 @@ impl Item {
         }
     }
 
-    /// Begins a block in the item.
-    pub(super) fn open(&mut self, block: &Block) {
+    /// Begins a block in the item; gives what tells it. A summary is told when it has words, a call has no pieces.
+    pub(super) fn open(&mut self, block: &Block) -> Option<Piece> {
         if let Kind::Message { parts } = &mut self.kind {
             parts.push(match block {
                 Block::Refusal => json!({"type": "refusal", "refusal": ""}),
                 _ => json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []}),
             });
+            let part = parts.last().cloned();
+            let mut data = self.place();
+            data["part"] = part?;
+            return Some(Piece { event: "response.content_part.added", data });
         }
-    }
-
-    /// What tells the beginning of the open piece; calls have no pieces.
-    pub(super) fn piece_added(&self) -> Option<Value> {
-        let mut data = self.place();
-        data["part"] = match &self.kind {
-            Kind::Message { parts } => parts.last()?.clone(),
-            Kind::Reasoning { .. } => summary(""),
-            Kind::Call { .. } => return None,
-        };
-        Some(data)
+        None
     }
 
     /// Where the open piece stands.
@@ -121,18 +111,30 @@ impl Item {
         data
     }
 
-    pub(super) fn append(&mut self, addition: &str) {
+    /// Adds to the open piece; gives what tells its beginning when that was not told with the item's.
+    pub(super) fn append(&mut self, addition: &str) -> Option<Piece> {
         match &mut self.kind {
             Kind::Message { parts } => {
-                if let Some(part) = parts.last_mut() {
-                    let member = if part["type"] == "refusal" { "refusal" } else { "text" };
-                    if let Value::String(text) = &mut part[member] {
-                        text.push_str(addition);
-                    }
+                let part = parts.last_mut()?;
+                let member = if part["type"] == "refusal" { "refusal" } else { "text" };
+                if let Value::String(text) = &mut part[member] {
+                    text.push_str(addition);
                 }
+                None
             }
-            Kind::Reasoning { text, .. } => text.push_str(addition),
-            Kind::Call { arguments, .. } => arguments.push_str(addition),
+            Kind::Reasoning { text, .. } => {
+                let begins = text.is_empty();
+                text.push_str(addition);
+                begins.then(|| {
+                    let mut data = self.place();
+                    data["part"] = summary("");
+                    Piece { event: "response.reasoning_summary_part.added", data }
+                })
+            }
+            Kind::Call { arguments, .. } => {
+                arguments.push_str(addition);
+                None
+            }
         }
     }
 
@@ -186,6 +188,7 @@ impl Item {
                 };
                 vec![text, Piece { event: "response.content_part.done", data: with("part", part.clone()) }]
             }
+            Kind::Reasoning { text, .. } if text.is_empty() => Vec::new(),
             Kind::Reasoning { text, .. } => vec![
                 Piece { event: "response.reasoning_summary_text.done", data: with("text", json!(text)) },
                 Piece { event: "response.reasoning_summary_part.done", data: with("part", summary(text)) },
@@ -213,8 +216,8 @@ fn annotation(citation: &Citation) -> Value {
     json!({"type": "url_citation", "start_index": from, "end_index": to, "title": title, "url": citation.url})
 }
 
-/// The items of an answer that is told at once.
-pub(super) fn items(said: &[Said], asked: &Asked) -> Vec<Value> {
+/// The items of an answer that is told at once; the last one may have been cut off.
+pub(super) fn items(said: &[Said], is_whole: bool, asked: &Asked) -> Vec<Value> {
     let mut items: Vec<Item> = Vec::new();
     for said in said {
         if !items.last().is_some_and(|item| item.takes(&said.block)) {
@@ -230,7 +233,8 @@ pub(super) fn items(said: &[Said], asked: &Asked) -> Vec<Value> {
             item.cite(citation);
         }
     }
-    items.iter().map(Item::whole).collect()
+    let last = items.len().saturating_sub(1);
+    items.iter().enumerate().map(|(place, item)| item.ended(is_whole || place < last)).collect()
 }
 
 /// A response in some state.

@@ -6,7 +6,7 @@ use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 
-pub(crate) fn read<'a>(outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
+pub(super) fn read<'a>(outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
     if let Some(instructions) = outline.instructions {
         conversation.message(Role::System, instructions, Some(instructions));
     }

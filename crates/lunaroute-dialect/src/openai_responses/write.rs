@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output::{Item, Piece, figures, items, response};
 use crate::cross::{Asked, Block, Step, Whole, meaning_of};
 use crate::dispatch::AnswerWriter;
-use crate::openai_chat::error::meant;
+use crate::openai::error::meant;
 
 /// Writes one stream of events.
 pub(super) struct Writer {
@@ -16,11 +16,12 @@ pub(super) struct Writer {
     output: Vec<Value>,
     /// The item that is open.
     item: Option<Item>,
+    begun: bool,
 }
 
 impl Writer {
     pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), sequence: 0, output: Vec::new(), item: None }
+        Self { asked: asked.clone(), sequence: 0, output: Vec::new(), item: None, begun: false }
     }
 
     fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
@@ -34,35 +35,39 @@ impl Writer {
         out.extend_from_slice(b"\n\n");
     }
 
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.begun = true;
+        let response = response(&self.asked, "in_progress", Vec::new());
+        self.event("response.created", json!({"response": response}), out);
+        self.event("response.in_progress", json!({"response": response}), out);
+    }
+
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
         let goes_on = self.item.as_ref().is_some_and(|item| item.takes(&block));
         if !goes_on {
-            self.close_item(out);
+            self.close_item(true, out);
             let item = Item::new(&block, self.output.len(), &self.asked);
             let data = json!({"output_index": self.output.len(), "item": item.begun()});
             self.item = Some(item);
             self.event("response.output_item.added", data, out);
         }
         let Some(item) = &mut self.item else { return };
-        item.open(&block);
-        if let Some(data) = item.piece_added() {
-            let kind = if item.is_reasoning() {
-                "response.reasoning_summary_part.added"
-            } else {
-                "response.content_part.added"
-            };
-            self.event(kind, data, out);
+        if let Some(Piece { event, data }) = item.open(&block) {
+            self.event(event, data, out);
         }
     }
 
     fn append(&mut self, text: &str, out: &mut Vec<u8>) {
         let Some(item) = &mut self.item else { return };
-        item.append(text);
+        let begun = item.append(text);
         let mut data = item.place();
         data["delta"] = json!(text);
         let kind = item.delta_event();
         if kind == "response.output_text.delta" {
             data["logprobs"] = json!([]);
+        }
+        if let Some(Piece { event, data }) = begun {
+            self.event(event, data, out);
         }
         self.event(kind, data, out);
     }
@@ -75,9 +80,10 @@ impl Writer {
         }
     }
 
-    fn close_item(&mut self, out: &mut Vec<u8>) {
+    /// Ends the open item; one that was cut off says so.
+    fn close_item(&mut self, is_whole: bool, out: &mut Vec<u8>) {
         let Some(item) = self.item.take() else { return };
-        let whole = item.whole();
+        let whole = item.ended(is_whole);
         let data = json!({"output_index": self.output.len(), "item": whole});
         self.output.push(whole);
         self.event("response.output_item.done", data, out);
@@ -87,11 +93,7 @@ impl Writer {
 impl AnswerWriter for Writer {
     fn write(&mut self, step: Step, out: &mut Vec<u8>) {
         match step {
-            Step::Begin { .. } => {
-                let response = response(&self.asked, "in_progress", Vec::new());
-                self.event("response.created", json!({"response": response}), out);
-                self.event("response.in_progress", json!({"response": response}), out);
-            }
+            Step::Begin { .. } => self.begin(out),
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
             Step::Seal(seal, is_redacted) => {
@@ -106,14 +108,18 @@ impl AnswerWriter for Writer {
             }
             Step::Close => self.close_piece(out),
             Step::Finish { reason, usage, .. } => {
-                self.close_item(out);
+                self.close_item(reason != StopReason::Length, out);
                 let output = std::mem::take(&mut self.output);
                 let (kind, mut response) = finished(&self.asked, reason, output);
                 response["usage"] = figures(&usage);
                 self.event(kind, json!({"response": response}), out);
             }
             Step::Fail { kind, message } => {
-                self.close_item(out);
+                // Clients know a stream by its first event, even one that fails at once.
+                if !self.begun {
+                    self.begin(out);
+                }
+                self.close_item(false, out);
                 let (_, kind, code) = meant(meaning_of(&kind, &message));
                 let mut response = response(&self.asked, "failed", std::mem::take(&mut self.output));
                 response["error"] = json!({"code": code.unwrap_or(kind), "message": message});
@@ -151,7 +157,7 @@ fn finished(asked: &Asked, reason: StopReason, output: Vec<Value>) -> (&'static 
 /// An answer that is told at once.
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
-    let (_, mut response) = finished(asked, reason, items(&whole.said, asked));
+    let (_, mut response) = finished(asked, reason, items(&whole.said, reason != StopReason::Length, asked));
     response["usage"] = figures(&whole.usage);
     response
 }

@@ -1,5 +1,7 @@
 //! What the two dialects of OpenAI share.
 
+pub(crate) mod error;
+
 use lunaroute_core::conversation::Tier;
 use serde_json::{Value, json};
 
