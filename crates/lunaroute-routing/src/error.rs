@@ -27,16 +27,6 @@ pub enum TableError {
         /// The names that are known, comma separated.
         known: String,
     },
-    /// The default provider of a dialect does not speak it.
-    #[error(
-        "the default provider of {dialect}, '{provider}', does not speak {dialect}; choose one that does"
-    )]
-    DefaultSpeaksOther {
-        /// The dialect.
-        dialect: Dialect,
-        /// The provider.
-        provider: String,
-    },
     /// A dialect has two defaults.
     #[error("{dialect} has two default providers; keep one")]
     DuplicateDefault {
@@ -84,16 +74,16 @@ pub enum NoRoute {
         /// The caller's dialect.
         dialect: Dialect,
     },
-    /// The model's rule leads to a provider that does not speak the caller's dialect.
+    /// What is asked exists in the caller's dialect only, and none of the rule's providers speaks that.
     #[error(
-        "the rule '{pattern}' sends this model to '{provider}', which does not speak {caller}; translation from \
-         {caller} to {} is not available: call it in its own dialect or route the model to a provider of {caller}",
+        "the rule '{pattern}' sends this model to '{provider}', which speaks {} and not {caller}; only answers of a model \
+         are translated, and this path has no counterpart there: route the model to a provider of {caller}",
         dialects(speaks)
     )]
     OtherDialect {
         /// The rule's pattern.
         pattern: String,
-        /// The rule's provider.
+        /// The rule's first provider.
         provider: String,
         /// The caller's dialect.
         caller: Dialect,

@@ -24,6 +24,16 @@ impl Head<'_> {
             || matches!(self.operation, Operation::CountTokens | Operation::Embeddings);
         if by_model { self.model } else { None }
     }
+
+    /// The dialect in which a provider is asked that speaks these, most liked first: the caller's own wherever it can be
+    /// had; else the first, when what is asked can be said in another. `None` when it cannot.
+    pub(crate) fn spoken_to(&self, speaks: &[Dialect]) -> Option<Dialect> {
+        if speaks.contains(&self.dialect) {
+            return Some(self.dialect);
+        }
+        let crosses = self.operation.is_generation() || self.operation == Operation::CountTokens;
+        speaks.first().copied().filter(|_| crosses)
+    }
 }
 
 /// The targets of a request in the order in which they are to be tried. Never empty.
@@ -38,6 +48,8 @@ pub struct Plan {
 pub struct Target {
     /// The provider's configured name.
     pub provider: Arc<str>,
+    /// The dialect in which it is asked: the caller's wherever it speaks that.
+    pub dialect: Dialect,
     /// The model name to put in place of the client's; `None` leaves the body alone.
     pub upstream_model: Option<Arc<str>>,
     /// Why this target was chosen.

@@ -14,7 +14,7 @@ use crate::{NoRoute, TableError};
 pub struct Provider {
     /// Its configured name.
     pub name: String,
-    /// The dialects that it speaks; at least one.
+    /// The dialects that it speaks, at least one. A caller of another dialect is translated to the first.
     pub dialects: Vec<Dialect>,
 }
 
@@ -27,6 +27,17 @@ pub struct ModelRule {
     /// The provider's configured name.
     pub provider: String,
     /// The name that the provider knows the model by; `None` keeps the client's.
+    pub upstream_model: Option<String>,
+    /// Who is tried after it, in this order, when it fails.
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// A provider that takes over when those before it have failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// The provider's configured name.
+    pub provider: String,
+    /// The name that it knows the model by; `None` keeps the client's.
     pub upstream_model: Option<String>,
 }
 
@@ -48,15 +59,34 @@ pub struct Table {
     globs: GlobSet,
     /// Position in `rules` of each glob of `globs`, in the order of the file.
     glob_rules: Vec<usize>,
-    defaults: HashMap<Dialect, Arc<str>>,
+    defaults: HashMap<Dialect, Choice>,
 }
 
 #[derive(Debug, Clone)]
 struct CompiledRule {
     pattern: Arc<str>,
+    first: Choice,
+    fallbacks: Vec<Choice>,
+}
+
+/// A provider that may become a target.
+#[derive(Debug, Clone)]
+struct Choice {
     provider: Arc<str>,
     speaks: Arc<[Dialect]>,
     upstream_model: Option<Arc<str>>,
+}
+
+impl Choice {
+    /// The target of this request; `None` when it cannot be asked here.
+    fn target(&self, head: &Head<'_>, rule: &Rule) -> Option<Target> {
+        Some(Target {
+            provider: Arc::clone(&self.provider),
+            dialect: head.spoken_to(&self.speaks)?,
+            upstream_model: self.upstream_model.clone(),
+            rule: rule.clone(),
+        })
+    }
 }
 
 /// Providers by name, while a table is being made.
@@ -66,8 +96,8 @@ impl Table {
     /// Checks and compiles a table. An exact name wins over every glob; among globs the first one wins.
     ///
     /// # Errors
-    /// A [`TableError`] that names the entry when a name is used twice or not known, a default does not speak its
-    /// dialect, a pattern is empty or no glob, or a rule could never win.
+    /// A [`TableError`] that names the entry when a name is used twice or not known, a pattern is empty or no glob, or a
+    /// rule could never win.
     pub fn new(
         providers: Vec<Provider>,
         models: Vec<ModelRule>,
@@ -110,36 +140,30 @@ impl Table {
     /// The targets of a request.
     ///
     /// # Errors
-    /// [`NoRoute`] when neither a rule nor a default covers the request, or when its rule leads to a provider that does
-    /// not speak the caller's dialect.
+    /// [`NoRoute`] when neither a rule nor a default covers the request, or when it asks for what no provider of its rule
+    /// has in a dialect that it can be said in.
     pub fn plan(&self, head: &Head<'_>) -> Result<Plan, NoRoute> {
-        let target = match head.routed_model().and_then(|model| self.rule_of(model)) {
-            Some((rule, why)) => {
-                if !rule.speaks.contains(&head.dialect) {
-                    return Err(NoRoute::OtherDialect {
-                        pattern: rule.pattern.to_string(),
-                        provider: rule.provider.to_string(),
-                        caller: head.dialect,
-                        speaks: rule.speaks.to_vec(),
-                    });
-                }
-                Target {
-                    provider: Arc::clone(&rule.provider),
-                    upstream_model: rule.upstream_model.clone(),
-                    rule: why,
-                }
-            }
-            None => Target {
-                provider: self
-                    .defaults
-                    .get(&head.dialect)
-                    .cloned()
-                    .ok_or(NoRoute::NoDefault { dialect: head.dialect })?,
-                upstream_model: None,
-                rule: Rule::Default(head.dialect),
-            },
+        let Some((rule, why)) = head.routed_model().and_then(|model| self.rule_of(model)) else {
+            let default = self.defaults.get(&head.dialect);
+            let why = Rule::Default(head.dialect);
+            let Choice { provider, speaks, .. } =
+                default.ok_or(NoRoute::NoDefault { dialect: head.dialect })?;
+            // What cannot be translated goes to it as it is: it is the one that the operator has for such callers.
+            let dialect = head.spoken_to(speaks).unwrap_or(head.dialect);
+            let target = Target { provider: Arc::clone(provider), dialect, upstream_model: None, rule: why };
+            return Ok(Plan { targets: vec![target] });
         };
-        Ok(Plan { targets: vec![target] })
+        let choices = std::iter::once(&rule.first).chain(&rule.fallbacks);
+        let targets: Vec<Target> = choices.filter_map(|choice| choice.target(head, &why)).collect();
+        if targets.is_empty() {
+            return Err(NoRoute::OtherDialect {
+                pattern: rule.pattern.to_string(),
+                provider: rule.first.provider.to_string(),
+                caller: head.dialect,
+                speaks: rule.first.speaks.to_vec(),
+            });
+        }
+        Ok(Plan { targets })
     }
 
     fn rule_of(&self, model: &str) -> Option<(&CompiledRule, Rule)> {
@@ -184,14 +208,21 @@ impl Known {
         })
     }
 
-    fn defaults(&self, defaults: Vec<DefaultProvider>) -> Result<HashMap<Dialect, Arc<str>>, TableError> {
+    fn choice(
+        &self,
+        provider: &str,
+        upstream_model: Option<String>,
+        entry: impl FnOnce() -> String,
+    ) -> Result<Choice, TableError> {
+        let (provider, speaks) = self.get(provider, entry)?;
+        Ok(Choice { provider, speaks, upstream_model: upstream_model.map(Into::into) })
+    }
+
+    fn defaults(&self, defaults: Vec<DefaultProvider>) -> Result<HashMap<Dialect, Choice>, TableError> {
         let mut map = HashMap::new();
         for DefaultProvider { dialect, provider } in defaults {
-            let (name, speaks) = self.get(&provider, || format!("the default of {dialect}"))?;
-            if !speaks.contains(&dialect) {
-                return Err(TableError::DefaultSpeaksOther { dialect, provider });
-            }
-            if map.insert(dialect, name).is_some() {
+            let choice = self.choice(&provider, None, || format!("the default of {dialect}"))?;
+            if map.insert(dialect, choice).is_some() {
                 return Err(TableError::DuplicateDefault { dialect });
             }
         }
@@ -199,20 +230,20 @@ impl Known {
     }
 
     fn rule(&self, rule: ModelRule) -> Result<CompiledRule, TableError> {
-        let ModelRule { pattern, provider, upstream_model } = rule;
+        let ModelRule { pattern, provider, upstream_model, fallbacks } = rule;
         if pattern.is_empty() {
             return Err(TableError::EmptyPattern { provider });
         }
-        if upstream_model.as_deref() == Some("") {
+        let mut names = std::iter::once(&upstream_model).chain(fallbacks.iter().map(|next| &next.upstream_model));
+        if names.any(|name| name.as_deref() == Some("")) {
             return Err(TableError::EmptyUpstreamModel { pattern });
         }
-        let (provider, speaks) = self.get(&provider, || format!("the model rule '{pattern}'"))?;
-        Ok(CompiledRule {
-            pattern: pattern.into(),
-            provider,
-            speaks,
-            upstream_model: upstream_model.map(Into::into),
-        })
+        let entry = || format!("the model rule '{pattern}'");
+        let first = self.choice(&provider, upstream_model, entry)?;
+        let fallback =
+            |Fallback { provider, upstream_model }| self.choice(&provider, upstream_model, entry);
+        let fallbacks = fallbacks.into_iter().map(fallback).collect::<Result<_, _>>()?;
+        Ok(CompiledRule { first, fallbacks, pattern: pattern.into() })
     }
 }
 

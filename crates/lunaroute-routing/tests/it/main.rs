@@ -5,7 +5,7 @@ mod properties;
 mod refusals;
 
 use lunaroute_core::{Dialect, Operation};
-use lunaroute_routing::{DefaultProvider, Head, ModelRule, Plan, Provider, Table};
+use lunaroute_routing::{DefaultProvider, Fallback, Head, ModelRule, Plan, Provider, Table};
 
 fn provider(name: &str, dialects: &[Dialect]) -> Provider {
     Provider { name: name.to_owned(), dialects: dialects.to_vec() }
@@ -16,7 +16,17 @@ fn rule(pattern: &str, provider: &str, upstream_model: Option<&str>) -> ModelRul
         pattern: pattern.to_owned(),
         provider: provider.to_owned(),
         upstream_model: upstream_model.map(str::to_owned),
+        fallbacks: Vec::new(),
     }
+}
+
+/// The same with those who take over.
+fn rule_with_fallbacks(pattern: &str, provider: &str, fallbacks: &[(&str, Option<&str>)]) -> ModelRule {
+    let fallback = |(provider, upstream): &(&str, Option<&str>)| Fallback {
+        provider: (*provider).to_owned(),
+        upstream_model: upstream.map(str::to_owned),
+    };
+    ModelRule { fallbacks: fallbacks.iter().map(fallback).collect(), ..rule(pattern, provider, None) }
 }
 
 fn default(dialect: Dialect, provider: &str) -> DefaultProvider {

@@ -1,9 +1,9 @@
 //! Which target a request gets.
 
 use lunaroute_core::{Dialect, Operation};
-use lunaroute_routing::Head;
+use lunaroute_routing::{Head, Table};
 
-use crate::{chat, head, line, rule, table};
+use crate::{chat, default, head, line, providers, rule, rule_with_fallbacks, table};
 
 #[track_caller]
 fn check(head: &Head<'_>, expected: &str) {
@@ -58,4 +58,57 @@ fn only_operations_that_name_a_model_meet_the_rules() {
         &head(Dialect::OpenaiResponses, Operation::Responses, Some("o3")),
         "openai>- (default of openai_responses)",
     );
+}
+
+/// In which dialect each target is asked.
+fn dialects(table: &Table, head: &Head<'_>) -> Vec<(String, Dialect)> {
+    let plan = table.plan(head).expect("a route");
+    plan.targets.iter().map(|target| (target.provider.to_string(), target.dialect)).collect()
+}
+
+#[test]
+fn the_callers_dialect_is_spoken_wherever_it_can_be_and_else_the_providers_first() {
+    let fallbacks = [("anthropic", Some("claude")), ("local", None)];
+    let table = table(vec![rule_with_fallbacks("any", "openai", &fallbacks)]);
+    let to = |provider: &str, dialect| (provider.to_owned(), dialect);
+    for (dialect, operation, expected) in [
+        (
+            Dialect::Anthropic,
+            Operation::Messages,
+            [Dialect::OpenaiChat, Dialect::Anthropic, Dialect::Anthropic],
+        ),
+        (
+            Dialect::OpenaiResponses,
+            Operation::Responses,
+            [Dialect::OpenaiResponses, Dialect::Anthropic, Dialect::OpenaiChat],
+        ),
+        (
+            Dialect::OpenaiChat,
+            Operation::Chat,
+            [Dialect::OpenaiChat, Dialect::Anthropic, Dialect::OpenaiChat],
+        ),
+        (
+            Dialect::Anthropic,
+            Operation::CountTokens,
+            [Dialect::OpenaiChat, Dialect::Anthropic, Dialect::Anthropic],
+        ),
+    ] {
+        let [first, second, third] = expected;
+        assert_eq!(
+            dialects(&table, &head(dialect, operation, Some("any"))),
+            [to("openai", first), to("anthropic", second), to("local", third)]
+        );
+    }
+    let embeddings = dialects(&table, &head(Dialect::OpenaiChat, Operation::Embeddings, Some("any")));
+    let expected = [to("openai", Dialect::OpenaiChat), to("local", Dialect::OpenaiChat)];
+    assert_eq!(embeddings, expected, "whoever has no such path is passed over");
+}
+
+#[test]
+fn a_default_of_another_dialect_is_translated_to_and_other_paths_reach_it_as_they_are() {
+    let defaults = vec![default(Dialect::OpenaiResponses, "local")];
+    let table = Table::new(providers(), vec![], defaults).expect("a valid table");
+    let asked = |operation| dialects(&table, &head(Dialect::OpenaiResponses, operation, Some("m")))[0].1;
+    assert_eq!(asked(Operation::Responses), Dialect::OpenaiChat);
+    assert_eq!(asked(Operation::Other), Dialect::OpenaiResponses);
 }

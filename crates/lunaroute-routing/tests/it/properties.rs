@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_only_ever_names_a_provider_that_speaks_the_dialect(
+    fn a_target_is_only_ever_asked_in_a_dialect_that_it_speaks(
         rules in rules(),
         model in "[ab]{0,5}",
         dialect in proptest::sample::select(Dialect::ALL.to_vec()),
@@ -63,8 +63,8 @@ proptest! {
             for target in plan.targets {
                 let speaks = providers()
                     .into_iter()
-                    .any(|provider| provider.name == *target.provider && provider.dialects.contains(&dialect));
-                prop_assert!(speaks, "{} does not speak {dialect}", target.provider);
+                    .any(|known| known.name == *target.provider && known.dialects.contains(&target.dialect));
+                prop_assert!(speaks, "{} does not speak {}", target.provider, target.dialect);
             }
         }
     }

@@ -3,21 +3,20 @@
 use lunaroute_core::{Dialect, Failure, Operation, Side};
 use lunaroute_routing::{Table, TableError};
 
-use crate::{chat, default, defaults, head, provider, providers, rule, table};
+use crate::{chat, default, defaults, head, provider, providers, rule, rule_with_fallbacks, table};
 
 #[test]
-fn a_provider_of_another_dialect_is_never_guessed_around() {
-    let table = table(vec![rule("gpt-*", "openai", None), rule("*", "local", None)]);
+fn what_cannot_be_translated_is_never_guessed_around() {
+    let table = table(vec![rule("claude-*", "anthropic", None), rule("*", "local", None)]);
     let reason = table
-        .plan(&head(Dialect::Anthropic, Operation::Messages, Some("gpt-5")))
-        .expect_err("openai does not speak anthropic, and the later rule must not be taken instead");
+        .plan(&head(Dialect::OpenaiChat, Operation::Embeddings, Some("claude-x")))
+        .expect_err("anthropic has no embeddings, and the later rule must not be taken instead");
     let failure = Failure::from(reason);
     assert_eq!((failure.side, failure.kind.status().as_u16()), (Side::Client, 400));
     assert_eq!(
         failure.message,
-        "the rule 'gpt-*' sends this model to 'openai', which does not speak anthropic; translation from anthropic \
-         to openai_chat or openai_responses is not available: call it in its own dialect or route the model to a \
-         provider of anthropic"
+        "the rule 'claude-*' sends this model to 'anthropic', which speaks anthropic and not openai_chat; only answers of \
+         a model are translated, and this path has no counterpart there: route the model to a provider of openai_chat"
     );
 }
 
@@ -49,10 +48,8 @@ fn a_table_that_cannot_mean_what_it_says_is_refused() {
             Table::new([providers(), providers()].concat(), vec![], vec![]).expect_err("twice"),
             "two providers are called 'openai'",
         ),
-        (
-            Table::new(providers(), vec![], vec![default(Dialect::Anthropic, "openai")]).expect_err("wrong"),
-            "does not speak anthropic",
-        ),
+        (models(vec![rule_with_fallbacks("a", "openai", &[("nobody", None)])]), "known are: anthropic"),
+        (models(vec![rule_with_fallbacks("a", "openai", &[("local", Some(""))])]), "empty upstream name"),
         (
             Table::new(providers(), vec![], vec![default(Dialect::Anthropic, "no")]).expect_err("unknown"),
             "the default of anthropic names the provider 'no'",
