@@ -6,7 +6,7 @@ use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
 use serde_json::Value;
 
 use crate::anthropic::Anthropic;
-use crate::cross::{Asked, Crossing, Leftovers, Meaning, Step, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Step, Whole};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
@@ -73,6 +73,15 @@ pub(crate) trait Language: Sync {
 
     /// The status and the body with which a foreign provider's error is told.
     fn told_error(&self, meaning: Meaning, message: &str, request_id: &str) -> (StatusCode, Value);
+
+    /// Where a generation is asked for.
+    fn endpoint(&self, model: &str, stream: bool) -> Endpoint;
+
+    /// The answer to a question for the length of a request, where the dialect has one.
+    fn told_tokens(&self, tokens: u64) -> Option<Value>;
+
+    /// The headers that tell a provider's limits: of requests and what is left of them, of tokens and what is left.
+    fn limit_headers(&self) -> Option<[&'static str; 4]>;
 
     /// A checker of this dialect's streams.
     fn grammar(&self) -> Box<dyn Grammar>;

@@ -17,12 +17,15 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
+
+/// The version of the interface that requests are written for.
+const VERSION: &str = "2023-06-01";
 
 /// The dialect.
 pub(crate) struct Anthropic;
@@ -119,6 +122,27 @@ impl Language for Anthropic {
         request_id: &str,
     ) -> (StatusCode, serde_json::Value) {
         error::told(meaning, message, request_id)
+    }
+
+    fn endpoint(&self, _model: &str, _stream: bool) -> Endpoint {
+        Endpoint {
+            operation: Operation::Messages,
+            path: "/v1/messages".into(),
+            headers: &[("anthropic-version", VERSION)],
+        }
+    }
+
+    fn told_tokens(&self, tokens: u64) -> Option<serde_json::Value> {
+        Some(serde_json::json!({ "input_tokens": tokens }))
+    }
+
+    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+        Some([
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+        ])
     }
 
     fn grammar(&self) -> Box<dyn Grammar> {

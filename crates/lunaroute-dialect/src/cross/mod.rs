@@ -6,6 +6,7 @@
 mod asked;
 mod check;
 mod effort;
+mod estimate;
 mod exchange;
 mod flow;
 mod leftovers;
@@ -28,7 +29,8 @@ mod tests;
 
 pub use asked::{Asked, Crossing, Profile};
 pub use check::check_stream;
-pub use exchange::told_error;
+pub use estimate::estimate;
+pub use exchange::{Endpoint, endpoint, rate_limits, told_error, told_tokens};
 pub use meaning::Meaning;
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};

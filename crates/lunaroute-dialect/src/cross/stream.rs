@@ -6,16 +6,21 @@ use super::asked::Asked;
 use super::flow::Flow;
 use super::step::Step;
 use crate::dispatch::{AnswerWriter, EventReader, language};
+use crate::error::ProviderError;
+use crate::json::Json;
 use crate::sse::Framer;
 
 /// Translates one stream of events. Nothing is held back beyond what the caller's grammar forces.
 pub struct Translation {
+    from: Dialect,
     framer: Framer,
     reader: Box<dyn EventReader>,
     flow: Flow,
     writer: Box<dyn AnswerWriter>,
     deltas: Vec<Delta>,
     steps: Vec<Step>,
+    has_begun: bool,
+    refusal: Option<ProviderError>,
 }
 
 impl Translation {
@@ -23,12 +28,15 @@ impl Translation {
     #[must_use]
     pub fn new(from: Dialect, to: Dialect, asked: Asked) -> Self {
         Self {
+            from,
             framer: Framer::default(),
             reader: language(from).events(),
             writer: language(to).writer(&asked),
             flow: Flow::new(asked),
             deltas: Vec::new(),
             steps: Vec::new(),
+            has_begun: false,
+            refusal: None,
         }
     }
 
@@ -37,6 +45,15 @@ impl Translation {
         let (reader, deltas) = (&mut self.reader, &mut self.deltas);
         self.framer.push(bytes, |event| reader.event(event, deltas));
         self.write(out);
+    }
+
+    /// Takes an answer that the provider gave whole although a stream was asked for; `false` when it is no answer.
+    pub fn whole(&mut self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(json) = Json::new(body).filter(Json::is_object) else { return false };
+        language(self.from).answer(json, &mut self.deltas);
+        self.deltas.push(Delta::End);
+        self.write(out);
+        true
     }
 
     /// The provider's body is over: appends the caller's end, or its error when the answer was not whole.
@@ -78,11 +95,22 @@ impl Translation {
         self.flow.is_estimated()
     }
 
+    /// The provider's error, when that is all that it said: whoever has not answered yet can still give it a status.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&ProviderError> {
+        self.refusal.as_ref()
+    }
+
     fn write(&mut self, out: &mut Vec<u8>) {
         for delta in self.deltas.drain(..) {
             self.flow.take(delta, &mut self.steps);
         }
         for step in self.steps.drain(..) {
+            if let (Step::Fail { kind, message }, false) = (&step, self.has_begun) {
+                let (kind, message) = (kind.clone(), message.clone());
+                self.refusal = Some(ProviderError { kind, message, code: None, request_id: None });
+            }
+            self.has_begun |= matches!(step, Step::Open(_) | Step::Finish { .. });
             self.writer.write(step, out);
         }
     }

@@ -5,6 +5,14 @@ pub(crate) mod error;
 use lunaroute_core::conversation::Tier;
 use serde_json::{Value, json};
 
+/// OpenAI's rate limits, on all of its paths.
+pub(crate) const LIMIT_HEADERS: [&str; 4] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+];
+
 /// The class of service of a word.
 pub(crate) fn tier(word: &str) -> Tier {
     match word {

@@ -15,11 +15,11 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
-use crate::openai::error;
+use crate::openai::{LIMIT_HEADERS, error};
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 
@@ -118,6 +118,18 @@ impl Language for OpenaiChat {
         request_id: &str,
     ) -> (StatusCode, serde_json::Value) {
         error::told(meaning, message, request_id)
+    }
+
+    fn endpoint(&self, _model: &str, _stream: bool) -> Endpoint {
+        Endpoint { operation: Operation::Chat, path: "/v1/chat/completions".into(), headers: &[] }
+    }
+
+    fn told_tokens(&self, _tokens: u64) -> Option<serde_json::Value> {
+        None
+    }
+
+    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+        Some(LIMIT_HEADERS)
     }
 
     fn grammar(&self) -> Box<dyn Grammar> {

@@ -16,11 +16,11 @@ use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
-use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
-use crate::openai::error;
+use crate::openai::{LIMIT_HEADERS, error};
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 
@@ -134,6 +134,18 @@ impl Language for OpenaiResponses {
         request_id: &str,
     ) -> (StatusCode, serde_json::Value) {
         error::told(meaning, message, request_id)
+    }
+
+    fn endpoint(&self, _model: &str, _stream: bool) -> Endpoint {
+        Endpoint { operation: Operation::Responses, path: "/v1/responses".into(), headers: &[] }
+    }
+
+    fn told_tokens(&self, _tokens: u64) -> Option<serde_json::Value> {
+        None
+    }
+
+    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+        Some(LIMIT_HEADERS)
     }
 
     fn grammar(&self) -> Box<dyn Grammar> {
