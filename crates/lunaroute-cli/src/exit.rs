@@ -44,6 +44,7 @@ fn kind(error: &anyhow::Error) -> u8 {
             StartError::BaseUrl { .. }
             | StartError::Key { .. }
             | StartError::Routes(_)
+            | StartError::Catalog { .. }
             | StartError::Egress(_)
             | StartError::Proxy(_)
             | StartError::Log(_),

@@ -83,6 +83,9 @@ pub(crate) trait Language: Sync {
     /// The headers that tell a provider's limits: of requests and what is left of them, of tokens and what is left.
     fn limit_headers(&self) -> Option<[&'static str; 4]>;
 
+    /// The header in which clients look for the name of their request.
+    fn request_id_header(&self) -> &'static str;
+
     /// A checker of this dialect's streams.
     fn grammar(&self) -> Box<dyn Grammar>;
 }

@@ -3,10 +3,11 @@
 mod labels;
 mod recorder;
 mod request;
+mod translation;
 
 use std::sync::{Mutex, PoisonError};
 
-use lunaroute_core::{AttemptReason, FailureKind, Observer, Outcome};
+use lunaroute_core::{AttemptReason, Dialect, FailureKind, Observer, Outcome};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use labels::Labels;
@@ -15,6 +16,7 @@ pub use recorder::{RecorderFigures, WriterFigures};
 use labels::KnownLabels;
 use recorder::RecorderFamilies;
 use request::RequestFamilies;
+use translation::TranslationFamilies;
 
 /// The metrics of one gateway. Shared by reference; every method returns at once.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Metrics {
     body_bytes: IntGauge,
     refused: IntCounterVec,
     requests: RequestFamilies,
+    translations: TranslationFamilies,
     /// Guards the step from figures to counters, so that two scrapes at once do not both add the same difference.
     recorder: Mutex<RecorderFamilies>,
 }
@@ -60,6 +63,7 @@ impl Metrics {
         )?;
         registry.register(Box::new(refused.clone()))?;
         let requests = RequestFamilies::register(&registry, labels)?;
+        let translations = TranslationFamilies::register(&registry)?;
         let recorder = Mutex::new(RecorderFamilies::register(&registry)?);
         Ok(Self {
             registry,
@@ -68,6 +72,7 @@ impl Metrics {
             body_bytes,
             refused,
             requests,
+            translations,
             recorder,
         })
     }
@@ -75,6 +80,12 @@ impl Metrics {
     /// Counts one attempt at a provider.
     pub fn attempt(&self, provider: &str, reason: AttemptReason, failure: Option<FailureKind>) {
         self.requests.attempt(self.labels.provider(Some(provider)), reason, failure);
+    }
+
+    /// Counts one answer that was translated for a client that speaks `from`, by a provider that speaks `to`, and each field
+    /// of the request that could not be carried over as it was.
+    pub fn translated<'a>(&self, from: Dialect, to: Dialect, fields: impl Iterator<Item = &'a str>) {
+        self.translations.translated(from, to, fields);
     }
 
     /// Counts somebody who was turned away before the request was recorded.

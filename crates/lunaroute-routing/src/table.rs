@@ -234,14 +234,14 @@ impl Known {
         if pattern.is_empty() {
             return Err(TableError::EmptyPattern { provider });
         }
-        let mut names = std::iter::once(&upstream_model).chain(fallbacks.iter().map(|next| &next.upstream_model));
+        let mut names =
+            std::iter::once(&upstream_model).chain(fallbacks.iter().map(|next| &next.upstream_model));
         if names.any(|name| name.as_deref() == Some("")) {
             return Err(TableError::EmptyUpstreamModel { pattern });
         }
         let entry = || format!("the model rule '{pattern}'");
         let first = self.choice(&provider, upstream_model, entry)?;
-        let fallback =
-            |Fallback { provider, upstream_model }| self.choice(&provider, upstream_model, entry);
+        let fallback = |Fallback { provider, upstream_model }| self.choice(&provider, upstream_model, entry);
         let fallbacks = fallbacks.into_iter().map(fallback).collect::<Result<_, _>>()?;
         Ok(CompiledRule { first, fallbacks, pattern: pattern.into() })
     }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use lunaroute_catalog::Catalog;
 use lunaroute_core::{Dialect, Secret, Timestamp};
+use lunaroute_dialect::cross::Profile;
 use lunaroute_dialect::models;
 use lunaroute_egress::retry::RetryPolicy;
 use lunaroute_egress::{
@@ -23,7 +25,9 @@ use lunaroute_session::sqlite::OpenError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Authentication, Config, Disconnect, Environment, Provider, ProviderFamily};
+use crate::config::{
+    Authentication, Config, Difference, Disconnect, Environment, Fallback, Provider, ProviderFamily,
+};
 use crate::descriptors;
 use crate::house::{House, Limits, Remainder, StreamPolicy, Upstream};
 use crate::records;
@@ -53,6 +57,14 @@ pub enum StartError {
     /// The rules of the configuration contradict each other.
     #[error("models: {0}")]
     Routes(#[from] TableError),
+    /// The overlay of the catalog of models cannot be used.
+    #[error("catalog.overlay: {}: {message}", path.display())]
+    Catalog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
     /// The way out cannot be set up.
     #[error("network: {0}")]
     Egress(#[from] lunaroute_egress::ConfigError),
@@ -111,6 +123,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     log::subscriber(Format::Text, &config.log.level, false, io::sink)?;
     upstreams(config)?;
     routes(config)?;
+    catalog(config)?;
     Client::new(&egress(config, &Environment::default())?)?;
     Ok(())
 }
@@ -123,16 +136,12 @@ pub(crate) fn house(
 ) -> Result<House, StartError> {
     let offered: Vec<models::Entry> = offered_models(config);
     let labels = Labels {
-        providers: config
-            .providers
-            .iter()
-            .map(|(name, provider)| (name.clone(), dialects(family(provider)).to_vec()))
-            .collect(),
+        providers: config.providers.iter().map(|(name, provider)| (name.clone(), spoken(provider))).collect(),
         models: offered.iter().map(|model| model.id.clone()).collect(),
     };
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &labels)?);
     // What the configuration can get wrong comes first: a gateway that does not start writes nothing.
-    let (routes, upstreams) = (routes(config)?, upstreams(config)?);
+    let (routes, upstreams, catalog) = (routes(config)?, upstreams(config)?, catalog(config)?);
     let egress = Client::new(&egress(config, environment)?)?;
     let directory = records::directory(config, environment);
     Ok(House {
@@ -143,6 +152,8 @@ pub(crate) fn house(
         recording_required: config.recording.required,
         metrics,
         routes,
+        catalog,
+        strict_translation: config.translation.strict,
         upstreams,
         egress,
         timeouts: Timeouts {
@@ -220,27 +231,34 @@ fn proxy(environment: &Environment) -> Result<Option<ProxyRules>, StartError> {
     Ok(Some(ProxyRules::new(&http, &https, &all, &value("NO_PROXY"))?))
 }
 
-const fn dialects(family: ProviderFamily) -> &'static [Dialect] {
-    match family {
-        ProviderFamily::Openai => &[Dialect::OpenaiChat, Dialect::OpenaiResponses],
-        ProviderFamily::Anthropic => &[Dialect::Anthropic],
-    }
-}
-
 /// The family of a provider; the checks of the configuration have filled it in.
 fn family(provider: &Provider) -> ProviderFamily {
     provider.dialect.unwrap_or(ProviderFamily::Openai)
 }
 
+/// The dialects of a provider, the one first to which others are translated. Every host of OpenAI's dialects has Chat;
+/// OpenAI itself keeps its reasoning between calls only in Responses.
+fn spoken(provider: &Provider) -> Vec<Dialect> {
+    let mut dialects = match &provider.dialects {
+        Some(named) => return named.clone(),
+        None => family(provider).dialects().to_vec(),
+    };
+    if provider.base_url.as_deref().is_some_and(|url| url.contains("//api.openai.com")) {
+        dialects.reverse();
+    }
+    dialects
+}
+
 fn routes(config: &Config) -> Result<Table, TableError> {
     let providers = config.providers.iter().map(|(name, provider)| lunaroute_routing::Provider {
         name: name.clone(),
-        dialects: dialects(family(provider)).to_vec(),
+        dialects: spoken(provider),
     });
     let models = config.models.iter().map(|route| ModelRule {
         pattern: route.model.clone(),
         provider: route.provider.clone(),
         upstream_model: route.upstream.clone(),
+        fallbacks: route.fallbacks.iter().map(fallback).collect(),
     });
     let defaults = Dialect::ALL.into_iter().filter_map(|dialect| {
         Some(DefaultProvider { dialect, provider: default_provider(config, dialect)? })
@@ -248,15 +266,50 @@ fn routes(config: &Config) -> Result<Table, TableError> {
     Table::new(providers.collect(), models.collect(), defaults.collect())
 }
 
-/// The provider marked as default for a dialect, else the built-in one.
+fn fallback(fallback: &Fallback) -> lunaroute_routing::Fallback {
+    lunaroute_routing::Fallback {
+        provider: fallback.provider.clone(),
+        upstream_model: fallback.upstream.clone(),
+    }
+}
+
+/// The provider marked as default for a dialect's family, else the built-in one. One that does not speak the dialect
+/// itself is translated to.
 fn default_provider(config: &Config, dialect: Dialect) -> Option<String> {
-    let speaks = |provider: &Provider| dialects(family(provider)).contains(&dialect);
-    let marked = config.providers.iter().find(|(_, provider)| provider.default && speaks(provider));
+    let is_of_family = |provider: &Provider| family(provider).dialects().contains(&dialect);
+    let marked = config.providers.iter().find(|(_, provider)| provider.default && is_of_family(provider));
     let built_in = || {
         let name = if dialect == Dialect::Anthropic { "anthropic" } else { "openai" };
-        config.providers.get_key_value(name).filter(|(_, provider)| speaks(provider))
+        config.providers.get_key_value(name).filter(|(_, provider)| is_of_family(provider))
     };
     marked.or_else(built_in).map(|(name, _)| name.clone())
+}
+
+/// What a provider does otherwise than the vendor.
+fn profile(provider: &Provider) -> Profile {
+    let differs = |difference| provider.differences.contains(&difference);
+    Profile {
+        legacy_max_tokens: differs(Difference::LegacyMaxTokens),
+        takes_reasoning: differs(Difference::TakesReasoning),
+        interleaved_calls: differs(Difference::InterleavedCalls),
+        no_stream_options: differs(Difference::NoStreamOptions),
+        continues_final_message: differs(Difference::ContinuesFinalMessage),
+        no_custom_tools: differs(Difference::NoCustomTools),
+        plain_content: differs(Difference::PlainContent),
+        no_cache_hints: differs(Difference::NoCacheHints),
+    }
+}
+
+/// What is known about models: what is built in, and the configured overlay over it.
+///
+/// # Errors
+/// [`StartError::Catalog`] when the overlay cannot be read.
+pub fn catalog(config: &Config) -> Result<Catalog, StartError> {
+    let catalog = Catalog::bundled();
+    let Some(path) = &config.catalog.overlay else { return Ok(catalog) };
+    let refuse = |message: String| StartError::Catalog { path: path.clone(), message };
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    catalog.with_overlay(&text).map_err(|error| refuse(error.to_string()))
 }
 
 fn upstreams(config: &Config) -> Result<HashMap<Arc<str>, Upstream>, StartError> {
@@ -265,7 +318,8 @@ fn upstreams(config: &Config) -> Result<HashMap<Arc<str>, Upstream>, StartError>
             .map_err(|cause| StartError::BaseUrl { name: name.clone(), cause })?;
         let credential =
             key(name, provider)?.map(|secret| credential(name, provider, &secret)).transpose()?;
-        Ok((Arc::from(name.as_str()), Upstream { base, credential }))
+        let profile = profile(provider);
+        Ok((Arc::from(name.as_str()), Upstream { base, credential, profile }))
     };
     config.providers.iter().map(upstream).collect()
 }

@@ -10,6 +10,7 @@ use lunaroute_egress::Inbound;
 use lunaroute_egress::retry::{self, Backoff};
 use lunaroute_routing::{Plan, Target};
 
+use crate::crossing::{Decoded, WayBack};
 use crate::desk::Desk;
 use crate::dressing;
 use crate::guest_book::Entry;
@@ -26,6 +27,15 @@ const DISCARDED_TIME: Duration = Duration::from_millis(500);
 pub(crate) struct Passage {
     pub(crate) inbound: Inbound,
     pub(crate) provider: Arc<str>,
+    pub(crate) transcode: Transcode,
+}
+
+/// What has to be done so that the client understands the answer.
+pub(crate) enum Transcode {
+    /// Nothing: it is in the client's dialect.
+    Same,
+    /// It is translated.
+    Cross(Box<WayBack>),
 }
 
 /// Tries the plan's targets until one answers with something that the client should see.
@@ -41,24 +51,34 @@ pub(crate) async fn pass(
 ) -> Result<Passage, Failure> {
     let mut backoff = Backoff::new(house.retry);
     let path = dressing::path(visitor);
+    let decoded = Decoded::default();
     house.retry_budget.earn();
     let mut ordinal = 0;
     loop {
         let (target, upstream) = house.target(plan, ordinal)?;
         let reason = reason(plan, ordinal);
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
+        let crossed = match target.dialect == visitor.dialect {
+            true => None,
+            false => Some(decoded.cross(house, visitor, desk, target, upstream)?),
+        };
         entry.attempt_started(&target.provider, model, reason);
-        let outbound = dressing::dress(house, visitor, desk, target, upstream, &path);
+        let outbound = match &crossed {
+            None => dressing::dress(house, visitor, desk, target, upstream, &path),
+            Some(crossed) => crossed.outbound(upstream),
+        };
         let began = Instant::now();
         let result = house.egress.attempt(outbound, &house.timeouts).await;
         let mut outcome = outcome(&result, began);
         let delay = match result {
             Ok(inbound) => {
                 let wish = retry::classify(inbound.status, &inbound.headers, SystemTime::now());
-                let Some(delay) = next_delay(house, &mut backoff, wish) else {
+                let Some(delay) = next_delay(house, &mut backoff, wish, (plan, ordinal)) else {
                     house.metrics.attempt(&target.provider, reason, None);
-                    let own_key = upstream.credential.is_some();
-                    return admitted(target, own_key, inbound, &mut outcome, entry);
+                    let transcode =
+                        crossed.map_or(Transcode::Same, |crossed| Transcode::Cross(Box::new(crossed.back)));
+                    let passage = Passage { inbound, provider: Arc::clone(&target.provider), transcode };
+                    return admitted(passage, upstream, &mut outcome, entry);
                 };
                 house.metrics.attempt(&target.provider, reason, Some(FailureKind::Provider));
                 let discarded = discard(inbound).await;
@@ -68,44 +88,65 @@ pub(crate) async fn pass(
             Err(failure) => {
                 house.metrics.attempt(&target.provider, reason, Some(failure.kind));
                 entry.attempt_finished(outcome, Bytes::new());
-                let Some(delay) = next_delay(house, &mut backoff, failure.retry) else {
+                let Some(delay) = next_delay(house, &mut backoff, failure.retry, (plan, ordinal)) else {
                     return Err(failure);
                 };
                 delay
             }
         };
-        tokio::time::sleep(delay).await;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         ordinal += 1;
     }
 }
 
-/// The answer, unless it only says that the gateway's own key is wrong: that is nothing that the caller could mend, and
-/// agents log their user out on a 401.
+/// The answer, unless it only says that the key is wrong which the gateway sent, or that it sent none: that is nothing that
+/// the caller could mend, and agents log their user out on a 401.
 fn admitted(
-    target: &Target,
-    own_key: bool,
-    inbound: Inbound,
+    passage: Passage,
+    upstream: &Upstream,
     outcome: &mut AttemptOutcome,
     entry: &mut Entry,
 ) -> Result<Passage, Failure> {
-    let provider = Arc::clone(&target.provider);
-    if own_key && inbound.status == http::StatusCode::UNAUTHORIZED {
+    let own_key = match &passage.transcode {
+        Transcode::Same => upstream.credential.is_some(),
+        Transcode::Cross(back) => back.own_key,
+    };
+    if own_key && passage.inbound.status == http::StatusCode::UNAUTHORIZED {
         outcome.failure = Some(FailureKind::Unauthenticated);
         entry.attempt_finished(outcome.clone(), Bytes::new());
+        let provider = &passage.provider;
+        let what = match upstream.credential {
+            Some(_) => "refused the gateway's own key; check",
+            None => "wants a key, and a client's key is not shown to another vendor; set",
+        };
         return Err(Failure::upstream(
             FailureKind::Provider,
             Retry::Never,
-            format!(
-                "the provider '{provider}' refused the gateway's own key; check providers.{provider}.api_key"
-            ),
+            format!("the provider '{provider}' {what} providers.{provider}.api_key"),
         ));
     }
     entry.attempt_finished(outcome.clone(), Bytes::new());
-    Ok(Passage { inbound, provider })
+    Ok(passage)
 }
 
-/// The wait before another attempt, when there may be one.
-fn next_delay(house: &House, backoff: &mut Backoff, wish: Retry) -> Option<Duration> {
+/// The wait before another attempt, when there may be one. A target that was not tried yet is tried at once and whatever
+/// the retry budget is: the wait that another provider asks for, and the storm that it is in, say nothing about it.
+fn next_delay(
+    house: &House,
+    backoff: &mut Backoff,
+    wish: Retry,
+    (plan, ordinal): (&Plan, usize),
+) -> Option<Duration> {
+    let (next, targets) = (ordinal + 1, plan.targets.len());
+    if next < targets {
+        return (wish != Retry::Never).then_some(Duration::ZERO);
+    }
+    // With several targets each has had its attempt, so that the first round counts as well.
+    if targets > 1 && next >= house.retry.max_attempts as usize {
+        return None;
+    }
     let delay = backoff.next_delay(wish)?;
     house.retry_budget.spend().then_some(delay)
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::Response;
+use lunaroute_catalog::Catalog;
 use lunaroute_core::Failure;
+use lunaroute_dialect::cross::Profile;
 use lunaroute_dialect::models;
 use lunaroute_egress::retry::RetryPolicy;
 use lunaroute_egress::{BaseUrl, Client, Credential, Timeouts};
@@ -34,6 +36,9 @@ pub(crate) struct House {
     pub(crate) recording_required: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) routes: Table,
+    pub(crate) catalog: Catalog,
+    /// Refuse a request when its translation would lose meaning.
+    pub(crate) strict_translation: bool,
     pub(crate) upstreams: HashMap<Arc<str>, Upstream>,
     pub(crate) egress: Client,
     pub(crate) timeouts: Timeouts,
@@ -54,6 +59,8 @@ pub(crate) struct Upstream {
     pub(crate) base: BaseUrl,
     /// Present when the gateway has a key of its own; the client's then goes no further.
     pub(crate) credential: Option<Credential>,
+    /// In what it differs from the vendor of its dialects.
+    pub(crate) profile: Profile,
 }
 
 /// How streams are treated.

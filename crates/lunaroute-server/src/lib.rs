@@ -6,9 +6,12 @@
 pub mod config;
 
 mod assemble;
+mod counting;
+mod crossing;
 mod descriptors;
 mod desk;
 mod dressing;
+mod foreign;
 mod gate;
 mod gateway;
 mod guest_book;
@@ -16,12 +19,14 @@ mod house;
 mod lobby;
 mod reception;
 mod records;
+mod silence;
 mod tap;
+mod translated;
 mod visitor;
 mod walk;
 mod way_out;
 
-pub use assemble::{StartError, check};
+pub use assemble::{StartError, catalog, check};
 pub use descriptors::raise_descriptor_limit;
 pub use gateway::{Gateway, StopReport};
 pub use records::{DATABASE_FILE, JOURNAL_DIRECTORY, JSONL_DIRECTORY};

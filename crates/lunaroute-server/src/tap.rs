@@ -4,10 +4,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use crate::guest_book::Entry;
 use crate::house::{Remainder, StreamPolicy};
+use crate::silence::Silence;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -15,7 +15,6 @@ use lunaroute_core::{Dialect, Ending, Failure, FailureKind, RequestId, Retry};
 use lunaroute_dialect::{EndWatch, error};
 use lunaroute_egress::UpstreamBody;
 use lunaroute_ingress::Broken;
-use tokio::time::{Instant, Sleep};
 
 /// A body on its way to the client.
 pub(crate) struct Tap {
@@ -36,15 +35,7 @@ struct Events {
     provider: Arc<str>,
     sized: bool,
     count: u64,
-    keep_alive: Option<KeepAlive>,
-}
-
-struct KeepAlive {
-    interval: Duration,
-    /// When the silence began, or the last sign of life was sent; `None` while frames pass.
-    silent_since: Option<Instant>,
-    /// Only moved when it fires too early, so a frame costs no timer operation.
-    timer: Pin<Box<Sleep>>,
+    silence: Option<Silence>,
 }
 
 /// What a [`Tap`] needs to know of the stream it carries.
@@ -71,15 +62,8 @@ impl Tap {
             provider: stream.provider,
             sized: stream.sized,
             count: 0,
-            keep_alive: policy
-                .keep_alive
-                // Nothing can be put into an answer whose length is declared.
-                .filter(|_| !stream.sized)
-                .map(|interval| KeepAlive {
-                    interval,
-                    silent_since: None,
-                    timer: Box::pin(tokio::time::sleep(interval)),
-                }),
+            // Nothing can be put into an answer whose length is declared.
+            silence: policy.keep_alive.filter(|_| !stream.sized).map(Silence::new),
         });
         Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
     }
@@ -165,8 +149,8 @@ impl Events {
     fn passed(&mut self, data: &Bytes) {
         self.watch.push(data);
         self.count += 1;
-        if let Some(keep_alive) = &mut self.keep_alive {
-            keep_alive.silent_since = None;
+        if let Some(silence) = &mut self.silence {
+            silence.end();
         }
     }
 
@@ -179,18 +163,9 @@ impl Events {
 
     /// A sign of life after a silence, between two events only. It is the gateway's, so it is not recorded.
     fn poll_keep_alive(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
-        let Some(keep_alive) = &mut self.keep_alive else { return Poll::Pending };
+        let Some(silence) = &mut self.silence else { return Poll::Pending };
         loop {
-            let since = *keep_alive.silent_since.get_or_insert_with(Instant::now);
-            ready!(keep_alive.timer.as_mut().poll(context));
-            let due = since + keep_alive.interval;
-            let now = Instant::now();
-            if due > now {
-                keep_alive.timer.as_mut().reset(due);
-                continue;
-            }
-            keep_alive.silent_since = Some(now);
-            keep_alive.timer.as_mut().reset(now + keep_alive.interval);
+            ready!(silence.poll(context));
             if self.watch.at_boundary() {
                 return Poll::Ready(Bytes::from_static(error::keep_alive(self.dialect, self.count > 0)));
             }

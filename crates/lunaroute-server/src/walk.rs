@@ -7,6 +7,7 @@ use http::Response;
 use lunaroute_core::Failure;
 use lunaroute_ingress::{Arrival, Reply};
 
+use crate::counting;
 use crate::desk::Desk;
 use crate::gate::{self, Passage};
 use crate::guest_book::Entry;
@@ -30,21 +31,38 @@ pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply>
     let mut entry = Entry::open(&house, &visitor, &desk, place);
     match admit(&house, &visitor, &desk, &mut entry).await {
         // Gallery and way out: frames flow to the client, the record gets a reference to each.
-        Ok(passage) => way_out::answer(&house, &visitor, passage, entry).await,
+        Ok(Admission::Passage(passage)) => way_out::answer(&house, &visitor, passage, entry).await,
+        Ok(Admission::Estimate(tokens)) => counting::answer(&house, &visitor, tokens, entry),
         Err(failure) => way_out::refuse(&house, &visitor, &failure, entry).await,
     }
 }
 
+/// What a request is answered with.
+enum Admission {
+    /// A provider's answer.
+    Passage(Passage),
+    /// So many tokens, estimated.
+    Estimate(u64),
+}
+
 /// The part between the guest book and the answer: every way out of it that is no answer is a [`Failure`].
-async fn admit(house: &House, visitor: &Visitor, desk: &Desk, entry: &mut Entry) -> Result<Passage, Failure> {
+async fn admit(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    entry: &mut Entry,
+) -> Result<Admission, Failure> {
     desk.check()?;
     // Map room: which targets, in what order.
     let plan = house.plan(visitor, desk)?;
     // The first byte goes upstream only when the request is in the journal.
     entry.written(house.recording_required).await?;
-    // Dressing room and gate: one attempt after the other, while no byte has left for the client.
-    let passage = gate::pass(house, visitor, desk, &plan, entry).await?;
+    let admission = match counting::estimate(visitor, desk, &plan)? {
+        Some(tokens) => Admission::Estimate(tokens),
+        // Dressing room and gate: one attempt after the other, while no byte has left for the client.
+        None => Admission::Passage(gate::pass(house, visitor, desk, &plan, entry).await?),
+    };
     // The first byte goes to the client only when the request is on the disk. The provider's time hides this wait.
     entry.durable(house.recording_required).await?;
-    Ok(passage)
+    Ok(admission)
 }

@@ -13,7 +13,8 @@ use lunaroute_dialect::{EndWatch, error, models};
 use lunaroute_egress::Inbound;
 use lunaroute_ingress::{Reply, cors, request_id};
 
-use crate::gate::Passage;
+use crate::foreign;
+use crate::gate::{Passage, Transcode};
 use crate::guest_book::Entry;
 use crate::house::House;
 use crate::tap::{Bodiless, EventStream, Tap};
@@ -32,7 +33,10 @@ pub(crate) async fn answer(
     passage: Passage,
     mut entry: Entry,
 ) -> Response<Reply> {
-    let Passage { inbound, provider } = passage;
+    let Passage { inbound, provider, transcode } = passage;
+    if let Transcode::Cross(back) = transcode {
+        return foreign::answer(house, visitor, inbound, provider, *back, entry).await;
+    }
     if visitor.operation == Operation::Models && house.offers_models() {
         return offered_models(house, visitor, Some(inbound), entry).await;
     }
@@ -123,12 +127,12 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
 }
 
 /// What every answer gets: its name, and what lets an allowed web page read it.
-pub(crate) fn finish(
+pub(crate) fn finish<T>(
     house: &House,
-    mut response: Response<Reply>,
+    mut response: Response<T>,
     id: RequestId,
     asked: &HeaderMap,
-) -> Response<Reply> {
+) -> Response<T> {
     request_id::place(response.headers_mut(), id);
     cors::decorate(response.headers_mut(), asked, &house.ingress);
     response

@@ -62,7 +62,10 @@ fn every_bundled_pattern_wins_for_some_name_and_every_figure_makes_sense() {
             if let Some(most) = entry["max_output"].as_u64() {
                 assert_eq!(facts.max_output, Some(most), "{pattern} is hidden by an earlier entry");
             }
-            assert!(facts.max_output.is_none_or(|most| facts.context.is_none_or(|all| most <= all)), "{pattern}");
+            assert!(
+                facts.max_output.is_none_or(|most| facts.context.is_none_or(|all| most <= all)),
+                "{pattern}"
+            );
             assert!(facts.thinking != Sent::Adaptive || facts.effort.0 >= Effort::Low, "{pattern}");
             winners += 1;
         }
@@ -81,7 +84,10 @@ fn an_overlay_corrects_what_it_names_and_leaves_the_rest() {
     assert_eq!((haiku.max_output, haiku.context, haiku.thinking), (Some(1_000), Some(200_000), Sent::Budget));
     assert!(!haiku.images.is_yes() && haiku.documents.is_yes());
     let llama = catalog.facts("llama-4");
-    assert_eq!((llama.context, llama.thinking, llama.effort), (Some(8_192), Sent::Nothing, (Effort::Low, Effort::High)));
+    assert_eq!(
+        (llama.context, llama.thinking, llama.effort),
+        (Some(8_192), Sent::Nothing, (Effort::Low, Effort::High))
+    );
     assert_eq!(catalog.facts("gpt-5"), Catalog::bundled().facts("gpt-5"));
 }
 

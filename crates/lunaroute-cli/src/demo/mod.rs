@@ -113,6 +113,8 @@ fn send_to(config: &mut Config, base_url: &str) {
             name.to_owned(),
             Provider {
                 dialect: Some(family),
+                dialects: None,
+                differences: Vec::new(),
                 base_url: Some(base_url.to_owned()),
                 api_key: None,
                 api_key_file: None,

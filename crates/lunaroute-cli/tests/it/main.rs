@@ -15,4 +15,7 @@ mod retries;
 mod sessions;
 mod streams;
 mod support;
+mod translation;
+mod translation_tools;
+mod translation_troubles;
 mod verification;

@@ -269,22 +269,54 @@ async fn a_websocket_is_refused_so_that_the_client_falls_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_model_of_another_dialect_is_refused_clearly() {
+async fn what_another_vendor_has_no_path_for_is_refused_clearly() {
     let yaml =
         "models:\n  - { model: 'claude-*', provider: anthropic }\n  - { model: 'gpt-*', provider: openai }\n";
     let stage = TwoVendors::open(yaml).await;
-    for (path, model, provider) in
-        [(CHAT, "claude-x", "anthropic"), (RESPONSES, "claude-x", "anthropic"), (MESSAGES, "gpt-x", "openai")]
-    {
-        let answer = stage.exchange(&Call::post(path, body(path, model, false))).await;
-        let error = answer.json();
-        assert!((400..500).contains(&answer.status()), "{path}: {}", answer.text());
-        let message = error["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains(&model[..4]) && message.contains(provider), "{message}");
-        assert_eq!(error["type"] == "error", path == MESSAGES);
-    }
+    let asked = r#"{"model":"claude-x","input":"moon"}"#;
+    let answer = stage.exchange(&Call::post("/v1/embeddings", asked)).await;
+    assert_eq!(answer.status(), 400, "{}", answer.text());
+    let error = answer.json();
+    let message = error["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("claude-*") && message.contains("anthropic"), "{message}");
     assert_eq!(stage.seen(), (0, 0));
     assert_eq!(stage.exchange(&Call::post(CHAT, body(CHAT, "gpt-x", false))).await.status(), 200);
     assert_eq!(stage.exchange(&Call::post(MESSAGES, body(MESSAGES, "claude-x", false))).await.status(), 200);
     assert_eq!(stage.seen(), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clients_credential_is_never_shown_to_another_vendor() {
+    let (openai, anthropic) = (provider().await, provider().await);
+    let home = tempfile::tempdir().expect("a directory");
+    let yaml = format!(
+        "providers:\n  openai: {{ base_url: '{}/v1' }}\n  anthropic: {{ base_url: '{}' }}\n\
+         models:\n  - {{ model: 'claude-*', provider: anthropic }}\n  - {{ model: 'gpt-*', provider: openai }}\n",
+        openai.base_url(),
+        anthropic.base_url()
+    );
+    let options = GatewayOptions { upstream: None, yaml: &yaml, provider_yaml: "" };
+    let gateway = Gateway::start(home.path(), &options);
+    for (path, model, theirs) in
+        [(CHAT, "claude-x", &anthropic), (RESPONSES, "claude-x", &anthropic), (MESSAGES, "gpt-x", &openai)]
+    {
+        for (lines, query) in credentials() {
+            let mut call = Call::post(&format!("{path}{query}"), body(path, model, false));
+            for (name, value) in &lines {
+                call = call.header(name, value);
+            }
+            let answer = exchange(gateway.address, &call.header("cookie", CLIENT_KEY)).await;
+            assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
+        }
+        let ledger = theirs.ledger();
+        assert!(ledger.entries.iter().all(|entry| seen(entry).is_empty()), "{path}");
+        assert!(ledger.entries.iter().all(|entry| !entry.path.contains("key=")), "{path}");
+        let is_cookie = |(name, _): &(String, String)| name == "cookie";
+        assert!(ledger.entries.iter().all(|entry| !entry.headers.iter().any(is_cookie)), "{path}");
+        // Without a key of its own the gateway has none to show: that is no fault of the client's key.
+        let call = Call::post(path, body(path, model, false)).short("401").header("x-api-key", CLIENT_KEY);
+        let refused = exchange(gateway.address, &call).await;
+        assert_eq!(refused.status(), 502, "{}", refused.text());
+        assert!(refused.text().contains(".api_key"), "{}", refused.text());
+    }
 }

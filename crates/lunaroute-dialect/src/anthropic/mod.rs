@@ -145,6 +145,10 @@ impl Language for Anthropic {
         ])
     }
 
+    fn request_id_header(&self) -> &'static str {
+        "request-id"
+    }
+
     fn grammar(&self) -> Box<dyn Grammar> {
         Box::new(grammar::Order::default())
     }

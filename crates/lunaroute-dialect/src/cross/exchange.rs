@@ -26,6 +26,18 @@ pub fn endpoint(to: Dialect, model: &str, stream: bool) -> Endpoint {
     language(to).endpoint(model, stream)
 }
 
+/// Whether a credential for one dialect's vendor may be shown to providers of the other: one vendor speaks both.
+#[must_use]
+pub fn share_credentials(one: Dialect, other: Dialect) -> bool {
+    language(one).maker() == language(other).maker()
+}
+
+/// The header, in lower case, in which clients of this dialect look for the name of their request.
+#[must_use]
+pub fn request_id_header(to: Dialect) -> &'static str {
+    language(to).request_id_header()
+}
+
 /// A foreign provider's error as an answer in the caller's dialect: status and JSON body. Headers such as `retry-after`
 /// are the caller's of this function to add.
 #[must_use]

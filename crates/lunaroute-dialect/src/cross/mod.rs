@@ -30,7 +30,9 @@ mod tests;
 pub use asked::{Asked, Crossing, Profile};
 pub use check::check_stream;
 pub use estimate::estimate;
-pub use exchange::{Endpoint, endpoint, rate_limits, told_error, told_tokens};
+pub use exchange::{
+    Endpoint, endpoint, rate_limits, request_id_header, share_credentials, told_error, told_tokens,
+};
 pub use meaning::Meaning;
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};

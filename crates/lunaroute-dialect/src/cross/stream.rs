@@ -56,12 +56,18 @@ impl Translation {
         true
     }
 
-    /// The provider's body is over: appends the caller's end, or its error when the answer was not whole.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
+    /// The provider's body is over: takes what only its end makes whole. [`Translation::end`] or [`Translation::fail`]
+    /// follows.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
         let (reader, deltas) = (&mut self.reader, &mut self.deltas);
         self.framer.finish(|event| reader.event(event, deltas));
         reader.finish(deltas);
         self.write(out);
+    }
+
+    /// The provider's body is over: appends the caller's end, or its error when the answer was not whole.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        self.flush(out);
         self.flow.end(&mut self.steps);
         self.write(out);
     }

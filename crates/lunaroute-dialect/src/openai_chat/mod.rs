@@ -132,6 +132,10 @@ impl Language for OpenaiChat {
         Some(LIMIT_HEADERS)
     }
 
+    fn request_id_header(&self) -> &'static str {
+        "x-request-id"
+    }
+
     fn grammar(&self) -> Box<dyn Grammar> {
         Box::new(grammar::Order::default())
     }

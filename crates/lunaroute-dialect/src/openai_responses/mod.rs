@@ -148,6 +148,10 @@ impl Language for OpenaiResponses {
         Some(LIMIT_HEADERS)
     }
 
+    fn request_id_header(&self) -> &'static str {
+        "x-request-id"
+    }
+
     fn grammar(&self) -> Box<dyn Grammar> {
         Box::new(grammar::Order::default())
     }

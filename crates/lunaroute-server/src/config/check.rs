@@ -1,5 +1,7 @@
 //! What a type cannot say about a configuration, and help with a misspelt key.
 
+use lunaroute_core::Dialect;
+
 use super::schema::{Config, Provider, ProviderFamily};
 use super::units::{Period, Size};
 
@@ -14,6 +16,8 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
     for (name, family, base_url) in BUILT_IN {
         let provider = config.providers.entry(name.to_owned()).or_insert_with(|| Provider {
             dialect: None,
+            dialects: None,
+            differences: Vec::new(),
             base_url: None,
             api_key: None,
             api_key_file: None,
@@ -41,16 +45,12 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         }
     }
     for (number, route) in config.models.iter().enumerate() {
-        if !config.providers.contains_key(&route.provider) {
-            let known: Vec<&str> = config.providers.keys().map(String::as_str).collect();
-            let known_names = known.join(", ");
-            let suggestion = suggestion(&route.provider, &known);
-            return Err(format!(
-                "models[{number}].provider: there is no provider '{}', only {known_names}; {suggestion}",
-                route.provider
-            )
-            .trim_end_matches("; ")
-            .to_owned());
+        let fallbacks = route.fallbacks.iter().map(|fallback| &fallback.provider).enumerate();
+        let named =
+            fallbacks.map(|(place, provider)| (format!("models[{number}].fallbacks[{place}]"), provider));
+        for (place, provider) in std::iter::once((format!("models[{number}]"), &route.provider)).chain(named)
+        {
+            check_known(config, &place, provider)?;
         }
     }
     if config.retry.attempts == 0 || config.retry.attempts > 10 {
@@ -84,6 +84,16 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         ));
     }
     check_listener(config)
+}
+
+fn check_known(config: &Config, place: &str, provider: &str) -> Result<(), String> {
+    if config.providers.contains_key(provider) {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+    let (names, suggestion) = (known.join(", "), suggestion(provider, &known));
+    let message = format!("{place}.provider: there is no provider '{provider}', only {names}; {suggestion}");
+    Err(message.trim_end_matches("; ").to_owned())
 }
 
 /// Figures with which a room could not work, under the names that the file has for them.
@@ -123,6 +133,20 @@ fn check_bounds(config: &Config) -> Result<(), String> {
 fn check_provider(name: &str, provider: &Provider) -> Result<(), String> {
     if provider.dialect.is_none() {
         return Err(format!("providers.{name}.dialect is missing; it is openai or anthropic"));
+    }
+    if let (Some(family), Some(named)) = (provider.dialect, &provider.dialects) {
+        let known = family.dialects();
+        let is_twice = |(place, dialect): (usize, &Dialect)| named[..place].contains(dialect);
+        if named.is_empty() || !named.iter().all(|dialect| known.contains(dialect)) {
+            let known: Vec<&str> = known.iter().map(|dialect| dialect.as_str()).collect();
+            return Err(format!(
+                "providers.{name}.dialects has to name some of the family's dialects: {}",
+                known.join(", ")
+            ));
+        }
+        if named.iter().enumerate().any(is_twice) {
+            return Err(format!("providers.{name}.dialects names a dialect twice; keep it once"));
+        }
     }
     if provider.base_url.is_none() {
         return Err(format!(

@@ -12,9 +12,9 @@ mod units;
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use paths::{Environment, state_directory};
 pub use schema::{
-    Access, Authentication, Config, ConfiguredSecret, Disconnect, Limits, Log, LogFormat, ModelRoute,
-    Network, Provider, ProviderFamily, Recording, Retention, Retrying, Streaming, Synchronisation,
-    TimeLimits,
+    Access, Authentication, Catalog, Config, ConfiguredSecret, Difference, Disconnect, Fallback, Limits, Log,
+    LogFormat, ModelRoute, Network, Provider, ProviderFamily, Recording, Retention, Retrying, Streaming,
+    Synchronisation, TimeLimits, Translation,
 };
 pub use units::{Period, Size};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use lunaroute_core::Secret;
+use lunaroute_core::{Dialect, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -23,6 +23,10 @@ pub struct Config {
     /// Which provider serves a model, and under what name. An exact name wins over a pattern; among patterns the first
     /// wins. A model that no entry names goes to its dialect's default provider.
     pub models: Vec<ModelRoute>,
+    /// How requests cross to providers of other dialects.
+    pub translation: Translation,
+    /// What is known about models.
+    pub catalog: Catalog,
     /// What a caller may use up.
     pub limits: Limits,
     /// How long things may take.
@@ -47,6 +51,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             providers: BTreeMap::new(),
             models: Vec::new(),
+            translation: Translation::default(),
+            catalog: Catalog::default(),
             limits: Limits::default(),
             timeouts: TimeLimits::default(),
             retry: Retrying::default(),
@@ -69,6 +75,17 @@ pub enum ProviderFamily {
     Anthropic,
 }
 
+impl ProviderFamily {
+    /// The dialects of the family.
+    #[must_use]
+    pub const fn dialects(self) -> &'static [Dialect] {
+        match self {
+            Self::Openai => &[Dialect::OpenaiChat, Dialect::OpenaiResponses],
+            Self::Anthropic => &[Dialect::Anthropic],
+        }
+    }
+}
+
 /// How a provider's key travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -81,13 +98,43 @@ pub enum Authentication {
     ApiKey,
 }
 
+/// In what a host differs from the vendor whose dialect it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// It knows `max_tokens`, not `max_completion_tokens`.
+    LegacyMaxTokens,
+    /// It wants the reasoning of the current tool loop back, in `reasoning_content`.
+    TakesReasoning,
+    /// Fragments of parallel tool calls come mixed; all but the first call are held until the answer's end.
+    InterleavedCalls,
+    /// It refuses `stream_options`.
+    NoStreamOptions,
+    /// It goes on from a last turn of the assistant when asked to, as vLLM does.
+    ContinuesFinalMessage,
+    /// It knows no tools that take free text.
+    NoCustomTools,
+    /// Content of text alone has to be a string.
+    PlainContent,
+    /// It refuses hints for its prompt cache.
+    NoCacheHints,
+}
+
 /// A server that answers in a known dialect.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// The dialects it speaks. May be left out for the built-in names `openai` and `anthropic`.
+    /// The family of dialects it speaks. May be left out for the built-in names `openai` and `anthropic`.
     #[serde(default)]
     pub dialect: Option<ProviderFamily>,
+    /// Which of the family's dialects it speaks (`openai_chat`, `openai_responses`, `anthropic`), the best first: callers of
+    /// others are translated to that. Default: all of the family; Chat first, at api.openai.com Responses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub dialects: Option<Vec<Dialect>>,
+    /// In what it differs from the vendor of its dialects, for translated requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
     /// Where it is, such as `https://api.openai.com/v1` or `http://127.0.0.1:11434/v1`.
     #[serde(default)]
     pub base_url: Option<String>,
@@ -135,6 +182,38 @@ pub struct ModelRoute {
     /// The name that the provider gets instead; its bytes replace the client's in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// Providers that are tried after it, in this order, when it fails; each may speak another dialect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// A provider that is tried when those before it failed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// The provider's name in `providers`.
+    pub provider: String,
+    /// The name that this provider gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+}
+
+/// How requests cross to providers of other dialects.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Translation {
+    /// Refuse a request with 400, naming the field, when its translation would lose meaning. Otherwise the field is left
+    /// out and named in `x-lunaroute-warnings`.
+    pub strict: bool,
+}
+
+/// What is known about models.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalog {
+    /// A JSON file whose entries add to the built-in catalog of models and correct it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<PathBuf>,
 }
 
 /// What a caller may use up.
@@ -216,7 +295,7 @@ impl Default for TimeLimits {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retrying {
-    /// Attempts per request, the first included. 1 never tries again.
+    /// Attempts per request, the first included. 1 never tries again. Each fallback of a model is tried once in any case.
     pub attempts: u32,
     /// Wait before the second attempt; doubled for each further one, with jitter.
     pub first_delay: Period,
@@ -224,8 +303,8 @@ pub struct Retrying {
     pub max_delay: Period,
     /// A provider that asks to wait longer than this is not asked again; the client gets its answer.
     pub max_retry_after: Period,
-    /// Further attempts that the gateway may make, as a share of the requests it serves: a storm of errors is passed on,
-    /// not amplified.
+    /// Further attempts at providers that were tried already, as a share of the requests that are served: a storm of errors
+    /// is passed on, not amplified.
     pub budget: f64,
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod client;
+pub(crate) mod dialogue;
 pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod ledger;

@@ -1,0 +1,294 @@
+//! What a client of each dialect asks, and what it reads in an answer, plain or streamed.
+
+use lunaroute_core::Dialect;
+use lunaroute_dialect::cross::check_stream;
+use lunaroute_dialect::sse::Framer;
+use serde_json::{Value, json};
+
+use super::client::Answer;
+use super::stage::{CHAT, MESSAGES, RESPONSES};
+
+/// Every way from a client's dialect to another one that a provider speaks.
+pub(crate) fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
+    let to = |from| Dialect::ALL.into_iter().filter(move |to| *to != from).map(move |to| (from, to));
+    Dialect::ALL.into_iter().flat_map(to)
+}
+
+pub(crate) const fn path(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenaiChat => CHAT,
+        Dialect::OpenaiResponses => RESPONSES,
+        Dialect::Anthropic => MESSAGES,
+    }
+}
+
+/// What a client has read of an answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
+    /// Id, name and arguments of each call.
+    pub(crate) calls: Vec<(String, String, Value)>,
+    /// `end`, `length` or `tools`.
+    pub(crate) stop: String,
+    /// All input tokens, those read from a cache, output tokens.
+    pub(crate) usage: (u64, u64, u64),
+    pub(crate) model: String,
+    /// What the client sends back of the answer in its next request.
+    pub(crate) history: Vec<Value>,
+}
+
+/// The question that begins a conversation, with one tool.
+pub(crate) fn question(dialect: Dialect, model: &str, stream: bool) -> Value {
+    let schema = json!({
+        "type": "object",
+        "properties": { "city": { "type": "string" } },
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    let asked = "What is the weather in Kyoto?";
+    match dialect {
+        Dialect::OpenaiChat => json!({
+            "model": model, "stream": stream,
+            "messages": [
+                { "role": "system", "content": "Answer in one word." }, { "role": "user", "content": asked },
+            ],
+            "tools": [{ "type": "function", "function": { "name": "weather", "parameters": schema } }],
+            "stream_options": if stream { json!({ "include_usage": true }) } else { Value::Null },
+        }),
+        Dialect::OpenaiResponses => json!({
+            "model": model, "stream": stream, "instructions": "Answer in one word.",
+            "input": [{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": asked }] }],
+            "tools": [{ "type": "function", "name": "weather", "parameters": schema, "strict": true }],
+        }),
+        Dialect::Anthropic => json!({
+            "model": model, "stream": stream, "max_tokens": 2048, "system": "Answer in one word.",
+            "messages": [{ "role": "user", "content": asked }],
+            "tools": [{ "name": "weather", "input_schema": schema }],
+        }),
+    }
+}
+
+/// The request that goes on with an answer and the results of its calls.
+pub(crate) fn go_on(dialect: Dialect, mut request: Value, read: &Read) -> Value {
+    let list = if dialect == Dialect::OpenaiResponses { "input" } else { "messages" };
+    let turns = request[list].as_array_mut().expect("a list of turns");
+    turns.extend(read.history.iter().cloned());
+    let results = read.calls.iter().map(|(id, _, _)| match dialect {
+        Dialect::OpenaiChat => json!({ "role": "tool", "tool_call_id": id, "content": "rain" }),
+        Dialect::OpenaiResponses => {
+            json!({ "type": "function_call_output", "call_id": id, "output": "rain" })
+        }
+        Dialect::Anthropic => json!({ "type": "tool_result", "tool_use_id": id, "content": "rain" }),
+    });
+    match dialect {
+        Dialect::Anthropic => {
+            let results: Vec<Value> = results.collect();
+            turns.push(json!({ "role": "user", "content": results }));
+        }
+        _ => turns.extend(results),
+    }
+    request
+}
+
+/// Reads an answer that has to be whole.
+#[track_caller]
+pub(crate) fn read(dialect: Dialect, answer: &Answer, stream: bool) -> Read {
+    let kind = answer.head.header("content-type").unwrap_or_default();
+    assert_eq!(kind.starts_with("text/event-stream"), stream, "{kind}: {}", answer.text());
+    if stream {
+        if let Err(error) = check_stream(dialect, &answer.body) {
+            panic!("{dialect}: {error} in\n{}", answer.text());
+        }
+        assembled(dialect, &events(&answer.body))
+    } else {
+        whole(dialect, &answer.json())
+    }
+}
+
+/// The data of each event that is JSON.
+pub(crate) fn events(body: &[u8]) -> Vec<Value> {
+    let (mut framer, mut found) = (Framer::new(), Vec::new());
+    framer.push(body, |event| found.extend(serde_json::from_slice::<Value>(event.data)));
+    found
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn arguments(value: &Value) -> Value {
+    serde_json::from_str(value.as_str().expect("arguments as text")).expect("arguments in JSON")
+}
+
+fn stop(word: &str) -> String {
+    match word {
+        "stop" | "end_turn" | "completed" => "end",
+        "length" | "max_tokens" | "incomplete" => "length",
+        "tool_calls" | "tool_use" => "tools",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn whole(dialect: Dialect, answer: &Value) -> Read {
+    let usage = &answer["usage"];
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let mut read = Read { model: text(&answer["model"]), ..Read::default() };
+    match dialect {
+        Dialect::OpenaiChat => {
+            let choice = &answer["choices"][0];
+            let message = &choice["message"];
+            read.text = text(&message["content"]);
+            read.reasoning = text(&message["reasoning_content"]);
+            read.stop = stop(&text(&choice["finish_reason"]));
+            for call in message["tool_calls"].as_array().into_iter().flatten() {
+                let function = &call["function"];
+                read.calls.push((
+                    text(&call["id"]),
+                    text(&function["name"]),
+                    arguments(&function["arguments"]),
+                ));
+            }
+            read.usage = (
+                count(&usage["prompt_tokens"]),
+                count(&usage["prompt_tokens_details"]["cached_tokens"]),
+                count(&usage["completion_tokens"]),
+            );
+            read.history = vec![message.clone()];
+        }
+        Dialect::OpenaiResponses => {
+            for item in answer["output"].as_array().into_iter().flatten() {
+                match item["type"].as_str() {
+                    Some("message") => read.text.push_str(&text(&item["content"][0]["text"])),
+                    Some("reasoning") => read.reasoning.push_str(&text(&item["summary"][0]["text"])),
+                    Some("function_call") => {
+                        let (id, name) = (text(&item["call_id"]), text(&item["name"]));
+                        read.calls.push((id, name, arguments(&item["arguments"])));
+                    }
+                    other => panic!("an item {other:?}"),
+                }
+                read.history.push(item.clone());
+            }
+            let word = if read.calls.is_empty() { text(&answer["status"]) } else { "tool_use".to_owned() };
+            read.stop = stop(&word);
+            read.usage = (
+                count(&usage["input_tokens"]),
+                count(&usage["input_tokens_details"]["cached_tokens"]),
+                count(&usage["output_tokens"]),
+            );
+        }
+        Dialect::Anthropic => {
+            for block in answer["content"].as_array().into_iter().flatten() {
+                match block["type"].as_str() {
+                    Some("text") => read.text.push_str(&text(&block["text"])),
+                    Some("thinking") => read.reasoning.push_str(&text(&block["thinking"])),
+                    Some("tool_use") => {
+                        read.calls.push((text(&block["id"]), text(&block["name"]), block["input"].clone()));
+                    }
+                    other => panic!("a block {other:?}"),
+                }
+            }
+            read.stop = stop(&text(&answer["stop_reason"]));
+            let cached = count(&usage["cache_read_input_tokens"]);
+            let input = count(&usage["input_tokens"]) + cached + count(&usage["cache_creation_input_tokens"]);
+            read.usage = (input, cached, count(&usage["output_tokens"]));
+            read.history = vec![json!({ "role": "assistant", "content": answer["content"] })];
+        }
+    }
+    read
+}
+
+/// The plain answer that a stream's events add up to, as a client adds them up.
+fn assembled(dialect: Dialect, events: &[Value]) -> Read {
+    match dialect {
+        Dialect::OpenaiChat => whole(dialect, &chat(events)),
+        Dialect::OpenaiResponses => {
+            let is_end = |event: &&Value| {
+                matches!(event["type"].as_str(), Some("response.completed" | "response.incomplete"))
+            };
+            whole(dialect, &events.iter().find(is_end).expect("an end")["response"])
+        }
+        Dialect::Anthropic => whole(dialect, &messages(events)),
+    }
+}
+
+fn append(to: &mut Value, more: &Value) {
+    if let Some(more) = more.as_str() {
+        *to = Value::from(text(to) + more);
+    }
+}
+
+fn chat(chunks: &[Value]) -> Value {
+    let mut answer = json!({ "choices": [{ "message": { "role": "assistant" } }] });
+    for chunk in chunks {
+        answer["model"] = chunk["model"].clone();
+        if chunk["usage"].is_object() {
+            answer["usage"] = chunk["usage"].clone();
+        }
+        let told = &chunk["choices"][0];
+        let choice = &mut answer["choices"][0];
+        if told["finish_reason"].is_string() {
+            choice["finish_reason"] = told["finish_reason"].clone();
+        }
+        for name in ["content", "reasoning_content"] {
+            append(&mut choice["message"][name], &told["delta"][name]);
+        }
+        for call in told["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let calls = &mut choice["message"]["tool_calls"];
+            if calls.is_null() {
+                *calls = json!([]);
+            }
+            let place = usize::try_from(call["index"].as_u64().expect("an index")).expect("a small index");
+            let calls = calls.as_array_mut().expect("a list");
+            if place == calls.len() {
+                calls.push(json!({
+                    "id": call["id"], "type": "function",
+                    "function": { "name": call["function"]["name"], "arguments": "" },
+                }));
+            }
+            append(&mut calls[place]["function"]["arguments"], &call["function"]["arguments"]);
+        }
+    }
+    answer
+}
+
+fn messages(events: &[Value]) -> Value {
+    let mut answer = Value::Null;
+    let mut inputs: Vec<String> = Vec::new();
+    for event in events {
+        let place = usize::try_from(event["index"].as_u64().unwrap_or_default()).expect("a small index");
+        match event["type"].as_str() {
+            Some("message_start") => answer = event["message"].clone(),
+            Some("content_block_start") => {
+                answer["content"].as_array_mut().expect("a list").push(event["content_block"].clone());
+                inputs.push(String::new());
+            }
+            Some("content_block_delta") => {
+                let (delta, block) = (&event["delta"], &mut answer["content"][place]);
+                for name in ["text", "thinking", "signature"] {
+                    append(&mut block[name], &delta[name]);
+                }
+                inputs[place].push_str(&text(&delta["partial_json"]));
+            }
+            Some("content_block_stop") if !inputs[place].is_empty() => {
+                let input = serde_json::from_str(&inputs[place]).expect("an input in JSON");
+                answer["content"][place]["input"] = input;
+            }
+            Some("message_delta") => {
+                answer["stop_reason"] = event["delta"]["stop_reason"].clone();
+                for (name, value) in event["usage"].as_object().into_iter().flatten() {
+                    answer["usage"][name] = value.clone();
+                }
+            }
+            _ => {}
+        }
+    }
+    // Members that the blocks of other types do not have.
+    for block in answer["content"].as_array_mut().into_iter().flatten() {
+        if let Some(members) = block.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+    }
+    answer
+}

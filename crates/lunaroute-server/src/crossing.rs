@@ -1,0 +1,169 @@
+//! The dressing room for a target of another dialect: the request is decoded once and encoded for each such target.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method};
+use lunaroute_core::conversation::Conversation;
+use lunaroute_core::{Dialect, Failure, FailureKind, headers};
+use lunaroute_dialect::cross::{self, Asked, Crossing, Endpoint, Warnings};
+use lunaroute_egress::Outbound;
+use lunaroute_ingress::Share;
+use lunaroute_routing::Target;
+
+use crate::desk::Desk;
+use crate::house::{House, Upstream};
+use crate::visitor::Visitor;
+
+/// Headers of the client that speak of its own dialect or of the body that it sent.
+const OWN_HEADERS: [HeaderName; 9] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("originator"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("thread-id"),
+];
+
+/// Beginnings of header names by which a vendor and its clients talk to each other.
+const OWN_PREFIXES: [&str; 7] =
+    ["anthropic-", "openai-", "x-anthropic-", "x-claude-", "x-codex-", "x-goog-", "x-stainless-"];
+
+/// A request on its way into other dialects: decoded when the first target asks for it.
+#[derive(Default)]
+pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
+
+/// A request in a target's own dialect.
+pub(crate) struct Crossed {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The memory that `body` takes.
+    _held: Share,
+    pub(crate) back: WayBack,
+}
+
+/// What the way back has to know.
+pub(crate) struct WayBack {
+    /// The dialect in which the provider answers.
+    pub(crate) from: Dialect,
+    /// What was asked, as far as the answer depends on it.
+    pub(crate) asked: Asked,
+    /// What could not be carried over.
+    pub(crate) warnings: Warnings,
+    /// The model that was asked.
+    pub(crate) model: String,
+    /// Whether the caller's credential was kept back, so that a missing or wrong one is no fault of the caller.
+    pub(crate) own_key: bool,
+}
+
+impl Decoded {
+    /// The request in core words.
+    fn conversation(&self, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
+        if let Some(conversation) = self.0.get() {
+            return Ok(conversation);
+        }
+        let decoded = cross::decode_request(visitor.dialect, desk.plain_body(visitor))?;
+        Ok(self.0.get_or_init(|| Box::new(decoded)))
+    }
+
+    /// Encodes the request for a target.
+    ///
+    /// # Errors
+    /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
+    /// meaning on the way and may not.
+    pub(crate) fn cross(
+        &self,
+        house: &House,
+        visitor: &Visitor,
+        desk: &Desk,
+        target: &Target,
+        upstream: &Upstream,
+    ) -> Result<Box<Crossed>, Failure> {
+        let conversation = self.conversation(visitor, desk)?;
+        let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
+        let facts = house.catalog.facts(model);
+        let mut crossing = Crossing::new(&facts, &upstream.profile, model);
+        crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
+        crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
+        crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
+        let body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
+        let Crossing { asked, warnings, .. } = crossing;
+        if house.strict_translation {
+            refuse_losses(&warnings, target)?;
+        }
+        let body = Bytes::from(body.to_string());
+        let Some(held) = house.limits.bodies.take(body.len()) else {
+            return Err(Failure::gateway(
+                FailureKind::Overloaded,
+                "there is no memory for the translated request body now (limits.bodies); try again in a moment",
+            ));
+        };
+        let endpoint = cross::endpoint(target.dialect, model, asked.stream);
+        let own_key =
+            upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
+        let back = WayBack { from: target.dialect, asked, warnings, model: model.to_owned(), own_key };
+        Ok(Box::new(Crossed {
+            headers: request_headers(visitor, &back, &endpoint),
+            endpoint,
+            body,
+            _held: held,
+            back,
+        }))
+    }
+}
+
+impl Crossed {
+    /// What goes to the target.
+    pub(crate) fn outbound<'a>(&'a self, upstream: &'a Upstream) -> Outbound<'a> {
+        Outbound {
+            base: &upstream.base,
+            method: Method::POST,
+            path_and_query: &self.endpoint.path,
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            credential: upstream.credential.as_ref(),
+        }
+    }
+}
+
+/// A translation that loses meaning is refused, with the field by its name.
+fn refuse_losses(warnings: &Warnings, target: &Target) -> Result<(), Failure> {
+    let Some(loss) = warnings.first_loss() else { return Ok(()) };
+    Err(Failure::client(
+        FailureKind::BadRequest,
+        format!(
+            "'{}' cannot be carried over to {}, which is asked in {}: {}; leave it out, route the model to a provider of \
+             your dialect, or set translation.strict to false",
+            loss.path, target.provider, target.dialect, loss.what
+        ),
+    ))
+}
+
+/// The client's headers, as far as another vendor may see and understand them. A credential goes no further than to
+/// providers of the vendor whose dialect the client speaks.
+fn request_headers(visitor: &Visitor, back: &WayBack, endpoint: &Endpoint) -> HeaderMap {
+    let mut headers = (*visitor.headers).clone();
+    if !cross::share_credentials(visitor.dialect, back.from) {
+        headers::strip_credentials(&mut headers);
+    }
+    for name in OWN_HEADERS {
+        headers.remove(name);
+    }
+    let is_own = |name: &&HeaderName| OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+    let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+    let accept = if back.asked.stream { "text/event-stream" } else { "application/json" };
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in endpoint.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
+}
