@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc):
     if "route" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--route")
         metafunc.parametrize("route", ["direct", "gateway"] if chosen == "both" else [chosen])
-    if "dialect" in metafunc.fixturenames:
+    if "dialect" in metafunc.fixturenames and "pair" not in metafunc.fixturenames:
         metafunc.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
 
@@ -101,6 +101,28 @@ def gateway(simulator, tmp_path_factory):
     server = Server(command, home / "stderr.log", {"LUNAROUTE_HOME": str(home)})
     yield server
     assert server.stop() == 0, server.log.read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def translating_gateways(simulator, tmp_path_factory):
+    """A gateway for each dialect, behind which every model is at a provider that speaks nothing else."""
+    spoken = {"chat": "openai_chat", "responses": "openai_responses", "messages": "anthropic"}
+    servers = {}
+    for name, spoke in spoken.items():
+        home = tmp_path_factory.mktemp(f"gateway-{name}")
+        family = "anthropic" if name == "messages" else "openai"
+        only = {"dialect": family, "dialects": [spoke], "base_url": simulator.url}
+        config = {
+            "providers": {"only": only},
+            "models": [{"model": "*", "provider": "only"}],
+            "retry": {"attempts": 1},
+        }
+        (home / "lunaroute.json").write_text(json.dumps(config))
+        command = [binary(), "serve", "--config", home / "lunaroute.json", "--listen", "127.0.0.1:0"]
+        servers[name] = Server(command, home / "stderr.log", {"LUNAROUTE_HOME": str(home)})
+    yield servers
+    for server in servers.values():
+        assert server.stop() == 0, server.log.read_text(errors="replace")
 
 
 @dataclass

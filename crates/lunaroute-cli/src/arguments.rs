@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lunaroute_server::config::Overrides;
 
+use crate::translate::Spoken;
+
 /// A gateway between AI applications and model providers: forwards byte for byte, records every session.
 #[derive(Debug, Parser)]
 #[command(name = "lunaroute", version, max_term_width = 110, after_help = EXIT_CODES)]
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Sessions(SessionsCommand),
     /// Compare the journal, the files and the database, and every row with its own checksum.
     Verify,
+    /// Show what a request becomes at a provider of another dialect; nothing is sent.
+    Translate(TranslateOptions),
     /// Check, show or describe the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -95,6 +99,24 @@ pub(crate) struct RunOptions {
     pub(crate) command: Vec<String>,
 }
 
+/// Reads a request on standard input; prints it in the other dialect on standard output, and on standard error each field
+/// that could not be carried over.
+#[derive(Debug, Args)]
+pub(crate) struct TranslateOptions {
+    /// The dialect of the request.
+    #[arg(long, value_enum)]
+    pub(crate) from: Spoken,
+    /// The dialect of the provider.
+    #[arg(long, value_enum)]
+    pub(crate) to: Spoken,
+    /// The model at the provider; its name decides what it is sent. Default: that of the request.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// End with code 1 when meaning is lost, as translation.strict refuses such a request.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
     /// List sessions, the latest first.
@@ -104,11 +126,14 @@ pub(crate) enum SessionsCommand {
         /// The session's id, the beginning of it, or the client's own id.
         session: String,
         /// Print the body of one of its requests, byte for byte.
-        #[arg(long, value_name = "REQUEST", conflicts_with = "response_body")]
+        #[arg(long, value_name = "REQUEST", conflicts_with = "response_body", group = "body")]
         request_body: Option<String>,
         /// Print the body of the answer to one of its requests, byte for byte.
-        #[arg(long, value_name = "REQUEST")]
+        #[arg(long, value_name = "REQUEST", group = "body")]
         response_body: Option<String>,
+        /// With one of the above: the body as the provider got or sent it, of a request that was translated.
+        #[arg(long, requires = "body")]
+        provider_form: bool,
     },
     /// Print requests as they end, until Ctrl-C.
     Tail {

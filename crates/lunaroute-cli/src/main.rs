@@ -11,6 +11,7 @@ mod run;
 mod serve;
 mod sessions;
 mod simulate;
+mod translate;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&settings, &options),
         Command::Sessions(command) => sessions::sessions(&settings, &command),
         Command::Verify => verify::verify(&settings),
+        Command::Translate(options) => translate::translate(&settings, &options),
         Command::Config(command) => config::config(&settings, &command),
         Command::Completions { shell } => completions::print(shell),
         Command::Simulate(options) => simulate::simulate(&options),

@@ -56,7 +56,7 @@ pub(crate) async fn answer(
     inbound: Inbound,
     provider: Arc<str>,
     back: WayBack,
-    entry: Entry,
+    mut entry: Entry,
 ) -> Response<Reply> {
     let Inbound { status, headers, body, .. } = inbound;
     house.metrics.translated(
@@ -65,6 +65,7 @@ pub(crate) async fn answer(
         back.warnings.iter().map(|warning| warning.path.as_str()),
     );
     let head = ResponseHead { status: status.as_u16(), headers: Arc::new(headers) };
+    entry.provider_response(&head);
     let streams = back.asked.stream && status.is_success() && head.is_event_stream();
     let headers = Arc::unwrap_or_clone(head.headers);
     let foreign = Foreign { house, visitor, provider, back, status, headers, entry };
@@ -140,6 +141,7 @@ impl Foreign<'_> {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             std::future::poll_fn(|context| self.entry.poll_room(context)).await;
+            self.entry.provider_frame(&data);
             let before = whole.len();
             decoder
                 .each(&data, |piece| {

@@ -65,7 +65,10 @@ pub(crate) async fn pass(
         entry.attempt_started(&target.provider, model, reason);
         let outbound = match &crossed {
             None => dressing::dress(house, visitor, desk, target, upstream, &path),
-            Some(crossed) => crossed.outbound(upstream),
+            Some(crossed) => {
+                entry.provider_request(crossed);
+                crossed.outbound(upstream)
+            }
         };
         let began = Instant::now();
         let result = house.egress.attempt(outbound, &house.timeouts).await;

@@ -7,13 +7,15 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use lunaroute_core::{
-    AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, Observer, Outcome, ResponseHead, SessionId,
-    Usage, headers,
+    AttemptOutcome, AttemptReason, Ending, Exchange, Failure, FailureKind, Observer, Outcome, ResponseHead,
+    SessionId, Usage, headers,
 };
 use lunaroute_ingress::Share;
 use lunaroute_observability::Metrics;
-use lunaroute_session::{NotRecorded, Recording, RequestStart};
+use lunaroute_session::event::TranslationWarning;
+use lunaroute_session::{NotRecorded, ProviderForm, Recording, RequestStart};
 
+use crate::crossing::Crossed;
 use crate::desk::Desk;
 use crate::house::House;
 use crate::visitor::Visitor;
@@ -92,6 +94,40 @@ impl Entry {
     pub(crate) fn attempt_finished(&mut self, outcome: AttemptOutcome, discarded: Bytes) {
         if let Kind::Recorded(recording) = &mut self.kind {
             recording.attempt_finished(outcome, discarded);
+        }
+    }
+
+    /// The attempt that has begun is made in another dialect.
+    pub(crate) fn provider_request(&mut self, crossed: &Crossed) {
+        let Kind::Recorded(recording) = &mut self.kind else { return };
+        let warnings = crossed.back.warnings.iter().map(|warning| TranslationWarning {
+            path: warning.path.clone(),
+            what: warning.what.to_owned(),
+            loses_meaning: warning.loses_meaning,
+        });
+        recording.provider_request(ProviderForm {
+            exchange: Exchange {
+                dialect: crossed.back.from,
+                operation: crossed.endpoint.operation,
+                headers: Arc::new(crossed.headers.clone()),
+            },
+            path: crossed.endpoint.path.to_string(),
+            body: crossed.body.clone(),
+            warnings: warnings.collect(),
+        });
+    }
+
+    /// The head of an answer that is translated.
+    pub(crate) fn provider_response(&mut self, head: &ResponseHead) {
+        if let Kind::Recorded(recording) = &mut self.kind {
+            recording.provider_response(head);
+        }
+    }
+
+    /// A piece of an answer that is translated, as the provider sent it.
+    pub(crate) fn provider_frame(&mut self, frame: &Bytes) {
+        if let Kind::Recorded(recording) = &mut self.kind {
+            recording.provider_frame(frame);
         }
     }
 

@@ -53,6 +53,7 @@ impl Carrier {
     /// # Errors
     /// When they cannot be unpacked.
     pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Failure> {
+        self.entry.provider_frame(bytes);
         let Self { decoder, translation, out, .. } = self;
         if decoder.is_identity() {
             translation.push(bytes, out);

@@ -29,7 +29,8 @@ pub struct SessionEvent {
     /// What happened.
     pub kind: EventKind,
     /// Raw bytes that go with it: the request body of [`EventKind::Started`], the response bytes of
-    /// [`EventKind::StreamDelta`], the provider's error body of [`EventKind::AttemptFinished`], the 32 bytes of the BLAKE3
+    /// [`EventKind::StreamDelta`] and [`EventKind::ProviderDelta`], the translated request of
+    /// [`EventKind::ProviderRequest`], the provider's error body of [`EventKind::AttemptFinished`], the 32 bytes of the BLAKE3
     /// hash of what an [`EventKind::Gap`] lost, where it is known; else empty.
     pub body: Bytes,
 }
@@ -69,6 +70,21 @@ pub enum EventKind {
         last_us: u64,
         /// What the bytes say; neighbouring text of one block is joined.
         parts: Vec<Delta>,
+    },
+    /// The request as it goes to a provider of another dialect; `body` holds it. A later attempt may have another.
+    ProviderRequest(Box<ProviderRequest>),
+    /// The head of that provider's answer, which the client gets in its own dialect.
+    ProviderResponse {
+        /// The provider's HTTP status.
+        status: u16,
+        /// The provider's headers, as a record may keep them.
+        headers: Vec<(String, String)>,
+    },
+    /// A stretch of the answer as that provider sent it: `body` holds its bytes. What they say is told where the client's
+    /// form of them is.
+    ProviderDelta {
+        /// Number of frames that were joined.
+        frames: u32,
     },
     /// The model asked for a tool.
     ToolCall {
@@ -174,6 +190,35 @@ pub struct AttemptStarted {
     pub model: Option<String>,
     /// Why it was made.
     pub reason: AttemptReason,
+}
+
+/// A request in the dialect of its provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderRequest {
+    /// Number of the attempt, from 0.
+    pub ordinal: u32,
+    /// The provider's dialect.
+    pub dialect: Dialect,
+    /// Path and query.
+    pub path: String,
+    /// Headers as a record may keep them. The gateway's own credential is added later and never among them.
+    pub headers: Vec<(String, String)>,
+    /// Messages in the body, in order.
+    pub messages: Vec<MessageSpan>,
+    /// What could not be carried over as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<TranslationWarning>,
+}
+
+/// A field of the client's request that was dropped or changed on the way to the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranslationWarning {
+    /// The field, such as `logit_bias` or `messages[2].content[0]`.
+    pub path: String,
+    /// What became of it.
+    pub what: String,
+    /// Whether meaning was lost.
+    pub loses_meaning: bool,
 }
 
 /// What an answer said in all.

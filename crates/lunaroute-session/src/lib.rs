@@ -25,7 +25,7 @@ pub mod verify;
 pub mod writer;
 
 pub use recorder::{
-    Figures, FlushError, JournalState, NotRecorded, Recorder, RecorderBuilder, RecorderConfig, RecorderError,
-    RequestStart, SyncPolicy, WriterFigures, WriterState,
+    Figures, FlushError, JournalState, NotRecorded, ProviderForm, Recorder, RecorderBuilder, RecorderConfig,
+    RecorderError, RequestStart, SyncPolicy, WriterFigures, WriterState,
 };
 pub use recording::Recording;

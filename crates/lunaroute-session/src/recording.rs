@@ -11,7 +11,7 @@ use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind
 use tokio::time::Sleep;
 
 use crate::recorder::figures::add;
-use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, RequestStart};
+use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, ProviderForm, RequestStart};
 use crate::recorder::opening::{Opening, Stage};
 use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES};
 use crate::recorder::shared::{Shared, micros};
@@ -47,6 +47,12 @@ struct Digest {
     frames: u64,
     bytes: u64,
     hasher: blake3::Hasher,
+}
+
+impl Digest {
+    fn nothing() -> Box<Self> {
+        Box::new(Self { frames: 0, bytes: 0, hasher: blake3::Hasher::new() })
+    }
 }
 
 impl Recording {
@@ -133,6 +139,32 @@ impl Recording {
         self.ticket.send(NoteKind::AttemptFinished { outcome: Box::new(outcome), discarded }, bytes);
     }
 
+    /// A try at a provider of another dialect is made with this; to be told once the attempt has begun.
+    pub fn provider_request(&self, form: ProviderForm) {
+        let bytes = form.body.len() + HEAD_BYTES;
+        self.ticket.send(NoteKind::ProviderRequest(Box::new(form)), bytes);
+    }
+
+    /// The head of that provider's answer.
+    pub fn provider_response(&self, head: &ResponseHead) {
+        self.ticket.send(NoteKind::ProviderResponse(head.clone()), HEAD_BYTES);
+    }
+
+    /// A piece of that provider's answer; what the client gets of it follows as a [`frame`](Self::frame).
+    pub fn provider_frame(&mut self, bytes: &Bytes) {
+        if self.closed || bytes.is_empty() || self.digest_only {
+            return;
+        }
+        let has_room = self.granted || self.ticket.shared.queue.has_room();
+        let length = bytes.len();
+        if !has_room || !self.ticket.send(NoteKind::ProviderFrame(bytes.clone()), length) {
+            // None of the answer is kept from here on, in neither form, and the gap that follows says so.
+            self.digest_only = true;
+            self.lost.get_or_insert_with(Digest::nothing);
+            add(&self.ticket.shared.counters.gaps, 1);
+        }
+    }
+
     /// The head of the answer goes to the client.
     pub fn response_started(&self, head: &ResponseHead) {
         self.ticket.send(NoteKind::ResponseStarted(head.clone()), HEAD_BYTES);
@@ -205,9 +237,7 @@ impl Recording {
         let counters = &self.ticket.shared.counters;
         add(&counters.received, 1);
         add(&counters.gaps, 1);
-        let lost = self
-            .lost
-            .get_or_insert_with(|| Box::new(Digest { frames: 0, bytes: 0, hasher: blake3::Hasher::new() }));
+        let lost = self.lost.get_or_insert_with(Digest::nothing);
         lost.frames += 1;
         lost.bytes += bytes.len() as u64;
         lost.hasher.update(bytes);

@@ -22,8 +22,9 @@ pub(crate) fn sessions(settings: &Settings, command: &SessionsCommand) -> anyhow
     let query = open(&directory)?;
     match command {
         SessionsCommand::List(options) => list::list(&query, options, settings.json),
-        SessionsCommand::Show { session, request_body, response_body } => {
-            show::show(&query, session, request_body.as_deref(), response_body.as_deref(), settings.json)
+        SessionsCommand::Show { session, request_body, response_body, provider_form } => {
+            let bodies = (request_body.as_deref(), response_body.as_deref(), *provider_form);
+            show::show(&query, session, bodies, settings.json)
         }
         SessionsCommand::Tail { lines, no_follow } => tail::tail(&query, *lines, !no_follow, settings.json),
         SessionsCommand::Export { sessions, output } => export::export(&query, sessions, output.as_deref()),

@@ -13,22 +13,27 @@ use crate::output::{
 pub(super) fn show(
     query: &dyn SessionQuery,
     name: &str,
-    request_body: Option<&str>,
-    response_body: Option<&str>,
+    (request_body, response_body, provider_form): (Option<&str>, Option<&str>, bool),
     json: bool,
 ) -> anyhow::Result<()> {
     let detail = query.session_detail(name)?;
-    if let Some(request) = request_body {
-        return body(&query.request_body(find(&detail, request)?)?);
-    }
-    if let Some(request) = response_body {
-        return body(&query.response_body(find(&detail, request)?)?);
+    let of = |request: &str| find(&detail, request);
+    let wanted = match (request_body, response_body, provider_form) {
+        (Some(request), _, false) => Some(query.request_body(of(request)?)?),
+        (Some(request), _, true) => Some(query.provider_request_body(of(request)?)?),
+        (None, Some(request), false) => Some(query.response_body(of(request)?)?),
+        (None, Some(request), true) => Some(query.provider_response_body(of(request)?)?),
+        (None, None, _) => None,
+    };
+    if let Some(wanted) = wanted {
+        return body(&wanted);
     }
     if json {
         return print_json(&detail);
     }
     head(&detail);
     requests(&detail.request_list)?;
+    translations(&detail.request_list)?;
     tool_calls(&detail)
 }
 
@@ -93,6 +98,30 @@ fn requests(requests: &[RequestRecord]) -> anyhow::Result<()> {
         table.add_row(row);
     }
     Ok(print_table(&table)?)
+}
+
+/// The requests that were translated, and what was lost on the way.
+fn translations(requests: &[RequestRecord]) -> anyhow::Result<()> {
+    let mut table =
+        output::table(&["#", "client's dialect", "provider's dialect", "could not be carried over"]);
+    let mut any = false;
+    for (number, request) in requests.iter().enumerate() {
+        let Some(to) = &request.provider_dialect else { continue };
+        any = true;
+        let warnings: Vec<String> =
+            request.warnings.iter().map(|warning| format!("{}: {}", warning.path, warning.what)).collect();
+        table.add_row([
+            (number + 1).to_string(),
+            text(request.dialect.as_deref()),
+            to.clone(),
+            text(Some(warnings.join("; ").as_str()).filter(|warnings| !warnings.is_empty())),
+        ]);
+    }
+    if any {
+        println!();
+        print_table(&table)?;
+    }
+    Ok(())
 }
 
 fn tool_calls(detail: &SessionDetail) -> anyhow::Result<()> {

@@ -5,7 +5,10 @@ use lunaroute_core::{AttemptOutcome, FailureKind, MessageSpan, ToolResultSpan};
 use super::DecodeError;
 use super::delta;
 use super::wire::{In, Out};
-use crate::event::{AttemptStarted, EventKind, GapCause, Repeats, RequestRead, ResponseRead, Started, Stats};
+use crate::event::{
+    AttemptStarted, EventKind, GapCause, ProviderRequest, Repeats, RequestRead, ResponseRead, Started, Stats,
+    TranslationWarning,
+};
 
 /// The tags of [`EventKind`], in its order. One that is taken is never given to anything else.
 mod tag {
@@ -21,6 +24,9 @@ mod tag {
     pub(super) const ERROR: u8 = 9;
     pub(super) const GAP: u8 = 10;
     pub(super) const COMPLETED: u8 = 11;
+    pub(super) const PROVIDER_REQUEST: u8 = 12;
+    pub(super) const PROVIDER_RESPONSE: u8 = 13;
+    pub(super) const PROVIDER_DELTA: u8 = 14;
 }
 
 pub(super) fn put(out: &mut Out, kind: &EventKind) {
@@ -55,6 +61,16 @@ pub(super) fn put(out: &mut Out, kind: &EventKind) {
             out.number(*last_us);
             out.length(parts.len());
             parts.iter().for_each(|part| delta::put(out, part));
+        }
+        EventKind::ProviderRequest(request) => put_provider_request(out, request),
+        EventKind::ProviderResponse { status, headers } => {
+            out.byte(tag::PROVIDER_RESPONSE);
+            out.number((*status).into());
+            out.pairs(headers);
+        }
+        EventKind::ProviderDelta { frames } => {
+            out.byte(tag::PROVIDER_DELTA);
+            out.number((*frames).into());
         }
         EventKind::ToolCall { id, name, arguments } => {
             out.byte(tag::TOOL_CALL);
@@ -131,6 +147,11 @@ pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
             error: input.maybe("error", In::word)?,
             message: input.maybe_text("message")?,
         },
+        tag::PROVIDER_REQUEST => EventKind::ProviderRequest(Box::new(take_provider_request(input)?)),
+        tag::PROVIDER_RESPONSE => {
+            EventKind::ProviderResponse { status: input.small("status")?, headers: input.pairs("headers")? }
+        }
+        tag::PROVIDER_DELTA => EventKind::ProviderDelta { frames: input.small("frames")? },
         _ => return Err(DecodeError::Invalid { part: "kind" }),
     })
 }
@@ -184,14 +205,9 @@ fn put_request(out: &mut Out, read: &RequestRead) {
     out.maybe_text(read.model.as_deref());
     out.flag(read.stream);
     out.maybe_text(read.content_encoding.as_deref());
-    out.length(read.messages.len());
-    let mut reached = 0;
-    for message in &read.messages {
-        out.text(message.role.as_str());
-        put_range(out, &message.range, &mut reached);
-    }
+    put_messages(out, &read.messages);
     out.length(read.tool_results.len());
-    reached = 0;
+    let mut reached = 0;
     for result in &read.tool_results {
         out.text(&result.call_id);
         out.maybe(result.is_error, Out::flag);
@@ -204,11 +220,8 @@ fn put_request(out: &mut Out, read: &RequestRead) {
 fn take_request(input: &mut In<'_>) -> Result<RequestRead, DecodeError> {
     let (model, stream) = (input.maybe_text("model")?, input.flag("stream")?);
     let content_encoding = input.maybe_text("content coding")?;
+    let messages = take_messages(input)?;
     let mut reached = 0;
-    let messages = (0..input.count("messages")?)
-        .map(|_| Ok(MessageSpan { role: input.word("role")?, range: take_range(input, &mut reached)? }))
-        .collect::<Result<_, DecodeError>>()?;
-    reached = 0;
     let tool_results = (0..input.count("tool results")?)
         .map(|_| {
             let call_id = input.text("id of a call")?;
@@ -218,6 +231,53 @@ fn take_request(input: &mut In<'_>) -> Result<RequestRead, DecodeError> {
         .collect::<Result<_, DecodeError>>()?;
     let (preview, problem) = (input.maybe_text("preview")?, input.maybe_text("problem")?);
     Ok(RequestRead { model, stream, content_encoding, messages, tool_results, preview, problem })
+}
+
+fn put_messages(out: &mut Out, messages: &[MessageSpan]) {
+    out.length(messages.len());
+    let mut reached = 0;
+    for message in messages {
+        out.text(message.role.as_str());
+        put_range(out, &message.range, &mut reached);
+    }
+}
+
+fn take_messages(input: &mut In<'_>) -> Result<Vec<MessageSpan>, DecodeError> {
+    let mut reached = 0;
+    (0..input.count("messages")?)
+        .map(|_| Ok(MessageSpan { role: input.word("role")?, range: take_range(input, &mut reached)? }))
+        .collect()
+}
+
+fn put_provider_request(out: &mut Out, request: &ProviderRequest) {
+    out.byte(tag::PROVIDER_REQUEST);
+    out.number(request.ordinal.into());
+    out.text(request.dialect.as_str());
+    out.text(&request.path);
+    out.pairs(&request.headers);
+    put_messages(out, &request.messages);
+    out.length(request.warnings.len());
+    for TranslationWarning { path, what, loses_meaning } in &request.warnings {
+        out.text(path);
+        out.text(what);
+        out.flag(*loses_meaning);
+    }
+}
+
+fn take_provider_request(input: &mut In<'_>) -> Result<ProviderRequest, DecodeError> {
+    Ok(ProviderRequest {
+        ordinal: input.small("attempt")?,
+        dialect: input.word("dialect")?,
+        path: input.text("path")?,
+        headers: input.pairs("headers")?,
+        messages: take_messages(input)?,
+        warnings: (0..input.count("warnings")?)
+            .map(|_| {
+                let (path, what) = (input.text("warning")?, input.text("warning")?);
+                Ok(TranslationWarning { path, what, loses_meaning: input.flag("warning")? })
+            })
+            .collect::<Result<_, DecodeError>>()?,
+    })
 }
 
 /// Spans mostly follow each other closely, so their distance is short.

@@ -36,6 +36,8 @@ pub(super) struct Heard {
     openings: VecDeque<Opening>,
     /// The last piece of an answer.
     answer: Option<(RequestId, Bytes)>,
+    /// The last translated request.
+    translated: Option<(RequestId, Bytes)>,
 }
 
 impl Heard {
@@ -67,7 +69,11 @@ impl Heard {
             LineBody::Middle { middle, repeats, crc32 } => {
                 let repeats =
                     repeats.or(started.and_then(|started| started.repeats)).ok_or(LineError::Repeats)?;
-                let base = if started.is_some() { self.opening(repeats.of) } else { self.answer(repeats.of) };
+                let base = match &kind {
+                    EventKind::Started(_) => self.opening(repeats.of),
+                    EventKind::ProviderRequest(_) => of_request(&self.translated, repeats.of),
+                    _ => of_request(&self.answer, repeats.of),
+                };
                 let whole = base.and_then(|base| whole(base, &middle, &repeats, crc32));
                 whole.ok_or(LineError::Base { of: repeats.of })
             }
@@ -79,6 +85,9 @@ impl Heard {
         }
         if let EventKind::StreamDelta { .. } = &kind {
             self.answer = body.as_ref().ok().map(|body| (request, body.clone()));
+        }
+        if let EventKind::ProviderRequest(_) = &kind {
+            self.translated = body.as_ref().ok().map(|body| (request, body.clone()));
         }
         let body = body?;
         let session = self.session.clone().ok_or(LineError::Session)?;
@@ -121,10 +130,6 @@ impl Heard {
         opening.map(|opening| &opening.body)
     }
 
-    fn answer(&self, request: RequestId) -> Option<&Bytes> {
-        self.answer.as_ref().filter(|(of, _)| *of == request).map(|(_, body)| body)
-    }
-
     fn enter(&mut self, opening: Opening) {
         if self.openings.len() == OPENINGS {
             self.openings.pop_front();
@@ -134,6 +139,11 @@ impl Heard {
             self.openings[last].body = Bytes::new();
         }
     }
+}
+
+/// What was heard last, when it is of this request.
+fn of_request(last: &Option<(RequestId, Bytes)>, request: RequestId) -> Option<&Bytes> {
+    last.as_ref().filter(|(of, _)| *of == request).map(|(_, body)| body)
 }
 
 /// Puts a body together from an earlier one and what is new; `None` when that was another one.

@@ -12,11 +12,11 @@ mod delete;
 mod error;
 mod files;
 mod heard;
+mod last;
 mod line;
 mod names;
 mod read;
 mod session_file;
-mod small;
 mod tail;
 mod told;
 

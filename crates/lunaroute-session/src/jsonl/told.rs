@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use lunaroute_core::{RequestId, Timestamp};
 use lunaroute_storage::journal::Position;
 
+use super::last::Last;
 use super::line::{self, Place, Reference, following};
-use super::small::Small;
 use crate::event::{EventKind, Repeats, SessionEvent, Started};
 
 /// So many requests of a file are remembered by the time they began.
@@ -28,16 +28,38 @@ struct Opening {
     body_bytes: u64,
 }
 
+/// Bodies and pieces of answers up to this length are compared with the last one: larger ones would take memory, and of
+/// request bodies the recorder says itself what they repeat.
+const SMALL: usize = 4 * 1024;
+
+/// The same for translated requests, of which the recorder does not say it.
+const TRANSLATED: usize = 1024 * 1024;
+
 /// What was told.
-#[derive(Default)]
 pub(super) struct Told {
     session: bool,
     position: Option<Position>,
     started: Option<Box<Started>>,
     openings: VecDeque<Opening>,
-    question: Small,
-    answer: Small,
+    question: Last,
+    answer: Last,
+    translated: Last,
     since_whole: u32,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            session: false,
+            position: None,
+            started: None,
+            openings: VecDeque::new(),
+            question: Last::up_to(SMALL),
+            answer: Last::up_to(SMALL),
+            translated: Last::up_to(TRANSLATED),
+            since_whole: 0,
+        }
+    }
 }
 
 /// What a body has in common with an earlier one.
@@ -73,6 +95,11 @@ impl Told {
                     self.answer.compare(body).map(|repeats| Shared { repeats, in_event: false });
                 self.answer.enter(event.request, body);
             }
+            EventKind::ProviderRequest(_) => {
+                reference.shared =
+                    self.translated.compare(body).map(|repeats| Shared { repeats, in_event: false });
+                self.translated.enter(event.request, body);
+            }
             _ => {}
         }
         line::append(event, place, &reference, &mut self.started, output);
@@ -97,7 +124,7 @@ impl Told {
     /// Gives back what takes memory and is soon told again.
     pub(super) fn shrink(&mut self) {
         self.started = None;
-        (self.question, self.answer) = (Small::default(), Small::default());
+        [&mut self.question, &mut self.answer, &mut self.translated].into_iter().for_each(Last::forget);
     }
 
     /// What a request body has in common with an earlier one.

@@ -60,8 +60,15 @@ fn request_line(query: &dyn SessionQuery, id: RequestId, output: &mut dyn Write)
         Err(QueryError::NotKept { .. }) => Ok(None),
         other => other.map(Some),
     };
-    let (request, response) = (kept(query.request_body(id))?, kept(query.response_body(id))?);
-    for (key, body) in [("request_body", request), ("response_body", response)] {
+    let mut bodies = vec![
+        ("request_body", kept(query.request_body(id))?),
+        ("response_body", kept(query.response_body(id))?),
+    ];
+    if !value["provider_dialect"].is_null() {
+        bodies.push(("provider_request_body", kept(query.provider_request_body(id))?));
+        bodies.push(("provider_response_body", kept(query.provider_response_body(id))?));
+    }
+    for (key, body) in bodies {
         let (key, body) = match body.map(String::from_utf8) {
             None => (key.to_owned(), Value::Null),
             Some(Ok(text)) => (key.to_owned(), Value::String(text)),

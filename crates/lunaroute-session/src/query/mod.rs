@@ -13,8 +13,8 @@ use lunaroute_core::{RequestId, SessionId, Timestamp};
 pub use export::{ExportError, export};
 pub use filter::{Page, Period, RequestFilter, SessionFilter};
 pub use record::{
-    AttemptRecord, ErrorRecord, Listing, MessageRecord, RequestDetail, RequestRecord, SessionDetail,
-    SessionRecord, StreamFigures, StreamPiece, TokenCounts, ToolCallRecord, Totals,
+    AttemptRecord, ErrorRecord, Listing, MessageRecord, ProviderFormRecord, RequestDetail, RequestRecord,
+    SessionDetail, SessionRecord, StreamFigures, StreamPiece, TokenCounts, ToolCallRecord, Totals,
 };
 pub use sqlite::SqliteQuery;
 
@@ -117,6 +117,19 @@ pub trait SessionQuery: Send {
     /// # Errors
     /// [`QueryError::NotFound`], [`QueryError::NotKept`], [`QueryError::Damaged`], or that the record cannot be read.
     fn response_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError>;
+
+    /// The body of a translated request as it went to the provider, byte for byte.
+    ///
+    /// # Errors
+    /// [`QueryError::NotFound`] when it was not translated, [`QueryError::NotKept`], [`QueryError::Damaged`], or that the
+    /// record cannot be read.
+    fn provider_request_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError>;
+
+    /// The body of the answer to a translated request as the provider sent it, byte for byte.
+    ///
+    /// # Errors
+    /// As [`provider_request_body`](Self::provider_request_body).
+    fn provider_response_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError>;
 
     /// What the requests of a period add up to.
     ///

@@ -3,6 +3,8 @@
 use lunaroute_core::{RequestId, SessionId, Timestamp};
 use serde::{Serialize, Serializer};
 
+use crate::event::TranslationWarning;
+
 fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
 }
@@ -188,6 +190,10 @@ pub struct RequestRecord {
     pub gap_cause: Option<String>,
     /// The tries at providers.
     pub attempt_list: Vec<AttemptRecord>,
+    /// The provider's dialect, when the request was translated to it.
+    pub provider_dialect: Option<String>,
+    /// What could not be carried over to the provider as it was.
+    pub warnings: Vec<TranslationWarning>,
 }
 
 /// A request with what hangs on it.
@@ -220,6 +226,21 @@ pub struct RequestDetail {
     pub stream: Vec<StreamPiece>,
     /// What failed on the way.
     pub errors: Vec<ErrorRecord>,
+    /// The heads of the provider's form of a translated request.
+    pub provider_form: Option<ProviderFormRecord>,
+}
+
+/// The heads of a translated request and its answer as the provider got and sent them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProviderFormRecord {
+    /// Path and query.
+    pub path: String,
+    /// The request's headers, as a record may keep them.
+    pub request_headers: Vec<(String, String)>,
+    /// The answer's HTTP status; `None` when none came.
+    pub status: Option<u16>,
+    /// The answer's headers.
+    pub response_headers: Vec<(String, String)>,
 }
 
 /// A message of a request, by reference.

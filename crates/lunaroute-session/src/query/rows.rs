@@ -5,6 +5,8 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::Deserialize;
 
+use crate::event::TranslationWarning;
+
 use super::record::{AttemptRecord, RequestRecord, SessionRecord, TokenCounts, ToolCallRecord};
 
 pub(super) const SESSION_COLUMNS: &str = "id, (SELECT c.external_id FROM conversations c WHERE c.id = sessions.conversation_id) AS external_id, \
@@ -20,7 +22,7 @@ pub(super) const REQUEST_COLUMNS: &str = "id, session_id, kind, method, path, di
      http_status, started_at, completed_at, total_ms, overhead_pre_us, overhead_post_us, ttft_us, input_tokens, \
      cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, attempts, \
      tool_calls, finish_reason, finish_reason_raw, error_kind, error, request_bytes, response_bytes, \
-     response_blake3, lost_frames, lost_bytes, gap_cause, attempt_list";
+     response_blake3, lost_frames, lost_bytes, gap_cause, attempt_list, provider_dialect, warnings";
 
 pub(super) const TOOL_CALL_COLUMNS: &str = "id, request_id, name, started_at, completed_at, status, success, duration_ms, arguments_blake3, result_blake3, \
      result_request_id";
@@ -145,7 +147,14 @@ pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<RequestRecord> {
         lost_bytes: figure(row, "lost_bytes")?,
         gap_cause: row.get("gap_cause")?,
         attempt_list: attempts(row)?,
+        provider_dialect: row.get("provider_dialect")?,
+        warnings: warnings(row)?,
     })
+}
+
+fn warnings(row: &Row<'_>) -> rusqlite::Result<Vec<TranslationWarning>> {
+    let Some(json) = row.get::<_, Option<String>>("warnings")? else { return Ok(Vec::new()) };
+    serde_json::from_str(&json).map_err(malformed)
 }
 
 /// An attempt as its column has it: an array in the order of the columns of the view `attempts`.

@@ -8,13 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
 use super::filter::{Condition, Page, Period, RequestFilter, SessionFilter, prefix_range};
 use super::record::{
-    ErrorRecord, Listing, MessageRecord, RequestDetail, RequestRecord, SessionDetail, SessionRecord,
-    StreamFigures, StreamPiece, ToolCallRecord, Totals,
+    ErrorRecord, Listing, MessageRecord, ProviderFormRecord, RequestDetail, RequestRecord, SessionDetail,
+    SessionRecord, StreamFigures, StreamPiece, ToolCallRecord, Totals,
 };
 use super::rows::{self, REQUEST_COLUMNS, SESSION_COLUMNS, TOOL_CALL_COLUMNS};
 use super::{QueryError, SessionQuery};
 use crate::identity::KnownSession;
-use crate::sqlite::{Section, StoredBytes, open_read_only};
+use crate::sqlite::{BlobError, Section, StoredBytes, open_read_only};
 
 /// Requests and tool calls that a session's detail lists at most.
 const DETAIL_LIMIT: usize = 1_000;
@@ -136,6 +136,14 @@ impl SqliteQuery {
                 bytes: message.len() as u64,
             })
         });
+        let provider_form = stored
+            .provider_head(&self.connection)
+            .map_err(|error| damaged(error.to_string()))?
+            .map(|(path, request_headers, answer)| {
+                let (status, response_headers) =
+                    answer.map_or_else(Default::default, |(status, headers)| (Some(status), headers));
+                ProviderFormRecord { path, request_headers, status, response_headers }
+            });
         let sql = "SELECT read_problem, request_encoding, response_encoding, provider_response_id FROM requests \
                    WHERE id = ?";
         let (request_headers, response_headers) =
@@ -155,9 +163,34 @@ impl SqliteQuery {
                 stream_figures: None,
                 stream: stream.unwrap_or_default().into_iter().map(piece).collect(),
                 errors: Vec::new(),
+                provider_form,
             })
         })?
         .ok_or(QueryError::NotFound { what: "request", name })
+    }
+
+    /// A body in the provider's form, or why there is none.
+    fn provider_form(
+        &self,
+        id: RequestId,
+        stored: &StoredBytes,
+        what: &'static str,
+        body: Result<Option<Vec<u8>>, BlobError>,
+    ) -> Result<Vec<u8>, QueryError> {
+        let body = body.map_err(|error| QueryError::Damaged { request: id, reason: error.to_string() })?;
+        if let Some(body) = body {
+            return Ok(body);
+        }
+        let sql = "SELECT gap_cause FROM requests WHERE id = ? AND provider_dialect IS NOT NULL";
+        let name = id.to_string();
+        match self.one(sql, [&name], |row| row.get::<_, Option<String>>(0))? {
+            None => Err(QueryError::NotFound { what: "translated request", name }),
+            Some(_) if stored.are_removed => {
+                Err(QueryError::NotKept { what, request: id, cause: REMOVED.to_owned() })
+            }
+            Some(Some(cause)) => Err(QueryError::NotKept { what, request: id, cause }),
+            Some(None) => Ok(Vec::new()),
+        }
     }
 
     fn stream_figures(&self, id: &str) -> Result<Option<StreamFigures>, QueryError> {
@@ -260,6 +293,16 @@ impl SessionQuery for SqliteQuery {
             Some(cause) => Err(QueryError::NotKept { what: "response", request: id, cause }),
             None => Ok(Vec::new()),
         }
+    }
+
+    fn provider_request_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError> {
+        let stored = self.stored(id)?;
+        self.provider_form(id, &stored, "request", stored.provider_body(&self.connection))
+    }
+
+    fn provider_response_body(&self, id: RequestId) -> Result<Vec<u8>, QueryError> {
+        let stored = self.stored(id)?;
+        self.provider_form(id, &stored, "response", stored.provider_answer(&self.connection))
     }
 
     fn summary(&self, period: Period) -> Result<Totals, QueryError> {

@@ -231,6 +231,8 @@ fn is_patient(kind: &EventKind) -> bool {
             | EventKind::AttemptStarted(_)
             | EventKind::AttemptFinished { .. }
             | EventKind::ResponseStarted { .. }
+            | EventKind::ProviderRequest(_)
+            | EventKind::ProviderResponse { .. }
     )
 }
 
@@ -275,6 +277,12 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             0
         }
         EventKind::AttemptFinished { .. } => {
+            event.body = Bytes::new();
+            0
+        }
+        // The client's form of it is what counts as lost or kept.
+        EventKind::ProviderRequest(_) | EventKind::ProviderDelta { .. } => {
+            event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
             event.body = Bytes::new();
             0
         }

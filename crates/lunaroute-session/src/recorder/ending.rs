@@ -23,7 +23,7 @@ impl OpenRequest {
         close: &Close,
         counters: &Counters,
     ) -> Outcome {
-        if let Some(reply) = &mut self.reply {
+        for reply in [&mut self.reply, &mut self.provider_reply].into_iter().flatten() {
             reply.finish(counters, offset_us);
         }
         self.write_stretch(counters, outlet);
@@ -31,7 +31,11 @@ impl OpenRequest {
             let gap = EventKind::Gap { lost_frames: lost.frames, lost_bytes: lost.bytes, cause: lost.cause };
             self.emit_with(outlet, offset_us, gap, Bytes::copy_from_slice(lost.blake3.as_bytes()));
         }
-        let answer = self.reply.as_mut().map(|reply| std::mem::take(&mut reply.answer)).unwrap_or_default();
+        let mut answer =
+            self.reply.as_mut().map(|reply| std::mem::take(&mut reply.answer)).unwrap_or_default();
+        if let Some(provider) = &mut self.provider_reply {
+            told_by_provider(&mut answer, std::mem::take(&mut provider.answer));
+        }
         let verdict = self.judge(&answer, close);
         if self.reply.is_some() {
             self.write_answer(outlet, offset_us, &answer);
@@ -113,6 +117,17 @@ impl OpenRequest {
             stats.overhead_post_us = reply.last_frame_us.map_or(0, |last| offset_us.saturating_sub(last));
         }
         stats
+    }
+}
+
+/// Of a translated answer the provider's own figures and words count: what the client got was made of them, and its dialect
+/// may have no place for all. Ids of calls stay the client's, for it brings their results back by them.
+fn told_by_provider(answer: &mut Answer, provider: Answer) {
+    answer.usage = provider.usage;
+    answer.id = provider.id.or(answer.id.take());
+    answer.model = provider.model.or(answer.model.take());
+    if let (Some((_, word)), Some((_, theirs))) = (&mut answer.stop, provider.stop) {
+        *word = theirs;
     }
 }
 

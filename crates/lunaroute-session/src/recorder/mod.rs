@@ -35,7 +35,7 @@ pub use self::config::{RecorderConfig, SyncPolicy};
 pub use self::error::{FlushError, NotRecorded, RecorderError};
 pub use self::figures::{Figures, JournalState, WriterFigures, WriterState};
 use self::note::Entry;
-pub use self::note::RequestStart;
+pub use self::note::{ProviderForm, RequestStart};
 use self::shared::Shared;
 use crate::recording::Recording;
 use crate::writer::DrainReport;

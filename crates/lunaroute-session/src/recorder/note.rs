@@ -12,7 +12,7 @@ use lunaroute_core::{
 
 use super::barrier::Barrier;
 use super::opening::Opening;
-use crate::event::GapCause;
+use crate::event::{GapCause, TranslationWarning};
 
 /// What is known of a request when it is accepted.
 #[derive(Debug, Clone)]
@@ -37,6 +37,19 @@ pub struct RequestStart {
     pub body: Bytes,
     /// Microseconds from the arrival until now.
     pub overhead_pre_us: u64,
+}
+
+/// A request as it goes to a provider of another dialect.
+#[derive(Debug, Clone)]
+pub struct ProviderForm {
+    /// What is asked of the provider, in which dialect, with which headers.
+    pub exchange: Exchange,
+    /// Path and query.
+    pub path: String,
+    /// The body.
+    pub body: Bytes,
+    /// What could not be carried over as it was.
+    pub warnings: Vec<TranslationWarning>,
 }
 
 /// The start of a request on its way to the pen.
@@ -79,6 +92,9 @@ pub(crate) enum NoteKind {
     Begin(Box<Begin>),
     AttemptStarted { provider: String, model: Option<String>, reason: AttemptReason },
     AttemptFinished { outcome: Box<AttemptOutcome>, discarded: Bytes },
+    ProviderRequest(Box<ProviderForm>),
+    ProviderResponse(ResponseHead),
+    ProviderFrame(Bytes),
     ResponseStarted(ResponseHead),
     Frame(Bytes),
     Close(Box<Close>),

@@ -136,6 +136,33 @@ impl Pen {
                 }
                 return;
             }
+            NoteKind::ProviderFrame(bytes) => {
+                let Some(provider) = &mut request.provider_reply else {
+                    add(&counters.gaps, 1);
+                    self.shared.queue.release(1, charge);
+                    return;
+                };
+                let was_empty = provider.waiting_since().is_none();
+                provider.frame(counters, bytes, (offset_us, charge));
+                if provider.is_full(self.limits.coalesce_bytes) {
+                    request.write_stretch(&self.shared.counters, &mut self.outlet);
+                } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
+                    self.stretches.push_back((due, id));
+                }
+                return;
+            }
+            NoteKind::ProviderRequest(form) => {
+                request.provider_request(
+                    &mut self.outlet,
+                    offset_us,
+                    *form,
+                    (self.interpreter.as_ref(), counters),
+                );
+            }
+            NoteKind::ProviderResponse(head) => {
+                let readers = (self.interpreter.as_ref(), counters, self.limits.text);
+                request.provider_response(&mut self.outlet, offset_us, &head, readers);
+            }
             NoteKind::AttemptStarted { provider, model, reason } => {
                 request.attempt_started(&mut self.outlet, offset_us, (provider, model, reason));
             }

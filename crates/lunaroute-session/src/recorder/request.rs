@@ -9,11 +9,13 @@ use lunaroute_core::{
 };
 
 use super::figures::Counters;
-use super::note::{Begin, RequestStart};
+use super::note::{Begin, ProviderForm, RequestStart};
 use super::outlet::{Outlet, contain};
 use super::reply::Reply;
 use super::shared::micros;
-use crate::event::{AttemptStarted, EventKind, GapCause, Repeats, RequestRead, SessionEvent, Started};
+use crate::event::{
+    AttemptStarted, EventKind, GapCause, ProviderRequest, Repeats, RequestRead, SessionEvent, Started,
+};
 use crate::identity::Placed;
 
 /// What is still to be read of a request body.
@@ -46,6 +48,9 @@ pub(crate) struct OpenRequest {
     pub(crate) status: Option<u16>,
     /// Boxed: it is long, and a request is moved about.
     pub(crate) reply: Option<Box<Reply>>,
+    /// What is asked of a provider of another dialect, and its answer as it comes.
+    provider_exchange: Option<Box<Exchange>>,
+    pub(crate) provider_reply: Option<Box<Reply>>,
 }
 
 impl OpenRequest {
@@ -103,6 +108,8 @@ impl OpenRequest {
             provider: None,
             status: None,
             reply: None,
+            provider_exchange: None,
+            provider_reply: None,
         };
         let kept = request.emit_with(outlet, 0, EventKind::Started(Box::new(started)), body);
         if let Some(cause) = gap {
@@ -127,7 +134,8 @@ impl OpenRequest {
 
     /// When the frames that wait to be joined have to be written.
     pub(crate) fn stretch_due(&self, coalesce: Duration) -> Option<Instant> {
-        let first_us = self.reply.as_ref()?.waiting_since()?;
+        let since = |reply: &Option<Box<Reply>>| reply.as_ref().and_then(|reply| reply.waiting_since());
+        let first_us = [since(&self.reply), since(&self.provider_reply)].into_iter().flatten().min()?;
         Some(self.base + Duration::from_micros(first_us) + coalesce)
     }
 
@@ -228,8 +236,51 @@ impl OpenRequest {
         self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
     }
 
-    /// Writes the frames that were joined so far.
+    /// The request goes to a provider of another dialect in this form.
+    pub(crate) fn provider_request(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        form: ProviderForm,
+        (interpreter, counters): (&dyn Interpreter, &Counters),
+    ) {
+        let ProviderForm { exchange, path, body, warnings } = form;
+        let reading = contain(counters, || interpreter.request(&exchange, &body)).unwrap_or_default();
+        let request = ProviderRequest {
+            ordinal: self.attempts.saturating_sub(1),
+            dialect: exchange.dialect,
+            path,
+            headers: headers::for_record(&exchange.headers),
+            messages: reading.messages,
+            warnings,
+        };
+        self.provider_exchange = Some(Box::new(exchange));
+        self.provider_reply = None;
+        self.emit_with(outlet, offset_us, EventKind::ProviderRequest(Box::new(request)), body);
+    }
+
+    /// That provider answers.
+    pub(crate) fn provider_response(
+        &mut self,
+        outlet: &mut Outlet,
+        offset_us: u64,
+        head: &ResponseHead,
+        (interpreter, counters, text_limit): (&dyn Interpreter, &Counters, usize),
+    ) {
+        let exchange = self.provider_exchange.as_deref().unwrap_or(&self.exchange);
+        let reader = contain(counters, || interpreter.response(exchange, head));
+        self.provider_reply = Some(Box::new(Reply::new(head, reader, text_limit)));
+        let headers = headers::for_record(&head.headers);
+        self.emit(outlet, offset_us, EventKind::ProviderResponse { status: head.status, headers });
+    }
+
+    /// Writes the frames that were joined so far, those of a foreign provider before what was made of them.
     pub(crate) fn write_stretch(&mut self, counters: &Counters, outlet: &mut Outlet) {
+        if let Some(stretch) = self.provider_reply.as_mut().and_then(|reply| reply.take_stretch(counters)) {
+            let kind = EventKind::ProviderDelta { frames: stretch.frames };
+            self.emit_with(outlet, stretch.last_us, kind, stretch.body);
+            outlet.batch.settle_notes(self.id, u64::from(stretch.frames), stretch.charge);
+        }
         let Some(stretch) = self.reply.as_mut().and_then(|reply| reply.take_stretch(counters)) else {
             return;
         };

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use lunaroute_core::{RequestId, SessionId};
+use lunaroute_core::{MessageSpan, RequestId, SessionId};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::blobs::{self, BlobStore};
@@ -150,6 +150,18 @@ pub(crate) fn references(
         None => None,
     };
     Ok(BodyReferences { body: Some(arrived.encode()), decoded, is_inline, ..Default::default() })
+}
+
+/// Gathers in `store` what is to be kept of a body in the provider's form; gives its recipe.
+pub(crate) fn of_provider(
+    connection: &Connection,
+    store: &mut BlobStore,
+    body: &[u8],
+    messages: &[MessageSpan],
+    session: i64,
+) -> Result<Vec<u8>, StepError> {
+    let cut = cut(body.len(), messages);
+    Ok(make(connection, store, session, body, cut, None)?.encode())
 }
 
 fn inline(cut: &Cut) -> Recipe {

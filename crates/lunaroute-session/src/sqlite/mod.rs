@@ -36,7 +36,7 @@ pub use open::{Database, OpenError, SqliteConfig, sqlite_version};
 pub use retention::{RemovalError, Remover, Retention, SessionFiles};
 pub use writer::SqliteWriter;
 
-pub(crate) use blobs::read_blob;
+pub(crate) use blobs::{BlobError, read_blob};
 pub(crate) use content::Section;
 pub(crate) use open::open_read_only;
 pub(crate) use orphans::request_digest;

@@ -12,7 +12,8 @@ use lunaroute_storage::journal::Position;
 use super::bodies::BodyReferences;
 use super::samples::Samples;
 use crate::event::{
-    AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, SessionEvent, Started, Stats,
+    AttemptStarted, EventKind, GapCause, ProviderRequest, RequestRead, ResponseRead, SessionEvent, Started,
+    Stats,
 };
 
 /// One attempt as far as it is known.
@@ -70,6 +71,15 @@ pub(crate) struct AnswerBytes {
     hasher: Option<Box<blake3::Hasher>>,
 }
 
+/// A request as it went to a provider of another dialect, and what came back.
+#[derive(Clone)]
+pub(crate) struct ProviderForm {
+    pub(crate) request: Box<ProviderRequest>,
+    pub(crate) body: Bytes,
+    pub(crate) head: Option<(u16, Vec<(String, String)>)>,
+    pub(crate) answer: AnswerBytes,
+}
+
 /// What the row of a request that still runs holds on to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown {
@@ -99,6 +109,8 @@ pub(crate) struct Pending {
     pub(crate) read: Option<Box<RequestRead>>,
     pub(crate) attempts: BTreeMap<u32, Attempt>,
     pub(crate) head: Option<(u16, Vec<(String, String)>)>,
+    /// The last of its attempts at a provider of another dialect.
+    pub(crate) provider: Option<Box<ProviderForm>>,
     pub(crate) answer: AnswerBytes,
     pub(crate) samples: Samples,
     pub(crate) tools: Vec<AskedTool>,
@@ -127,7 +139,8 @@ impl Pending {
             read: None,
             attempts: BTreeMap::new(),
             head: None,
-            answer: AnswerBytes { bytes: Some(Vec::new()), length: 0, hasher: None },
+            provider: None,
+            answer: AnswerBytes::new(),
             samples: Samples::default(),
             tools: Vec::new(),
             response: None,
@@ -165,6 +178,24 @@ impl Pending {
             EventKind::StreamDelta { first_us, parts, .. } => {
                 self.answer.append(&event.body, room);
                 parts.iter().for_each(|part| self.samples.take(*first_us, part));
+            }
+            EventKind::ProviderRequest(request) => {
+                self.provider = Some(Box::new(ProviderForm {
+                    request: request.clone(),
+                    body: Bytes::copy_from_slice(&event.body),
+                    head: None,
+                    answer: AnswerBytes::new(),
+                }));
+            }
+            EventKind::ProviderResponse { status, headers } => {
+                if let Some(provider) = &mut self.provider {
+                    provider.head = Some((*status, headers.clone()));
+                }
+            }
+            EventKind::ProviderDelta { .. } => {
+                if let Some(provider) = &mut self.provider {
+                    provider.answer.append(&event.body, room);
+                }
             }
             EventKind::ToolCall { id, name, arguments } => self.tools.push(AskedTool {
                 at: event.at,
@@ -211,9 +242,10 @@ impl Pending {
         lost.bytes = lost.bytes.saturating_add(bytes);
     }
 
-    /// Bytes of the answer that are held in memory.
+    /// Bytes of the answer that are held in memory, in both of its forms.
     pub(crate) fn held(&self) -> usize {
-        self.answer.bytes.as_ref().map_or(0, Vec::len)
+        let answers = std::iter::once(&self.answer).chain(self.provider.iter().map(|form| &form.answer));
+        answers.filter_map(|answer| answer.bytes.as_ref()).map(Vec::len).sum()
     }
 
     /// The same request without figures that a provider or a clock gave: what is left when they fit no column.
@@ -236,6 +268,10 @@ impl Pending {
 }
 
 impl AnswerBytes {
+    fn new() -> Self {
+        Self { bytes: Some(Vec::new()), length: 0, hasher: None }
+    }
+
     fn append(&mut self, addition: &[u8], room: usize) {
         self.length += addition.len() as u64;
         if let Some(bytes) = &mut self.bytes {

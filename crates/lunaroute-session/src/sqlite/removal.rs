@@ -133,13 +133,13 @@ fn name_released(connection: &Connection, number: i64, blob: i64) -> Result<(), 
 
 /// Every blob that a request's row names.
 fn let_blobs_go(connection: &Connection, number: i64, row: &Fields) -> Result<(), StepError> {
-    for column in ["body", "decoded"] {
+    for column in ["body", "decoded", "provider_body"] {
         let Value::Blob(recipe) = value(row, column) else { continue };
         for blob in Recipe::decode(&recipe).iter().flat_map(Recipe::blobs) {
             name_released(connection, number, blob)?;
         }
     }
-    for column in ["content", "answer"] {
+    for column in ["content", "answer", "provider_head", "provider_answer"] {
         if let Value::Integer(blob) = value(row, column) {
             name_released(connection, number, blob)?;
         }
@@ -175,7 +175,17 @@ fn strip(row: &mut Fields, now: i64) {
         let json = serde_json::to_string(&attempts).expect("JSON values are JSON");
         set(row, "attempt_list", Value::Text(json));
     }
-    for column in ["body", "decoded", "content", "sections", "answer"] {
+    let bytes = [
+        "body",
+        "decoded",
+        "content",
+        "sections",
+        "answer",
+        "provider_head",
+        "provider_body",
+        "provider_answer",
+    ];
+    for column in bytes {
         set(row, column, Value::Null);
     }
     set(row, "bodies_removed_at", Value::Integer(now));

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::failure::StepError;
 use super::pending::Pending;
 use super::table::{bytes, figure, number, text, truth};
-use crate::event::Stats;
+use crate::event::{Stats, TranslationWarning};
 
 /// Columns of the table, `digest` excepted.
-const COLUMNS: usize = 54;
+const COLUMNS: usize = 59;
 
 /// What the row keeps of the request's bytes.
 #[derive(Default)]
@@ -22,6 +22,10 @@ pub(crate) struct Kept {
     pub(crate) answer: Option<i64>,
     /// The blob of each attempt's body, by its number; attempts without one are left out.
     pub(crate) attempt_bodies: Vec<(u32, i64)>,
+    /// The same in the provider's form, of a translated request.
+    pub(crate) provider_head: Option<i64>,
+    pub(crate) provider_body: Option<Vec<u8>>,
+    pub(crate) provider_answer: Option<i64>,
 }
 
 /// The request's status in the words of the schema.
@@ -44,6 +48,7 @@ pub(crate) struct RequestRow<'pending> {
     kept: Kept,
     id: String,
     attempt_list: Option<String>,
+    warnings: Option<String>,
     answer_hash: Option<blake3::Hash>,
     /// Figures are told once, when the request is over: the session's sums are those of its rows at any time.
     stats: Option<&'pending Stats>,
@@ -56,7 +61,9 @@ impl<'pending> RequestRow<'pending> {
         let told = stats.and_then(|stats| blake3::Hash::from_hex(&stats.response_blake3).ok());
         let answer_hash = over.then(|| told.unwrap_or_else(|| pending.answer.hash()));
         let attempt_list = attempt_list(pending, &kept.attempt_bodies)?;
-        Ok(Self { pending, session, kept, id: pending.request.to_string(), attempt_list, answer_hash, stats })
+        let warnings = pending.provider.as_ref().and_then(|provider| warnings(&provider.request.warnings));
+        let id = pending.request.to_string();
+        Ok(Self { pending, session, kept, id, attempt_list, warnings, answer_hash, stats })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -74,7 +81,8 @@ impl<'pending> RequestRow<'pending> {
             .chain(self.outcome())
             .chain(self.wire()?)
             .chain(self.flow()?)
-            .chain(self.bytes());
+            .chain(self.bytes())
+            .chain(self.provider());
         for (cell, column) in cells.iter_mut().zip(columns) {
             *cell = column;
         }
@@ -243,6 +251,27 @@ impl<'pending> RequestRow<'pending> {
             ValueRef::Null,
         ]
     }
+
+    /// The provider's form of a translated request.
+    fn provider(&self) -> [ValueRef<'_>; 5] {
+        let (provider, kept) = (self.pending.provider.as_ref(), &self.kept);
+        [
+            text(provider.map(|provider| provider.request.dialect.as_str())),
+            text(self.warnings.as_deref()),
+            number(kept.provider_head),
+            bytes(kept.provider_body.as_deref()),
+            number(kept.provider_answer),
+        ]
+    }
+}
+
+/// Warnings as the column has them; nothing when there are none.
+fn warnings(warnings: &[TranslationWarning]) -> Option<String> {
+    let list: Vec<(&str, &str, bool)> = warnings
+        .iter()
+        .map(|warning| (warning.path.as_str(), warning.what.as_str(), warning.loses_meaning))
+        .collect();
+    (!list.is_empty()).then(|| serde_json::to_string(&list).expect("plain data is JSON"))
 }
 
 /// An attempt as `attempt_list` has it: an array in the order of the columns of the view.

@@ -1,6 +1,6 @@
 //! The bytes of a request as the database gives them back.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::blobs::{BlobError, read_blob, restore};
 use super::content::{Section, StoredContent};
@@ -12,28 +12,55 @@ pub(crate) struct StoredBytes {
     body: Option<Vec<u8>>,
     decoded: Option<Vec<u8>>,
     answer: Option<i64>,
+    provider_head: Option<i64>,
+    provider_body: Option<Vec<u8>>,
+    provider_answer: Option<i64>,
     /// Whether the bytes were removed because they were old.
     pub(crate) are_removed: bool,
 }
 
-/// The columns of one row.
-type Columns = (Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>, Option<i64>, bool);
+/// Path and headers of a request in the provider's form, and status and headers of its answer.
+pub(crate) type ProviderHead = (String, Vec<(String, String)>, Option<(u16, Vec<(String, String)>)>);
 
 impl StoredBytes {
     /// What there is of a request; `None` when there is no such request.
     pub(crate) fn load(connection: &Connection, request: &str) -> Result<Option<Self>, BlobError> {
         let mut statement = connection.prepare_cached(
-            "SELECT body, decoded, content, sections, answer, bodies_removed_at IS NOT NULL FROM requests \
-             WHERE id = ?1",
+            "SELECT content, sections, body, decoded, answer, provider_head, provider_body, provider_answer, \
+             bodies_removed_at IS NOT NULL FROM requests WHERE id = ?1",
         )?;
-        let columns: Option<Columns> = statement
-            .query_row([request], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-            })
-            .optional()?;
-        let Some((body, decoded, content, sections, answer, are_removed)) = columns else { return Ok(None) };
-        let content = StoredContent::read(connection, content, sections.as_deref())?;
-        Ok(Some(Self { content, body, decoded, answer, are_removed }))
+        let mut rows = statement.query([request])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let sections: Option<Vec<u8>> = row.get(1)?;
+        Ok(Some(Self {
+            content: StoredContent::read(connection, row.get(0)?, sections.as_deref())?,
+            body: row.get(2)?,
+            decoded: row.get(3)?,
+            answer: row.get(4)?,
+            provider_head: row.get(5)?,
+            provider_body: row.get(6)?,
+            provider_answer: row.get(7)?,
+            are_removed: row.get(8)?,
+        }))
+    }
+
+    /// The heads of the provider's form; `None` when the request was not translated.
+    pub(crate) fn provider_head(&self, connection: &Connection) -> Result<Option<ProviderHead>, BlobError> {
+        let Some(head) = self.provider_head else { return Ok(None) };
+        serde_json::from_slice(&read_blob(connection, head)?)
+            .map(Some)
+            .map_err(|_| BlobError::Malformed { id: head })
+    }
+
+    /// The body in the provider's form; `None` when there is none.
+    pub(crate) fn provider_body(&self, connection: &Connection) -> Result<Option<Vec<u8>>, BlobError> {
+        let recipe = self.provider_body.as_deref();
+        recipe.map(|recipe| Ok(restore(connection, recipe, &[])?.0)).transpose()
+    }
+
+    /// The answer in the provider's form; `None` when it is empty or was not kept.
+    pub(crate) fn provider_answer(&self, connection: &Connection) -> Result<Option<Vec<u8>>, BlobError> {
+        self.provider_answer.map(|answer| read_blob(connection, answer)).transpose()
     }
 
     /// The body as it arrived.

@@ -229,6 +229,11 @@ pub(crate) static REQUESTS: Table = Table::new(
         "sections",
         "answer",
         "bodies_removed_at",
+        "provider_dialect",
+        "warnings",
+        "provider_head",
+        "provider_body",
+        "provider_answer",
     ],
 );
 

@@ -92,7 +92,7 @@ impl<'writer> Work<'writer> {
             Some(_) => Some(self.references(pending, session)?),
             None => None,
         };
-        let kept = self.keep(pending, references.as_ref())?;
+        let kept = self.keep(pending, references.as_ref(), session)?;
         let content = kept.content;
         let row = RequestRow::new(pending, session, kept)?;
         let insert = &self.memory.insert_request;
@@ -118,7 +118,7 @@ impl<'writer> Work<'writer> {
             Some(references) => references,
             None => self.references(pending, session)?,
         };
-        let kept = self.keep(pending, Some(&references))?;
+        let kept = self.keep(pending, Some(&references), session)?;
         let row = RequestRow::new(pending, session, kept)?;
         if !self.write(pending, &row)? {
             self.memory.store.drop_gathered();
@@ -191,7 +191,12 @@ impl<'writer> Work<'writer> {
     }
 
     /// Gathers what the row keeps of the request's bytes.
-    fn keep(&mut self, pending: &Pending, references: Option<&BodyReferences>) -> Result<Kept, StepError> {
+    fn keep(
+        &mut self,
+        pending: &Pending,
+        references: Option<&BodyReferences>,
+        session: i64,
+    ) -> Result<Kept, StepError> {
         let over = pending.completed.is_some();
         let answer = pending.answer.bytes.as_deref().filter(|bytes| over && !bytes.is_empty());
         let small = answer.filter(|answer| answer.len() <= SMALL_ANSWER);
@@ -213,6 +218,19 @@ impl<'writer> Work<'writer> {
             pending.attempts.iter().filter(|(_, attempt)| over && !attempt.body.is_empty())
         {
             kept.attempt_bodies.push((*ordinal, store.hold(self.connection, &attempt.body)?));
+        }
+        if let Some(provider) = pending.provider.as_ref().filter(|_| over) {
+            let head = (&provider.request.path, &provider.request.headers, &provider.head);
+            let head = serde_json::to_vec(&head).expect("texts and numbers are JSON");
+            kept.provider_head = Some(store.hold(self.connection, &head)?);
+            if !provider.body.is_empty() {
+                let messages = &provider.request.messages;
+                let recipe = bodies::of_provider(self.connection, store, &provider.body, messages, session)?;
+                kept.provider_body = Some(recipe);
+            }
+            if let Some(answer) = provider.answer.bytes.as_deref().filter(|bytes| !bytes.is_empty()) {
+                kept.provider_answer = Some(store.hold(self.connection, answer)?);
+            }
         }
         Ok(kept)
     }

@@ -48,6 +48,8 @@ pub(super) fn references(connection: &Connection, report: &mut Report) -> rusqli
         "INSERT OR IGNORE INTO named \
          SELECT q.blob, s.number FROM ( \
            SELECT content AS blob, session_id FROM requests UNION ALL SELECT answer, session_id FROM requests \
+           UNION ALL SELECT provider_head, session_id FROM requests \
+           UNION ALL SELECT provider_answer, session_id FROM requests \
            UNION ALL SELECT a.value ->> 11, r.session_id FROM requests r, json_each(r.attempt_list) a \
            UNION ALL SELECT arguments, session_id FROM tool_calls \
          ) q JOIN sessions s ON s.id = q.session_id WHERE q.blob IS NOT NULL",
@@ -78,6 +80,7 @@ fn name_parts(connection: &Connection) -> rusqlite::Result<()> {
     let mut recipes = connection.prepare(
         "SELECT s.number, q.recipe FROM ( \
            SELECT session_id, body AS recipe FROM requests UNION ALL SELECT session_id, decoded FROM requests \
+           UNION ALL SELECT session_id, provider_body FROM requests \
          ) q JOIN sessions s ON s.id = q.session_id WHERE q.recipe IS NOT NULL",
     )?;
     let mut name = connection.prepare("INSERT OR IGNORE INTO named VALUES (?1, ?2)")?;

@@ -72,6 +72,13 @@ fn bytes(connection: &Connection, place: &str, fields: &Fields, check: &mut Chec
     if let Err(error) = stored.readable(connection) {
         check.problem(place, "its decoded body cannot be given back", "its content", error);
     }
+    let provider = stored
+        .provider_head(connection)
+        .and_then(|_| stored.provider_body(connection))
+        .and_then(|_| stored.provider_answer(connection));
+    if let Err(error) = provider {
+        check.problem(place, "its provider's form cannot be given back", "its content", error);
+    }
     match stored.answer(connection) {
         Ok(answer) => of_answer(place, fields, answer.as_deref(), check),
         Err(error) => check.problem(place, "its answer cannot be given back", "its content", error),

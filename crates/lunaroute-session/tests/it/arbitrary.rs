@@ -6,7 +6,8 @@ use lunaroute_core::{
     Role, StopReason, ToolResultSpan, Usage,
 };
 use lunaroute_session::event::{
-    AttemptStarted, EventKind, GapCause, RequestRead, ResponseRead, Started, Stats,
+    AttemptStarted, EventKind, GapCause, ProviderRequest, RequestRead, ResponseRead, Started, Stats,
+    TranslationWarning,
 };
 use proptest::prelude::*;
 
@@ -122,6 +123,21 @@ fn request_read() -> impl Strategy<Value = RequestRead> {
     )
 }
 
+fn provider_request() -> impl Strategy<Value = EventKind> {
+    let span = (any::<usize>(), any::<usize>())
+        .prop_map(|(start, end)| MessageSpan { role: Role::User, range: start..end });
+    let warning = (text(), text(), any::<bool>())
+        .prop_map(|(path, what, loses_meaning)| TranslationWarning { path, what, loses_meaning });
+    let dialects = prop::sample::select(Dialect::ALL.to_vec());
+    let lists = (prop::collection::vec(span, 0..4), prop::collection::vec(warning, 0..3));
+    (any::<u32>(), dialects, text(), headers(), lists).prop_map(
+        |(ordinal, dialect, path, headers, (messages, warnings))| {
+            let request = ProviderRequest { ordinal, dialect, path, headers, messages, warnings };
+            EventKind::ProviderRequest(Box::new(request))
+        },
+    )
+}
+
 fn response_read() -> impl Strategy<Value = ResponseRead> {
     let stop = prop::option::of(Just(StopReason::Length));
     (maybe(), maybe(), maybe(), usage(), stop, maybe(), any::<u32>(), maybe(), any::<bool>()).prop_map(
@@ -205,6 +221,9 @@ pub(crate) fn kind() -> impl Strategy<Value = EventKind> {
         1 => (any::<u32>(), outcome).prop_map(|(ordinal, outcome)| EventKind::AttemptFinished { ordinal, outcome }),
         1 => (any::<u16>(), headers()).prop_map(|(status, headers)| EventKind::ResponseStarted { status, headers }),
         1 => delta.prop_map(|(frames, first_us, last_us, parts)| EventKind::StreamDelta { frames, first_us, last_us, parts }),
+        1 => provider_request(),
+        1 => (any::<u16>(), headers()).prop_map(|(status, headers)| EventKind::ProviderResponse { status, headers }),
+        1 => any::<u32>().prop_map(|frames| EventKind::ProviderDelta { frames }),
         1 => (text(), text(), text()).prop_map(|(id, name, arguments)| EventKind::ToolCall { id, name, arguments }),
         1 => response_read().prop_map(|read| EventKind::Response(Box::new(read))),
         1 => stats().prop_map(EventKind::Stats),

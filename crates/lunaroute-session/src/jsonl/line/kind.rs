@@ -10,7 +10,10 @@ use lunaroute_core::{AttemptOutcome, Citation, Delta, MessageSpan, ToolResultSpa
 
 use super::json::{self, Fields};
 use super::started;
-use crate::event::{AttemptStarted, EventKind, Repeats, RequestRead, ResponseRead, Started, Stats};
+use crate::event::{
+    AttemptStarted, EventKind, ProviderRequest, Repeats, RequestRead, ResponseRead, Started, Stats,
+    TranslationWarning,
+};
 
 /// Appends `kind` and its fields. `before` is how the request before in the file began.
 pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output: &mut Vec<u8>) {
@@ -35,6 +38,16 @@ pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output
             fields.number("first_us", *first_us);
             fields.number("last_us", *last_us);
             fields.list("parts", parts, delta);
+        }
+        EventKind::ProviderRequest(request) => provider_request_fields(request, &mut fields),
+        EventKind::ProviderResponse { status, headers } => {
+            fields.word("kind", "provider_response");
+            fields.number("status", *status);
+            headers_field(headers, &mut fields);
+        }
+        EventKind::ProviderDelta { frames } => {
+            fields.word("kind", "provider_delta");
+            fields.number("frames", *frames);
         }
         EventKind::ToolCall { id, name, arguments } => {
             fields.word("kind", "tool_call");
@@ -82,12 +95,7 @@ fn request_fields(read: &RequestRead, fields: &mut Fields<'_>) {
     fields.optional_text("model", model.as_deref());
     fields.truth("stream", *stream);
     fields.optional_text("content_encoding", content_encoding.as_deref());
-    // As lists: an agent's history has hundreds of them in every request.
-    fields.list("messages", messages, |MessageSpan { role, range }, output| {
-        output.push(b'[');
-        json::word(role.as_str(), output);
-        span(range, output);
-    });
+    messages_field(messages, fields);
     fields.list("tool_results", tool_results, |ToolResultSpan { call_id, is_error, range }, output| {
         output.push(b'[');
         json::text(call_id, output);
@@ -100,6 +108,37 @@ fn request_fields(read: &RequestRead, fields: &mut Fields<'_>) {
     });
     fields.optional_text("preview", preview.as_deref());
     fields.optional_text("problem", problem.as_deref());
+}
+
+/// As lists: an agent's history has hundreds of them in every request.
+fn messages_field(messages: &[MessageSpan], fields: &mut Fields<'_>) {
+    fields.list("messages", messages, |MessageSpan { role, range }, output| {
+        output.push(b'[');
+        json::word(role.as_str(), output);
+        span(range, output);
+    });
+}
+
+fn provider_request_fields(request: &ProviderRequest, fields: &mut Fields<'_>) {
+    let ProviderRequest { ordinal, dialect, path, headers, messages, warnings } = request;
+    fields.word("kind", "provider_request");
+    fields.number("ordinal", *ordinal);
+    fields.word("dialect", dialect.as_str());
+    fields.text("path", path);
+    headers_field(headers, fields);
+    messages_field(messages, fields);
+    if warnings.is_empty() {
+        return;
+    }
+    fields.list("warnings", warnings, |TranslationWarning { path, what, loses_meaning }, output| {
+        output.push(b'[');
+        json::text(path, output);
+        output.push(b',');
+        json::text(what, output);
+        output.push(b',');
+        json::truth(*loses_meaning, output);
+        output.push(b']');
+    });
 }
 
 /// A range as the last element of a list.

@@ -1,4 +1,4 @@
-//! Small bodies, compared with the last one of their kind.
+//! Bodies, compared with the last one of their kind.
 //!
 //! The recorder compares large request bodies with earlier ones of the session; below that the same holds of chats, whose
 //! history is in every request, and of plain answers, whose frame is always the same.
@@ -9,18 +9,30 @@ use lunaroute_core::RequestId;
 
 use crate::event::Repeats;
 
-/// Smaller ones are told whole: the reference has about a hundred bytes itself. Larger ones would take memory.
-const BYTES: RangeInclusive<usize> = 256..=4 * 1024;
+/// Smaller ones are told whole: the reference has about a hundred bytes itself.
+const LEAST: usize = 256;
 
-/// The last body of its kind in a file, when it is small.
-#[derive(Default)]
-pub(super) struct Small(Option<(RequestId, Vec<u8>)>);
+/// The last body of its kind in a file, when it is not too large to be held.
+pub(super) struct Last {
+    last: Option<(RequestId, Vec<u8>)>,
+    bytes: RangeInclusive<usize>,
+}
 
-impl Small {
+impl Last {
+    /// Of bodies up to so many bytes.
+    pub(super) const fn up_to(most: usize) -> Self {
+        Self { last: None, bytes: LEAST..=most }
+    }
+
+    /// Gives back its memory.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// What a body has in common with the last one; `None` when that is less than half of it.
     pub(super) fn compare(&self, body: &[u8]) -> Option<Repeats> {
-        let (of, base) = self.0.as_ref()?;
-        if !BYTES.contains(&body.len()) {
+        let (of, base) = self.last.as_ref()?;
+        if !self.bytes.contains(&body.len()) {
             return None;
         }
         let same = |(ours, theirs): &(&u8, &u8)| ours == theirs;
@@ -41,11 +53,11 @@ impl Small {
 
     /// The next one is compared with this.
     pub(super) fn enter(&mut self, request: RequestId, body: &[u8]) {
-        if !BYTES.contains(&body.len()) {
-            self.0 = None;
+        if !self.bytes.contains(&body.len()) {
+            self.last = None;
             return;
         }
-        let (of, kept) = self.0.get_or_insert_with(|| (request, Vec::new()));
+        let (of, kept) = self.last.get_or_insert_with(|| (request, Vec::new()));
         *of = request;
         kept.clear();
         kept.extend_from_slice(body);

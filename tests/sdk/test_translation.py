@@ -1,0 +1,100 @@
+"""The SDK of one dialect in front of a provider of another: the same expectations as for a provider of its own."""
+
+import pytest
+from conftest import Setting
+from dialects import DIALECTS, Stream, ask, helper_stream, stream
+from test_answers import agrees
+
+PAIRS = [(client, provider) for client in DIALECTS for provider in DIALECTS if client is not provider]
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0].name}-to-{pair[1].name}")
+def pair(request):
+    return request.param
+
+
+@pytest.fixture
+def dialect(pair):
+    return pair[0]
+
+
+@pytest.fixture
+def setting(pair, translating_gateways, simulator):
+    return Setting(translating_gateways[pair[1].name].url, simulator)
+
+
+@pytest.mark.parametrize("get", [ask, helper_stream], ids=["plain", "streamed"])
+@pytest.mark.parametrize("script", ["text=20", "reasoning=9,text=5", "length,text=7", "cached=5000,cache_write=300"])
+def test_answer(pair, dialect, setting, script, get):
+    said = dialect.read(get(dialect, setting, script))
+    entry = setting.entry()
+    assert entry["path"] == pair[1].path
+    agrees(said, entry)
+    assert said.stop == ("length" if "length" in script else "end")
+
+
+@pytest.mark.parametrize("get", [ask, helper_stream], ids=["plain", "streamed"])
+def test_tool_loop_of_three_turns_with_thinking(dialect, setting, get):
+    history, answer = [], None
+    for turn in range(3):
+        arguments = dialect.arguments(tools=True, result_of=answer)
+        key = "input" if "input" in arguments else "messages"
+        history += arguments[key][bool(history) :]
+        arguments[key] = history
+        headers = setting.headers("agent=2,reasoning=4")
+        if get is ask:
+            answer = dialect.api(dialect.client(setting)).create(**arguments, extra_headers=headers)
+        else:
+            more = {"stream_options": {"include_usage": True}} if dialect.name == "chat" else {}
+            with dialect.api(dialect.client(setting)).stream(**arguments, **more, extra_headers=headers) as events:
+                last = None
+                for last in events:
+                    pass
+                answer = dialect.final(events, last)
+        said = dialect.read(answer)
+        agrees(said, setting.entries(turn + 1)[-1])
+        assert said.stop == ("tools" if turn < 2 else "end")
+    assert [entry["tool_calls"] for entry in setting.entries(3)] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("get", [ask, stream], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    ("theirs", "name"),
+    [(400, "BadRequestError"), (404, "NotFoundError"), (429, "RateLimitError"), (500, "InternalServerError")],
+)
+def test_error_is_the_sdks_exception(dialect, setting, theirs, name, get):
+    wait = ",retry_after_ms=7000" if theirs == 429 else ""
+    with pytest.raises(getattr(dialect.sdk, name)) as caught:
+        get(dialect, setting, f"error={theirs}{wait}")
+    error = caught.value
+    assert error.request_id == error.response.headers["x-lunaroute-request-id"]
+    assert error.response.headers.get("retry-after") == ("7" if wait else None)
+    assert isinstance(error.body, dict) and error.body
+    assert setting.entry()["outcome"] == "error_status"
+
+
+def test_overload_is_told_in_the_clients_own_status(pair, dialect, setting):
+    theirs = 529 if pair[1].name == "messages" else 503
+    with pytest.raises(dialect.sdk.InternalServerError) as caught:
+        ask(dialect, setting, f"error={theirs}")
+    assert caught.value.status_code == (529 if dialect.name == "messages" else 503)
+
+
+@pytest.mark.parametrize("fault", ["error_event=6", "cut_events=9,delay=1"])
+def test_stream_that_breaks_is_no_normal_end(dialect, setting, fault):
+    before = Stream()
+    try:
+        stream(dialect, setting, f"text=30,{fault}", into=before)
+    except dialect.broken:
+        pass
+    else:
+        # Responses tells a failure in an event of its own, for which the SDK has no exception.
+        assert dialect.name == "responses"
+        assert before.events[-1].type in ("error", "response.failed")
+    assert before.text, "what came before was delivered"
+    assert not any(dialect.is_end(event) for event in before.events)
+
+
+def test_picture(dialect, setting):
+    said = dialect.read(ask(dialect, setting, "text", image=True))
+    agrees(said, setting.entry())
