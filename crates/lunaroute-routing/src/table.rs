@@ -166,6 +166,16 @@ impl Table {
         Ok(Plan { targets })
     }
 
+    /// Whether some caller could be sent to a provider that does not speak its dialect.
+    #[must_use]
+    pub fn translates(&self) -> bool {
+        let knows_all = |choice: &Choice| Dialect::ALL.iter().all(|dialect| choice.speaks.contains(dialect));
+        let mut choices =
+            self.rules.iter().flat_map(|rule| std::iter::once(&rule.first).chain(&rule.fallbacks));
+        let is_foreign = |(dialect, choice): (&Dialect, &Choice)| !choice.speaks.contains(dialect);
+        choices.any(|choice| !knows_all(choice)) || self.defaults.iter().any(is_foreign)
+    }
+
     fn rule_of(&self, model: &str) -> Option<(&CompiledRule, Rule)> {
         if let Some(&position) = self.exact.get(model) {
             let rule = &self.rules[position];

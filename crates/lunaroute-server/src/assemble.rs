@@ -151,6 +151,7 @@ pub(crate) fn house(
         recorder: records::start(config, &directory, Arc::clone(&metrics) as _)?,
         recording_required: config.recording.required,
         metrics,
+        translates: routes.translates(),
         routes,
         catalog,
         strict_translation: config.translation.strict,

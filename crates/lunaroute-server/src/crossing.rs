@@ -71,7 +71,7 @@ impl Decoded {
         Ok(self.0.get_or_init(|| Box::new(decoded)))
     }
 
-    /// Encodes the request for a target.
+    /// Encodes the request for a target; nothing for one that speaks the client's dialect.
     ///
     /// # Errors
     /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
@@ -83,7 +83,10 @@ impl Decoded {
         desk: &Desk,
         target: &Target,
         upstream: &Upstream,
-    ) -> Result<Box<Crossed>, Failure> {
+    ) -> Result<Option<Box<Crossed>>, Failure> {
+        if target.dialect == visitor.dialect {
+            return Ok(None);
+        }
         let conversation = self.conversation(visitor, desk)?;
         let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
         let facts = house.catalog.facts(model);
@@ -107,13 +110,8 @@ impl Decoded {
         let own_key =
             upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
         let back = WayBack { from: target.dialect, asked, warnings, model: model.to_owned(), own_key };
-        Ok(Box::new(Crossed {
-            headers: request_headers(visitor, &back, &endpoint),
-            endpoint,
-            body,
-            _held: held,
-            back,
-        }))
+        let headers = request_headers(visitor, &back, &endpoint);
+        Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
     }
 }
 

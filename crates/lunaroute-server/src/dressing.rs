@@ -1,13 +1,14 @@
 //! How a request is dressed for its target. Where the dialects match that is the client's own bytes; a model that the
 //! target knows under another name, and the request for token figures, are put in by cutting, never by writing the
-//! document anew.
+//! document anew. Reasoning that the gateway sealed for the client while another vendor answered is cut out: its own
+//! vendor would refuse it.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header;
 use lunaroute_core::{Dialect, Operation};
-use lunaroute_dialect::splice;
+use lunaroute_dialect::{peek, splice, without_tagged};
 use lunaroute_egress::Outbound;
 use lunaroute_ingress::door;
 use lunaroute_routing::Target;
@@ -33,7 +34,17 @@ pub(crate) fn dress<'a>(
     let mut headers = (*visitor.headers).clone();
     let usage = house.streaming.include_usage && visitor.dialect == Dialect::OpenaiChat;
     let plain = desk.plain_body(visitor);
-    let body = match splice(plain, &desk.peek, target.upstream_model.as_deref(), usage) {
+    let model = target.upstream_model.as_deref();
+    // Only a gateway that translates can have sealed anything for its clients.
+    let unsealed = house.translates.then(|| without_tagged(visitor.dialect, plain)).flatten();
+    let edited = match unsealed {
+        None => splice(plain, &desk.peek, model, usage),
+        Some(unsealed) => {
+            let peek = peek(visitor.dialect, &unsealed);
+            Some(splice(&unsealed, &peek, model, usage).unwrap_or(unsealed))
+        }
+    };
+    let body = match edited {
         Some(edited) => {
             // The edit was made in the plain form, which is what travels now.
             headers.remove(header::CONTENT_ENCODING);

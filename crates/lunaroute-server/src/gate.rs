@@ -58,10 +58,7 @@ pub(crate) async fn pass(
         let (target, upstream) = house.target(plan, ordinal)?;
         let reason = reason(plan, ordinal);
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
-        let crossed = match target.dialect == visitor.dialect {
-            true => None,
-            false => Some(decoded.cross(house, visitor, desk, target, upstream)?),
-        };
+        let crossed = decoded.cross(house, visitor, desk, target, upstream)?;
         entry.attempt_started(&target.provider, model, reason);
         let outbound = match &crossed {
             None => dressing::dress(house, visitor, desk, target, upstream, &path),
@@ -73,32 +70,37 @@ pub(crate) async fn pass(
         let began = Instant::now();
         let result = house.egress.attempt(outbound, &house.timeouts).await;
         let mut outcome = outcome(&result, began);
-        let delay = match result {
-            Ok(inbound) => {
-                let wish = retry::classify(inbound.status, &inbound.headers, SystemTime::now());
-                let Some(delay) = next_delay(house, &mut backoff, wish, (plan, ordinal)) else {
-                    house.metrics.attempt(&target.provider, reason, None);
-                    let transcode =
-                        crossed.map_or(Transcode::Same, |crossed| Transcode::Cross(Box::new(crossed.back)));
-                    let passage = Passage { inbound, provider: Arc::clone(&target.provider), transcode };
-                    return admitted(passage, upstream, &mut outcome, entry);
-                };
-                house.metrics.attempt(&target.provider, reason, Some(FailureKind::Provider));
+        let wish = match &result {
+            Ok(inbound) => retry::classify(inbound.status, &inbound.headers, SystemTime::now()),
+            Err(failure) => failure.retry,
+        };
+        let delay = next_delay(house, &mut backoff, wish, (plan, ordinal));
+        let failed = match &result {
+            Ok(_) => delay.map(|_| FailureKind::Provider),
+            Err(failure) => Some(failure.kind),
+        };
+        house.metrics.attempt(&target.provider, reason, failed);
+        match (result, delay) {
+            (Ok(inbound), None) => {
+                let transcode =
+                    crossed.map_or(Transcode::Same, |crossed| Transcode::Cross(Box::new(crossed.back)));
+                let passage = Passage { inbound, provider: Arc::clone(&target.provider), transcode };
+                return admitted(passage, upstream, &mut outcome, entry);
+            }
+            (Ok(inbound), Some(_)) => {
                 let discarded = discard(inbound).await;
                 entry.attempt_finished(outcome, discarded);
-                delay
             }
-            Err(failure) => {
-                house.metrics.attempt(&target.provider, reason, Some(failure.kind));
+            (Err(failure), delay) => {
                 entry.attempt_finished(outcome, Bytes::new());
-                let Some(delay) = next_delay(house, &mut backoff, failure.retry, (plan, ordinal)) else {
+                if delay.is_none() {
                     return Err(failure);
-                };
-                delay
+                }
             }
-        };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+        }
+        match delay {
+            Some(delay) if !delay.is_zero() => tokio::time::sleep(delay).await,
+            _ => {}
         }
         ordinal += 1;
     }

@@ -36,6 +36,8 @@ pub(crate) struct House {
     pub(crate) recording_required: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) routes: Table,
+    /// Whether some caller may be translated.
+    pub(crate) translates: bool,
     pub(crate) catalog: Catalog,
     /// Refuse a request when its translation would lose meaning.
     pub(crate) strict_translation: bool,

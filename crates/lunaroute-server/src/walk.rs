@@ -38,6 +38,10 @@ pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply>
 }
 
 /// What a request is answered with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are passages; a box would be an allocation for each request"
+)]
 enum Admission {
     /// A provider's answer.
     Passage(Passage),

@@ -96,7 +96,8 @@ fn help_names_every_command_and_exit_code() {
     let home = tempfile::tempdir().expect("a directory");
     let output = run(home.path(), &["--help"]);
     let (help, _) = text(&output);
-    let commands = ["serve", "demo", "env", "run", "sessions", "verify", "translate", "config", "completions"];
+    let commands =
+        ["serve", "demo", "env", "run", "sessions", "verify", "translate", "config", "completions"];
     for command in commands {
         assert!(
             help.lines().any(|line| line.trim_start().starts_with(command)),

@@ -71,3 +71,31 @@ async fn a_name_that_the_provider_would_refuse_comes_back_as_it_was() {
         assert!(name.len() <= 64, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reasoning_of_another_vendor_never_reaches_the_clients_own() {
+    let stage = Foreign::open("").await;
+    let from = Dialect::Anthropic;
+    for stream in [false, true] {
+        let request = question(from, &model(Dialect::OpenaiResponses), stream);
+        let told = read(from, &stage.ask(from, &request, "agent=1,reasoning=5").await, stream);
+        let history = serde_json::Value::from(told.history.clone()).to_string();
+        assert!(history.contains("lr1.openai."), "the client carries the seal: {history}");
+        let mut next = go_on(from, request, &told);
+        // At the same vendor again the maker gets its own back, without the gateway's tag.
+        stage.ask(from, &next, "text=3").await;
+        let sent = stage.received();
+        let items = sent["input"].as_array().expect("items");
+        let reasoning = items.iter().find(|item| item["type"] == "reasoning").expect("it comes back");
+        let encrypted = reasoning["encrypted_content"].as_str().expect("its seal");
+        assert!(!encrypted.starts_with("lr1."), "{encrypted}");
+        // At the client's own vendor nothing of it is left, and nothing else is touched but the model's name.
+        next["model"] = model(from).into();
+        let answer = stage.ask(from, &next, "text=3").await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        next["model"] = "m".into();
+        let content = next["messages"][1]["content"].as_array_mut().expect("blocks");
+        content.retain(|block| block["type"] != "thinking");
+        assert_eq!(stage.received(), next);
+    }
+}

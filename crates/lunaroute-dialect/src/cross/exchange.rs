@@ -55,11 +55,11 @@ pub fn told_tokens(to: Dialect, tokens: u64) -> Option<Bytes> {
 /// A provider's rate limits under the names of the caller's dialect: limit and rest of requests and of tokens. The moments
 /// at which they are full again are left out, because vendors count them in different ways.
 #[must_use]
-pub fn rate_limits<'a>(
+pub fn rate_limits(
     from: Dialect,
     to: Dialect,
-    headers: &'a HeaderMap,
-) -> Vec<(&'static str, &'a http::HeaderValue)> {
+    headers: &HeaderMap,
+) -> Vec<(&'static str, &http::HeaderValue)> {
     let (Some(theirs), Some(ours)) = (language(from).limit_headers(), language(to).limit_headers()) else {
         return Vec::new();
     };

@@ -105,6 +105,17 @@ fn the_callers_dialect_is_spoken_wherever_it_can_be_and_else_the_providers_first
 }
 
 #[test]
+fn a_table_knows_whether_anybody_could_be_translated() {
+    assert!(!table(vec![]).translates(), "every default speaks its dialect");
+    assert!(
+        table(vec![rule("a", "openai", None)]).translates(),
+        "a caller of another dialect may name the model"
+    );
+    let foreign = vec![default(Dialect::Anthropic, "openai")];
+    assert!(Table::new(providers(), vec![], foreign).expect("a valid table").translates());
+}
+
+#[test]
 fn a_default_of_another_dialect_is_translated_to_and_other_paths_reach_it_as_they_are() {
     let defaults = vec![default(Dialect::OpenaiResponses, "local")];
     let table = Table::new(providers(), vec![], defaults).expect("a valid table");

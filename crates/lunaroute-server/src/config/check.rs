@@ -2,7 +2,8 @@
 
 use lunaroute_core::Dialect;
 
-use super::schema::{Config, Provider, ProviderFamily};
+use super::provider::{Provider, ProviderFamily};
+use super::schema::Config;
 use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.
@@ -30,29 +31,8 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
     for (name, provider) in &config.providers {
         check_provider(name, provider)?;
     }
-    for family in [ProviderFamily::Openai, ProviderFamily::Anthropic] {
-        let named: Vec<&str> = config
-            .providers
-            .iter()
-            .filter(|(_, provider)| provider.default && provider.dialect == Some(family))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if named.len() > 1 {
-            return Err(format!(
-                "providers {} are all `default: true` for the same dialect; keep it at one of them",
-                named.join(", ")
-            ));
-        }
-    }
-    for (number, route) in config.models.iter().enumerate() {
-        let fallbacks = route.fallbacks.iter().map(|fallback| &fallback.provider).enumerate();
-        let named =
-            fallbacks.map(|(place, provider)| (format!("models[{number}].fallbacks[{place}]"), provider));
-        for (place, provider) in std::iter::once((format!("models[{number}]"), &route.provider)).chain(named)
-        {
-            check_known(config, &place, provider)?;
-        }
-    }
+    check_defaults(config)?;
+    check_models(config)?;
     if config.retry.attempts == 0 || config.retry.attempts > 10 {
         return Err(format!(
             "retry.attempts is {}; it is 1 to 10, the first attempt included",
@@ -84,6 +64,39 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         ));
     }
     check_listener(config)
+}
+
+/// At most one default of a family.
+fn check_defaults(config: &Config) -> Result<(), String> {
+    for family in [ProviderFamily::Openai, ProviderFamily::Anthropic] {
+        let named: Vec<&str> = config
+            .providers
+            .iter()
+            .filter(|(_, provider)| provider.default && provider.dialect == Some(family))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if named.len() > 1 {
+            return Err(format!(
+                "providers {} are all `default: true` for the same dialect; keep it at one of them",
+                named.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Providers that model rules name.
+fn check_models(config: &Config) -> Result<(), String> {
+    for (number, route) in config.models.iter().enumerate() {
+        let fallbacks = route.fallbacks.iter().map(|fallback| &fallback.provider).enumerate();
+        let named =
+            fallbacks.map(|(place, provider)| (format!("models[{number}].fallbacks[{place}]"), provider));
+        for (place, provider) in std::iter::once((format!("models[{number}]"), &route.provider)).chain(named)
+        {
+            check_known(config, &place, provider)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_known(config: &Config, place: &str, provider: &str) -> Result<(), String> {

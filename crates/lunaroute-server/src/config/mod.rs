@@ -6,15 +6,16 @@
 mod check;
 mod load;
 mod paths;
+mod provider;
 mod schema;
 mod units;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use paths::{Environment, state_directory};
+pub use provider::{Authentication, ConfiguredSecret, Difference, Provider, ProviderFamily};
 pub use schema::{
-    Access, Authentication, Catalog, Config, ConfiguredSecret, Difference, Disconnect, Fallback, Limits, Log,
-    LogFormat, ModelRoute, Network, Provider, ProviderFamily, Recording, Retention, Retrying, Streaming,
-    Synchronisation, TimeLimits, Translation,
+    Access, Catalog, Config, Disconnect, Fallback, Limits, Log, LogFormat, ModelRoute, Network, Recording,
+    Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
 };
 pub use units::{Period, Size};
 

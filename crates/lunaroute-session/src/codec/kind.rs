@@ -34,15 +34,13 @@ pub(super) fn put(out: &mut Out, kind: &EventKind) {
         EventKind::Started(started) => put_started(out, started),
         EventKind::Request(read) => put_request(out, read),
         EventKind::AttemptStarted(attempt) => {
-            out.byte(tag::ATTEMPT_STARTED);
-            out.number(attempt.ordinal.into());
+            put_tagged(out, tag::ATTEMPT_STARTED, attempt.ordinal);
             out.text(&attempt.provider);
             out.maybe_text(attempt.model.as_deref());
             out.text(attempt.reason.as_str());
         }
         EventKind::AttemptFinished { ordinal, outcome } => {
-            out.byte(tag::ATTEMPT_FINISHED);
-            out.number((*ordinal).into());
+            put_tagged(out, tag::ATTEMPT_FINISHED, *ordinal);
             out.maybe_number(outcome.status.map(u64::from));
             out.number(outcome.latency_us);
             put_failure(out, outcome.failure);
@@ -50,13 +48,10 @@ pub(super) fn put(out: &mut Out, kind: &EventKind) {
             out.maybe_number(outcome.retry_after_ms);
         }
         EventKind::ResponseStarted { status, headers } => {
-            out.byte(tag::RESPONSE_STARTED);
-            out.number((*status).into());
-            out.pairs(headers);
+            put_head(out, tag::RESPONSE_STARTED, *status, headers);
         }
         EventKind::StreamDelta { frames, first_us, last_us, parts } => {
-            out.byte(tag::STREAM_DELTA);
-            out.number((*frames).into());
+            put_tagged(out, tag::STREAM_DELTA, *frames);
             out.number(*first_us);
             out.number(*last_us);
             out.length(parts.len());
@@ -64,14 +59,9 @@ pub(super) fn put(out: &mut Out, kind: &EventKind) {
         }
         EventKind::ProviderRequest(request) => put_provider_request(out, request),
         EventKind::ProviderResponse { status, headers } => {
-            out.byte(tag::PROVIDER_RESPONSE);
-            out.number((*status).into());
-            out.pairs(headers);
+            put_head(out, tag::PROVIDER_RESPONSE, *status, headers);
         }
-        EventKind::ProviderDelta { frames } => {
-            out.byte(tag::PROVIDER_DELTA);
-            out.number((*frames).into());
-        }
+        EventKind::ProviderDelta { frames } => put_tagged(out, tag::PROVIDER_DELTA, *frames),
         EventKind::ToolCall { id, name, arguments } => {
             out.byte(tag::TOOL_CALL);
             [id, name, arguments].into_iter().for_each(|text| out.text(text));
@@ -154,6 +144,17 @@ pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
         tag::PROVIDER_DELTA => EventKind::ProviderDelta { frames: input.small("frames")? },
         _ => return Err(DecodeError::Invalid { part: "kind" }),
     })
+}
+
+/// A tag and the number behind it.
+fn put_tagged(out: &mut Out, tag: u8, number: u32) {
+    out.byte(tag);
+    out.number(number.into());
+}
+
+fn put_head(out: &mut Out, tag: u8, status: u16, headers: &[(String, String)]) {
+    put_tagged(out, tag, status.into());
+    out.pairs(headers);
 }
 
 fn put_failure(out: &mut Out, failure: Option<FailureKind>) {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use lunaroute_core::{
     Ending, Exchange, Interpreter, Observer, Outcome, RequestId, RequestReading, Timestamp,
 };
@@ -136,21 +137,7 @@ impl Pen {
                 }
                 return;
             }
-            NoteKind::ProviderFrame(bytes) => {
-                let Some(provider) = &mut request.provider_reply else {
-                    add(&counters.gaps, 1);
-                    self.shared.queue.release(1, charge);
-                    return;
-                };
-                let was_empty = provider.waiting_since().is_none();
-                provider.frame(counters, bytes, (offset_us, charge));
-                if provider.is_full(self.limits.coalesce_bytes) {
-                    request.write_stretch(&self.shared.counters, &mut self.outlet);
-                } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
-                    self.stretches.push_back((due, id));
-                }
-                return;
-            }
+            NoteKind::ProviderFrame(bytes) => return self.provider_frame(id, bytes, (offset_us, charge)),
             NoteKind::ProviderRequest(form) => {
                 request.provider_request(
                     &mut self.outlet,
@@ -177,6 +164,25 @@ impl Pen {
             NoteKind::Begin(_) => {}
         }
         self.outlet.batch.settle_notes(id, 1, charge);
+    }
+
+    /// Takes in a piece of a foreign provider's answer, of which the client gets another form.
+    fn provider_frame(&mut self, id: RequestId, bytes: Bytes, (offset_us, charge): (u64, usize)) {
+        let counters = &self.shared.counters;
+        let Some(request) = self.open.get_mut(&id) else { return };
+        let Some(provider) = &mut request.provider_reply else {
+            // A body without a head cannot be told; the walk always sends the head first.
+            add(&counters.gaps, 1);
+            self.shared.queue.release(1, charge);
+            return;
+        };
+        let was_empty = provider.waiting_since().is_none();
+        provider.frame(counters, bytes, (offset_us, charge));
+        if provider.is_full(self.limits.coalesce_bytes) {
+            request.write_stretch(&self.shared.counters, &mut self.outlet);
+        } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
+            self.stretches.push_back((due, id));
+        }
     }
 
     fn begin(&mut self, begin: Begin) {

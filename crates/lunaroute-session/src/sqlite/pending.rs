@@ -179,24 +179,9 @@ impl Pending {
                 self.answer.append(&event.body, room);
                 parts.iter().for_each(|part| self.samples.take(*first_us, part));
             }
-            EventKind::ProviderRequest(request) => {
-                self.provider = Some(Box::new(ProviderForm {
-                    request: request.clone(),
-                    body: Bytes::copy_from_slice(&event.body),
-                    head: None,
-                    answer: AnswerBytes::new(),
-                }));
-            }
-            EventKind::ProviderResponse { status, headers } => {
-                if let Some(provider) = &mut self.provider {
-                    provider.head = Some((*status, headers.clone()));
-                }
-            }
-            EventKind::ProviderDelta { .. } => {
-                if let Some(provider) = &mut self.provider {
-                    provider.answer.append(&event.body, room);
-                }
-            }
+            EventKind::ProviderRequest(_)
+            | EventKind::ProviderResponse { .. }
+            | EventKind::ProviderDelta { .. } => self.absorb_provider(event, room),
             EventKind::ToolCall { id, name, arguments } => self.tools.push(AskedTool {
                 at: event.at,
                 id: id.clone(),
@@ -225,6 +210,25 @@ impl Pending {
             }
         }
         false
+    }
+
+    /// Takes in what is told of the provider's form.
+    fn absorb_provider(&mut self, event: &SessionEvent, room: usize) {
+        match (&event.kind, &mut self.provider) {
+            (EventKind::ProviderRequest(request), provider) => {
+                *provider = Some(Box::new(ProviderForm {
+                    request: request.clone(),
+                    body: Bytes::copy_from_slice(&event.body),
+                    head: None,
+                    answer: AnswerBytes::new(),
+                }));
+            }
+            (EventKind::ProviderResponse { status, headers }, Some(provider)) => {
+                provider.head = Some((*status, headers.clone()));
+            }
+            (EventKind::ProviderDelta { .. }, Some(provider)) => provider.answer.append(&event.body, room),
+            _ => {}
+        }
     }
 
     /// Takes its body out of the batch that brought it: the event's bytes are a slice of a much larger chunk.

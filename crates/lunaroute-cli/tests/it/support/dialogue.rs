@@ -131,71 +131,83 @@ fn stop(word: &str) -> String {
     .to_owned()
 }
 
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
 fn whole(dialect: Dialect, answer: &Value) -> Read {
+    let model = text(&answer["model"]);
+    let read = match dialect {
+        Dialect::OpenaiChat => of_chat(answer),
+        Dialect::OpenaiResponses => of_responses(answer),
+        Dialect::Anthropic => of_messages(answer),
+    };
+    Read { model, ..read }
+}
+
+fn of_chat(answer: &Value) -> Read {
+    let (choice, usage) = (&answer["choices"][0], &answer["usage"]);
+    let message = &choice["message"];
+    let calls = message["tool_calls"].as_array().into_iter().flatten().map(|call| {
+        let function = &call["function"];
+        (text(&call["id"]), text(&function["name"]), arguments(&function["arguments"]))
+    });
+    Read {
+        text: text(&message["content"]),
+        reasoning: text(&message["reasoning_content"]),
+        calls: calls.collect(),
+        stop: stop(&text(&choice["finish_reason"])),
+        usage: (
+            count(&usage["prompt_tokens"]),
+            count(&usage["prompt_tokens_details"]["cached_tokens"]),
+            count(&usage["completion_tokens"]),
+        ),
+        history: vec![message.clone()],
+        ..Read::default()
+    }
+}
+
+fn of_responses(answer: &Value) -> Read {
+    let mut read = Read::default();
+    for item in answer["output"].as_array().into_iter().flatten() {
+        match item["type"].as_str() {
+            Some("message") => read.text.push_str(&text(&item["content"][0]["text"])),
+            Some("reasoning") => read.reasoning.push_str(&text(&item["summary"][0]["text"])),
+            Some("function_call") => {
+                let (id, name) = (text(&item["call_id"]), text(&item["name"]));
+                read.calls.push((id, name, arguments(&item["arguments"])));
+            }
+            other => panic!("an item {other:?}"),
+        }
+        read.history.push(item.clone());
+    }
+    read.stop = if read.calls.is_empty() { stop(&text(&answer["status"])) } else { stop("tool_use") };
     let usage = &answer["usage"];
-    let count = |value: &Value| value.as_u64().unwrap_or_default();
-    let mut read = Read { model: text(&answer["model"]), ..Read::default() };
-    match dialect {
-        Dialect::OpenaiChat => {
-            let choice = &answer["choices"][0];
-            let message = &choice["message"];
-            read.text = text(&message["content"]);
-            read.reasoning = text(&message["reasoning_content"]);
-            read.stop = stop(&text(&choice["finish_reason"]));
-            for call in message["tool_calls"].as_array().into_iter().flatten() {
-                let function = &call["function"];
-                read.calls.push((
-                    text(&call["id"]),
-                    text(&function["name"]),
-                    arguments(&function["arguments"]),
-                ));
+    read.usage = (
+        count(&usage["input_tokens"]),
+        count(&usage["input_tokens_details"]["cached_tokens"]),
+        count(&usage["output_tokens"]),
+    );
+    read
+}
+
+fn of_messages(answer: &Value) -> Read {
+    let mut read = Read { stop: stop(&text(&answer["stop_reason"])), ..Read::default() };
+    for block in answer["content"].as_array().into_iter().flatten() {
+        match block["type"].as_str() {
+            Some("text") => read.text.push_str(&text(&block["text"])),
+            Some("thinking") => read.reasoning.push_str(&text(&block["thinking"])),
+            Some("tool_use") => {
+                read.calls.push((text(&block["id"]), text(&block["name"]), block["input"].clone()));
             }
-            read.usage = (
-                count(&usage["prompt_tokens"]),
-                count(&usage["prompt_tokens_details"]["cached_tokens"]),
-                count(&usage["completion_tokens"]),
-            );
-            read.history = vec![message.clone()];
-        }
-        Dialect::OpenaiResponses => {
-            for item in answer["output"].as_array().into_iter().flatten() {
-                match item["type"].as_str() {
-                    Some("message") => read.text.push_str(&text(&item["content"][0]["text"])),
-                    Some("reasoning") => read.reasoning.push_str(&text(&item["summary"][0]["text"])),
-                    Some("function_call") => {
-                        let (id, name) = (text(&item["call_id"]), text(&item["name"]));
-                        read.calls.push((id, name, arguments(&item["arguments"])));
-                    }
-                    other => panic!("an item {other:?}"),
-                }
-                read.history.push(item.clone());
-            }
-            let word = if read.calls.is_empty() { text(&answer["status"]) } else { "tool_use".to_owned() };
-            read.stop = stop(&word);
-            read.usage = (
-                count(&usage["input_tokens"]),
-                count(&usage["input_tokens_details"]["cached_tokens"]),
-                count(&usage["output_tokens"]),
-            );
-        }
-        Dialect::Anthropic => {
-            for block in answer["content"].as_array().into_iter().flatten() {
-                match block["type"].as_str() {
-                    Some("text") => read.text.push_str(&text(&block["text"])),
-                    Some("thinking") => read.reasoning.push_str(&text(&block["thinking"])),
-                    Some("tool_use") => {
-                        read.calls.push((text(&block["id"]), text(&block["name"]), block["input"].clone()));
-                    }
-                    other => panic!("a block {other:?}"),
-                }
-            }
-            read.stop = stop(&text(&answer["stop_reason"]));
-            let cached = count(&usage["cache_read_input_tokens"]);
-            let input = count(&usage["input_tokens"]) + cached + count(&usage["cache_creation_input_tokens"]);
-            read.usage = (input, cached, count(&usage["output_tokens"]));
-            read.history = vec![json!({ "role": "assistant", "content": answer["content"] })];
+            other => panic!("a block {other:?}"),
         }
     }
+    let usage = &answer["usage"];
+    let cached = count(&usage["cache_read_input_tokens"]);
+    let input = count(&usage["input_tokens"]) + cached + count(&usage["cache_creation_input_tokens"]);
+    read.usage = (input, cached, count(&usage["output_tokens"]));
+    read.history = vec![json!({ "role": "assistant", "content": answer["content"] })];
     read
 }
 

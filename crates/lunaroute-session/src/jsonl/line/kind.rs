@@ -28,9 +28,7 @@ pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output
             outcome_field(outcome, &mut fields);
         }
         EventKind::ResponseStarted { status, headers } => {
-            fields.word("kind", "response_started");
-            fields.number("status", *status);
-            headers_field(headers, &mut fields);
+            head_fields("response_started", *status, headers, &mut fields);
         }
         EventKind::StreamDelta { frames, first_us, last_us, parts } => {
             fields.word("kind", "stream_delta");
@@ -41,9 +39,7 @@ pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output
         }
         EventKind::ProviderRequest(request) => provider_request_fields(request, &mut fields),
         EventKind::ProviderResponse { status, headers } => {
-            fields.word("kind", "provider_response");
-            fields.number("status", *status);
-            headers_field(headers, &mut fields);
+            head_fields("provider_response", *status, headers, &mut fields);
         }
         EventKind::ProviderDelta { frames } => {
             fields.word("kind", "provider_delta");
@@ -76,6 +72,12 @@ pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output
             fields.optional_text("message", message.as_deref());
         }
     }
+}
+
+fn head_fields(kind: &str, status: u16, headers: &[(String, String)], fields: &mut Fields<'_>) {
+    fields.word("kind", kind);
+    fields.number("status", status);
+    headers_field(headers, fields);
 }
 
 /// How much of a body stands in an earlier one.
