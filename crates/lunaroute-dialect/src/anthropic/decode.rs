@@ -8,7 +8,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::Value;
 
-use crate::cross::{Asked, Leftovers, Members, open_seal};
+use crate::cross::{Asked, Leftovers, Members, open_seal, wrong};
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &["metadata", "cache_control", "stream", "betas"],
@@ -33,7 +33,9 @@ pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
         members.value("stream");
     }
     if let Some(system) = members.value("system") {
-        conversation.turns.push(turn(Speaker::System, system, "system", Rest::new())?);
+        // The mark tells it from a message of the same speaker.
+        let mark = Rest::from_iter([("system".to_owned(), Value::Bool(true))]);
+        conversation.turns.push(turn(Speaker::System, system, "system", mark)?);
     }
     for (place, message) in members.list("messages")?.unwrap_or_default().into_iter().enumerate() {
         conversation.turns.push(message_turn(message, place)?);
@@ -77,7 +79,8 @@ fn message_turn(message: Value, place: usize) -> Result<Turn, Failure> {
     let speaker = match members.required("role")?.as_str() {
         "assistant" => Speaker::Assistant,
         "system" => Speaker::System,
-        _ => Speaker::User,
+        "user" => Speaker::User,
+        _ => return Err(wrong(&format!("{path}.role"), "user, assistant or system")),
     };
     let content = members.value("content").unwrap_or(Value::Array(Vec::new()));
     turn(speaker, content, &path, members.rest())
@@ -96,12 +99,7 @@ fn content_parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failur
             let parts = blocks.map(|(place, block)| part(block, format!("{path}.content[{place}]")));
             Ok((parts.collect::<Result<_, _>>()?, false))
         }
-        value => Err(Members::of(value, format!("{path}.content")).err().unwrap_or_else(|| {
-            Failure::client(
-                lunaroute_core::FailureKind::BadRequest,
-                format!("'{path}.content' has to be a string or an array"),
-            )
-        })),
+        _ => Err(wrong(&format!("{path}.content"), "a string or an array")),
     }
 }
 
@@ -113,7 +111,7 @@ fn part(block: Value, path: String) -> Result<Part, Failure> {
     let breakpoint = breakpoint(members.peek("cache_control"));
     Ok(match kind.as_str() {
         "text" => {
-            let text = members.text("text")?.unwrap_or_default();
+            let Some(text) = members.text("text")? else { return Ok(opaque(kind, whole)) };
             Part::Text(Text { text, breakpoint, rest: members.rest() })
         }
         "image" | "document" => match media(&kind, &mut members)? {
@@ -124,7 +122,7 @@ fn part(block: Value, path: String) -> Result<Part, Failure> {
             None => opaque(kind, whole),
         },
         "thinking" => {
-            let text = members.text("thinking")?.unwrap_or_default();
+            let Some(text) = members.text("thinking")? else { return Ok(opaque(kind, whole)) };
             let seal = seal(&mut members, "signature");
             let text = if text.is_empty() { Vec::new() } else { vec![text] };
             Part::Thought(Thought {
@@ -180,9 +178,11 @@ fn seal(members: &mut Members, name: &str) -> Option<(Seal, bool)> {
     if let Some(tagged) = open_seal(&word) {
         return Some(tagged);
     }
-    members.peek(name)?;
+    if word.is_empty() {
+        return None;
+    }
     members.value(name);
-    (!word.is_empty()).then_some((Seal { maker: Dialect::Anthropic, data: word, id: None }, false))
+    Some((Seal { maker: Dialect::Anthropic, data: word, id: None }, false))
 }
 
 fn breakpoint(cache_control: Option<&Value>) -> Option<Breakpoint> {
@@ -194,12 +194,14 @@ fn media(kind: &str, members: &mut Members) -> Result<Option<(MediaSource, Optio
     let Some(mut source) = members.object("source")? else { return Ok(None) };
     let found = match source.word("type") {
         "base64" => {
-            let (media_type, data) = (source.text("media_type")?.unwrap_or_default(), source.text("data")?);
-            data.map(|data| MediaSource::Bytes { media_type, data })
+            let (media_type, data) = (source.text("media_type")?, source.text("data")?);
+            media_type.zip(data).map(|(media_type, data)| MediaSource::Bytes { media_type, data })
         }
         "url" => source.text("url")?.map(|url| MediaSource::Url { url, media_type: None }),
         "file" => source.text("file_id")?.map(|id| MediaSource::File { id }),
-        "text" if kind == "document" => source.text("data")?.map(|text| MediaSource::Text { text }),
+        "text" if kind == "document" && source.word("media_type") == "text/plain" => {
+            source.text("data")?.map(|text| MediaSource::Text { text })
+        }
         _ => None,
     };
     let Some(found) = found else { return Ok(None) };
@@ -250,7 +252,7 @@ fn texts(content: &Value) -> String {
 
 fn decode_tool(mut members: Members) -> Result<Tool, Failure> {
     let kind = members.word("type").to_owned();
-    let name = members.text("name")?.unwrap_or_default();
+    let name = members.name("name")?;
     let breakpoint = breakpoint(members.peek("cache_control"));
     let hosted = match kind.as_str() {
         "" | "custom" => None,

@@ -1,7 +1,7 @@
 //! Encodes a Messages request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, OutputFormat, Rest, Tier, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, OutputFormat, Rest, Tier, Tool, ToolChoice, ToolKind, Turn,
 };
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
@@ -31,9 +31,7 @@ fn same(conversation: &Conversation) -> Value {
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(conversation.model));
     let turns = &conversation.turns[..];
-    let is_instruction = |turn: &lunaroute_core::conversation::Turn| {
-        turn.speaker == lunaroute_core::conversation::Speaker::System && turn.rest.is_empty()
-    };
+    let is_instruction = |turn: &Turn| turn.rest.get("system") == Some(&Value::Bool(true));
     let turns = match turns.split_first() {
         Some((system, rest)) if is_instruction(system) => {
             body.insert("system".to_owned(), turns::own_content(system));

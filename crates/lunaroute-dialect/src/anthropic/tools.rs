@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::decode::is_allowed;
 use super::schema::held;
-use crate::cross::{Crossing, flattened, lose_hosted, parameters};
+use crate::cross::{Crossing, flattened, lose_hosted, lose_limits, parameters};
 
 /// Most tools of one request whose arguments are held to their schema.
 const STRICT_TOOLS: usize = 20;
@@ -29,6 +29,7 @@ pub(super) fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) ->
                 (description, schema, false)
             }
             ToolKind::Hosted(Hosted::WebSearch) => {
+                lose_limits(tool, place, crossing);
                 tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
                 continue;
             }

@@ -16,11 +16,20 @@ pub(super) struct Writer {
     open: Option<Block>,
     sealed: bool,
     begun: bool,
+    /// What was said in refusal.
+    refusal: String,
 }
 
 impl Writer {
     pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), blocks: 0, open: None, sealed: false, begun: false }
+        Self {
+            asked: asked.clone(),
+            blocks: 0,
+            open: None,
+            sealed: false,
+            begun: false,
+            refusal: String::new(),
+        }
     }
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
@@ -50,7 +59,10 @@ impl Writer {
         event("content_block_delta", &data, out);
     }
 
-    fn append(&self, text: &str, out: &mut Vec<u8>) {
+    fn append(&mut self, text: &str, out: &mut Vec<u8>) {
+        if self.open == Some(Block::Refusal) {
+            self.refusal.push_str(text);
+        }
         match &self.open {
             Some(Block::Text | Block::Refusal) => {
                 self.delta(json!({"type": "text_delta", "text": text}), out)
@@ -117,7 +129,10 @@ impl AnswerWriter for Writer {
             Step::Close => self.close(out),
             Step::Finish { reason, raw, usage } => {
                 let (reason, sequence) = stop_words(reason, &raw);
-                let delta = json!({"stop_reason": reason, "stop_sequence": sequence});
+                let mut delta = json!({"stop_reason": reason, "stop_sequence": sequence});
+                if !self.refusal.is_empty() {
+                    delta["stop_details"] = stop_details(&self.refusal);
+                }
                 event(
                     "message_delta",
                     &json!({"type": "message_delta", "delta": delta, "usage": figures(&usage)}),
@@ -171,6 +186,11 @@ fn stop_words(reason: StopReason, raw: &str) -> (&'static str, Option<&str>) {
     }
 }
 
+/// Why the model refused. No other dialect tells the category.
+fn stop_details(refusal: &str) -> Value {
+    json!({"type": "refusal", "category": null, "explanation": refusal})
+}
+
 /// The figures in this dialect's classes; a class that nobody told counts as none, as its clients expect.
 fn figures(usage: &Usage) -> Value {
     let (five, hour) = (usage.cache_write_5m.unwrap_or_default(), usage.cache_write_1h.unwrap_or_default());
@@ -193,10 +213,16 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
         whole.said.iter().enumerate().map(|(place, said)| block(place, said, asked)).collect();
     let (reason, raw) = whole.stop.clone().unwrap_or((StopReason::EndTurn, String::new()));
     let (reason, sequence) = stop_words(reason, &raw);
-    json!({
+    let mut message = json!({
         "id": format!("msg_{}", asked.answer_id), "type": "message", "role": "assistant", "model": asked.model,
         "content": content, "stop_reason": reason, "stop_sequence": sequence, "usage": figures(&whole.usage),
-    })
+    });
+    let refused = whole.said.iter().filter(|said| said.block == Block::Refusal);
+    let refusal: String = refused.map(|said| said.text.as_str()).collect();
+    if !refusal.is_empty() {
+        message["stop_details"] = stop_details(&refusal);
+    }
+    message
 }
 
 fn block(place: usize, said: &Said, asked: &Asked) -> Value {

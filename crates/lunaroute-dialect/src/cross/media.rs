@@ -4,6 +4,7 @@ use lunaroute_core::conversation::{Media, MediaKind, MediaSource};
 use lunaroute_core::{Failure, FailureKind};
 
 use super::asked::Crossing;
+use super::members::wrong;
 
 /// Where media are: `data:` addresses hold them.
 pub(crate) fn source_of(url: String) -> MediaSource {
@@ -16,10 +17,29 @@ pub(crate) fn source_of(url: String) -> MediaSource {
     }
 }
 
-/// Media as an address.
+/// A document that has to be in its address.
+///
+/// # Errors
+/// `bad_request` when the text is no `data:` address in base64.
+pub(crate) fn held_source(data: String, path: impl FnOnce() -> String) -> Result<MediaSource, Failure> {
+    match source_of(data) {
+        MediaSource::Url { .. } => Err(wrong(&path(), "a data: address in base64")),
+        source => Ok(source),
+    }
+}
+
+/// Media as an address, its type as it is registered.
 pub(crate) fn address(source: &MediaSource) -> String {
     match source {
         MediaSource::Bytes { media_type, data } => format!("data:{};base64,{data}", proper(media_type)),
+        source => own_address(source),
+    }
+}
+
+/// Media as the address that they were decoded from.
+pub(crate) fn own_address(source: &MediaSource) -> String {
+    match source {
+        MediaSource::Bytes { media_type, data } => format!("data:{media_type};base64,{data}"),
         MediaSource::Url { url, .. } => url.clone(),
         MediaSource::File { id } => id.clone(),
         MediaSource::Text { text } => text.clone(),

@@ -62,11 +62,22 @@ impl Members {
         }
     }
 
+    /// A member that has to be a string; an empty one stays where it is, and counts as none.
+    pub(crate) fn name(&mut self, name: &str) -> Result<String, Failure> {
+        if self.peek(name).and_then(Value::as_str) == Some("") {
+            return Ok(String::new());
+        }
+        Ok(self.text(name)?.unwrap_or_default())
+    }
+
     /// A string without which the object makes no sense.
     pub(crate) fn required(&mut self, name: &str) -> Result<String, Failure> {
         let path = self.path(name);
-        self.text(name)?.ok_or_else(|| {
-            Failure::client(FailureKind::BadRequest, format!("'{path}' is missing; it has to be a string"))
+        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| {
+            Failure::client(
+                FailureKind::BadRequest,
+                format!("'{path}' is missing or empty; it has to be a string"),
+            )
         })
     }
 
@@ -98,8 +109,11 @@ impl Members {
         }
     }
 
-    /// A member that has to be an array.
+    /// A member that has to be an array. An empty one stays where it is: it is not the same as none.
     pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, Failure> {
+        if self.peek(name).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            return Ok(Some(Vec::new()));
+        }
         match self.value(name) {
             None => Ok(None),
             Some(Value::Array(list)) => Ok(Some(list)),
@@ -107,8 +121,11 @@ impl Members {
         }
     }
 
-    /// A member that has to be an object.
+    /// A member that has to be an object. An empty one stays where it is, and counts as none.
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, Failure> {
+        if self.peek(name).and_then(Value::as_object).is_some_and(Rest::is_empty) {
+            return Ok(None);
+        }
         let path = self.path(name);
         self.value(name).map(|value| Self::of(value, path)).transpose()
     }
@@ -126,7 +143,8 @@ impl Members {
     }
 }
 
-fn wrong(path: &str, wanted: &str) -> Failure {
+/// Says that a member has to be something else.
+pub(crate) fn wrong(path: &str, wanted: &str) -> Failure {
     Failure::client(FailureKind::BadRequest, format!("'{path}' has to be {wanted}"))
 }
 

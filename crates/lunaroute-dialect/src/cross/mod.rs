@@ -41,8 +41,10 @@ pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
 pub(crate) use meaning::meaning_of;
-pub(crate) use media::{address, proper, refused_media, sound_format, source_of, titled, unseen};
-pub(crate) use members::{Members, merge};
+pub(crate) use media::{
+    address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
+};
+pub(crate) use members::{Members, merge, wrong};
 pub(crate) use names::legal_id;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
@@ -50,7 +52,7 @@ pub(crate) use settle::{settled, words};
 pub(crate) use step::{Block, Step};
 pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
-    client_schema, described, flattened, format_held, held_strictly, lose_hosted, parameters,
+    client_schema, described, flattened, format_held, held_strictly, lose_hosted, lose_limits, parameters,
     refuse_lost_tools,
 };
 pub(crate) use whole::{Said, Whole};

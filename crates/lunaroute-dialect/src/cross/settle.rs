@@ -86,7 +86,8 @@ impl Settling<'_> {
             .parts
             .iter()
             .filter(|part| match part {
-                Part::Text(text) => !text.text.is_empty() && !(has_calls && text.text.trim().is_empty()),
+                Part::Text(text) if has_calls => !text.text.trim().is_empty(),
+                Part::Text(text) => !text.text.is_empty(),
                 _ => true,
             })
             .map(|part| match part {

@@ -111,6 +111,7 @@ fn orderly() -> impl Strategy<Value = Vec<Delta>> {
         "[a-z 🚀]{1,9}".prop_map(|text| (0, text, String::new())),
         "[a-z 🚀]{1,9}".prop_map(|text| (1, text, String::new())),
         ("[a-z]{1,5}", 0_u32..9).prop_map(|(name, number)| (2, name, json!({"n": number}).to_string())),
+        ("[a-z]{1,5}", "[a-z \n\"é🚀]{0,9}").prop_map(|(name, input)| (3, name, input)),
     ];
     (prop::collection::vec(block, 0..7), 0_u64..99).prop_map(|(blocks, tokens)| {
         let mut deltas = vec![Delta::Start { id: Some("x".to_owned()), model: Some("m".to_owned()) }];
@@ -118,7 +119,16 @@ fn orderly() -> impl Strategy<Value = Vec<Delta>> {
         for (index, (kind, text, arguments)) in (0..).zip(blocks) {
             match kind {
                 0 => deltas.push(Delta::Text { index, text }),
-                1 => deltas.push(Delta::Reasoning { index, text }),
+                1 => {
+                    deltas.push(Delta::Reasoning { index, text });
+                    let seal = Seal { maker: Dialect::Anthropic, data: format!("seal {index}"), id: None };
+                    deltas.push(Delta::Seal { index, seal, is_redacted: false });
+                }
+                3 => {
+                    calls += 1;
+                    deltas.push(Delta::CustomCallStart { index, id: format!("call_{index}"), name: text });
+                    deltas.push(Delta::ToolCallArguments { index, fragment: arguments });
+                }
                 _ => {
                     calls += 1;
                     deltas.push(Delta::ToolCallStart { index, id: format!("call_{index}"), name: text });
@@ -153,12 +163,13 @@ proptest! {
         }
     }
 
-    /// However the bytes are cut, the translation is the same; it says what the whole answer says; tokens are conserved.
+    /// However the bytes are cut and the lines end, the translation is the same; it says what the whole answer says; tokens are conserved.
     #[test]
-    fn a_translated_stream_says_what_the_whole_answer_says(deltas in orderly(), cuts in prop::collection::vec(1_usize..40, 1..9)) {
+    fn a_translated_stream_says_what_the_whole_answer_says(deltas in orderly(), cuts in prop::collection::vec(1_usize..40, 1..9), line_end in prop::sample::select(vec!["\n", "\r\n", "\r"])) {
         for from in Dialect::ALL {
             let asked = asked();
-            let source = written(from, &deltas, &asked);
+            let source = String::from_utf8(written(from, &deltas, &asked)).expect("text");
+            let source = source.replace('\n', line_end).into_bytes();
             let mut whole = Whole::default();
             let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
             deltas.iter().for_each(|delta| flow.take(delta.clone(), &mut steps));
@@ -317,7 +328,7 @@ fn requests(dialect: Dialect) -> Vec<Value> {
 }
 
 #[test]
-fn within_a_dialect_a_request_comes_back_as_it_was() {
+fn within_a_dialect_the_requests_of_clients_come_back_as_they_were() {
     let (facts, profile) = (ModelFacts::default(), Profile::default());
     let mut count = 0;
     for dialect in Dialect::ALL {
@@ -350,6 +361,87 @@ fn every_request_crosses_into_every_other_dialect_and_is_taken_there() {
                     // What cannot cross is named.
                     Err(failure) => assert!(failure.message.contains('\''), "{from} to {to}: {failure}"),
                 }
+            }
+        }
+    }
+}
+
+/// Every place in a document.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(members) => {
+            let inside = members.iter().map(|(name, value)| (name.clone(), value));
+            inside.for_each(|(name, value)| places(value, &format!("{at}/{name}"), found));
+        }
+        Value::Array(elements) => {
+            let inside = elements.iter().enumerate();
+            inside.for_each(|(place, value)| places(value, &format!("{at}/{place}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// The places at which two documents differ, with what the first one has there.
+fn different(one: &Value, other: &Value) -> Vec<String> {
+    let (mut found, mut theirs) = (Vec::new(), Vec::new());
+    places(one, "", &mut found);
+    places(other, "", &mut theirs);
+    found.extend(theirs);
+    found.retain(|place| {
+        let inside = |value: &Value| value.as_object().is_some_and(|members| !members.is_empty());
+        let (one, other) = (one.pointer(place), other.pointer(place));
+        one != other && !(one.is_some_and(inside) && other.is_some_and(inside))
+    });
+    found.iter().map(|place| format!("{place} was {:?}", one.pointer(place))).collect()
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        Just(json!(0.25)),
+        "[a-z]{0,4}".prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([{"type": "text", "text": "x"}])),
+        Just(json!({"type": "auto", "odd": [1]})),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    /// Whatever stands in a request in place of what belongs there: it is refused, or it comes back as it was.
+    #[test]
+    fn within_a_dialect_what_is_taken_comes_back_as_it_was(
+        dialect in prop::sample::select(Dialect::ALL.to_vec()),
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), anything()), 1..3),
+    ) {
+        let requests = requests(dialect);
+        let mut request = which.get(&requests).clone();
+        for (place, value) in changes {
+            let mut found = Vec::new();
+            places(&request, "", &mut found);
+            let place = place.get(&found);
+            if let Some(old) = request.pointer_mut(place).filter(|_| !place.is_empty()) {
+                *old = value;
+            }
+        }
+        let (facts, profile) = (ModelFacts::default(), Profile::default());
+        if let Ok(decoded) = decode_request(dialect, request.to_string().as_bytes())
+            && decoded.origin == dialect
+        {
+            let mut crossing = Crossing::new(&facts, &profile, "m");
+            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            let lost: Vec<String> = different(&request, &encoded);
+            prop_assert!(lost.is_empty(), "{}: {:?}", dialect, lost);
+            for to in Dialect::ALL {
+                // Into the others it goes or is refused; what it never does is to panic.
+                let mut crossing = Crossing::new(&facts, &profile, "m");
+                let _ = encode_request(to, &decoded, &mut crossing);
             }
         }
     }

@@ -55,6 +55,13 @@ pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) ->
     held_strictly(wanted, schema, || "output_format.strict".to_owned(), crossing).unwrap_or_default()
 }
 
+/// Says that the limits of a web search (places, domains, how often) were not carried over.
+pub(crate) fn lose_limits(tool: &Tool, place: usize, crossing: &mut Crossing<'_>) {
+    if tool.rest.keys().any(|name| name != "type" && name != "name") {
+        crossing.warnings.dropped(format!("tools[{place}]"), "the search goes without its own limits");
+    }
+}
+
 /// A tool that its own provider runs and the target has not: left out with a warning, unless its work is on the caller's
 /// machine by a contract that only its own models know.
 ///

@@ -8,7 +8,7 @@ use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
 use super::tools::{choice, tools};
-use crate::cross::{Asked, Leftovers, Members, open_seal, source_of};
+use crate::cross::{Asked, Leftovers, Members, held_source, open_seal, source_of};
 use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
@@ -25,6 +25,8 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "tool_choice",
         "stop",
         "max_tokens",
+        "max_completion_tokens",
+        "safety_identifier",
         "logprobs",
         "top_logprobs",
         "functions",
@@ -68,7 +70,12 @@ pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
     conversation.format = members.peek("response_format").and_then(format);
     conversation.verbosity = members.text("verbosity")?;
     conversation.end_user = match members.text("safety_identifier")? {
-        Some(user) => Some(user),
+        Some(user) => {
+            if members.peek("user").is_some() {
+                members.restore("safety_identifier", Value::from(user.clone()));
+            }
+            Some(user)
+        }
         None => members.peek("user").and_then(Value::as_str).map(str::to_owned),
     };
     conversation.cache_key = members.text("prompt_cache_key")?;
@@ -79,7 +86,12 @@ pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
 
 fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<(), Failure> {
     conversation.max_output = match members.count("max_completion_tokens")? {
-        Some(most) => Some(most),
+        Some(most) => {
+            if members.peek("max_tokens").is_some() {
+                members.restore("max_completion_tokens", Value::from(most));
+            }
+            Some(most)
+        }
         None => members.peek("max_tokens").and_then(Value::as_u64),
     };
     let sampling = &mut conversation.sampling;
@@ -140,8 +152,8 @@ fn turn(message: Value, path: String) -> Result<Turn, Failure> {
         "assistant" => (Speaker::Assistant, assistant(&mut members, content)?),
         "tool" | "function" => {
             let (call_id, name) = match role.as_str() {
-                "tool" => (members.text("tool_call_id")?.unwrap_or_default(), None),
-                _ => (String::new(), members.text("name")?),
+                "tool" => (members.name("tool_call_id")?, None),
+                _ => (String::new(), Some(members.required("name")?)),
             };
             let result = CallResult { call_id, name, parts: content, is_plain, ..CallResult::default() };
             (Speaker::Tool, vec![Part::Result(result)])
@@ -205,7 +217,7 @@ fn thoughts(members: &Members) -> Vec<Thought> {
 }
 
 fn call(mut members: Members) -> Result<Use, Failure> {
-    let id = members.text("id")?.unwrap_or_default();
+    let id = members.name("id")?;
     let custom = members.object("custom")?;
     let is_custom = custom.is_some();
     let Some(mut inner) = custom.map_or_else(|| members.object("function"), |custom| Ok(Some(custom)))?
@@ -213,15 +225,23 @@ fn call(mut members: Members) -> Result<Use, Failure> {
         return Ok(Use { id, rest: members.rest(), ..Use::default() });
     };
     let name = inner.text("name")?.unwrap_or_default();
-    let arguments = match inner.value(if is_custom { "input" } else { "arguments" }) {
+    let member = if is_custom { "input" } else { "arguments" };
+    let arguments = match inner.value(member) {
         Some(Value::String(text)) => text,
         // Some hosts send the JSON itself.
-        Some(value) => value.to_string(),
+        Some(value) => {
+            let text = value.to_string();
+            inner.restore(member, value);
+            text
+        }
         None => String::new(),
     };
     members.put_back(if is_custom { "custom" } else { "function" }, inner.rest());
     let custom = if is_custom { Custom::Yes } else { Custom::No };
-    Ok(Use { id, name, arguments, custom, rest: members.rest(), ..Use::default() })
+    let signature =
+        members.peek("extra_content").and_then(|extra| extra.pointer("/google/thought_signature"));
+    let seal = signature.and_then(Value::as_str).and_then(open_seal).map(|(seal, _)| seal);
+    Ok(Use { id, name, arguments, custom, seal, rest: members.rest(), ..Use::default() })
 }
 
 fn parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failure> {
@@ -240,8 +260,9 @@ fn parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failure> {
 }
 
 fn part(value: Value, path: String) -> Result<Part, Failure> {
-    if let Value::String(text) = value {
-        return Ok(Part::Text(Text::from(text)));
+    if let Value::String(text) = &value {
+        let (kind, gist) = ("text".to_owned(), Some(text.clone()));
+        return Ok(Part::Opaque(Opaque { kind, value, gist }));
     }
     let (kind, whole) =
         (value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(), value.clone());
@@ -261,7 +282,10 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         _ => None,
     };
     let Some(mut part) = part else { return Ok(Part::Opaque(Opaque { kind, value: whole, gist: None })) };
-    members.value("type");
+    // A refusal among the parts is told from the message's own by its type.
+    if kind != "refusal" {
+        members.value("type");
+    }
     match &mut part {
         Part::Text(text) | Part::Refusal(text) => text.rest = members.rest(),
         Part::Media(media) => media.rest = members.rest(),
@@ -278,16 +302,18 @@ fn media(kind: &str, members: &mut Members, breakpoint: Option<Breakpoint>) -> R
             (MediaKind::Image, source_of(url), None, inner.text("detail")?)
         }
         "input_audio" => {
-            let (data, format) = (inner.text("data")?, inner.text("format")?.unwrap_or_default());
-            let Some(data) = data else { return Ok(None) };
+            let (data, format) = (inner.text("data")?, inner.text("format")?);
+            let Some((data, format)) = data.zip(format) else { return Ok(None) };
             (MediaKind::Audio, MediaSource::Bytes { media_type: format!("audio/{format}"), data }, None, None)
         }
         _ => {
             let name = inner.text("filename")?;
-            let source = match (inner.text("file_data")?, inner.text("file_id")?) {
-                (Some(data), _) => source_of(data),
-                (None, Some(id)) => MediaSource::File { id },
-                (None, None) => return Ok(None),
+            let source = match inner.text("file_data")? {
+                Some(data) => held_source(data, || inner.path("file_data"))?,
+                None => match inner.text("file_id")? {
+                    Some(id) => MediaSource::File { id },
+                    None => return Ok(None),
+                },
             };
             (MediaKind::Document, source, name, None)
         }

@@ -30,10 +30,9 @@ fn same(conversation: &Conversation) -> Value {
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(conversation.model));
     body.insert("messages".to_owned(), conversation.turns.iter().map(turns::own_message).collect());
-    let is_legacy = conversation.rest.contains_key("functions");
-    let own =
-        |tool: &&Tool| !is_legacy && !(matches!(tool.kind, ToolKind::Hosted(_)) && tool.rest.is_empty());
-    let tools: Vec<Value> = conversation.tools.iter().filter(own).map(own_tool).collect();
+    // What stands in `functions` and `web_search_options` is in the rest, and has no type.
+    let own = conversation.tools.iter().filter(|tool| tool.rest.contains_key("type"));
+    let tools: Vec<Value> = own.map(own_tool).collect();
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
     }
@@ -53,7 +52,7 @@ fn same(conversation: &Conversation) -> Value {
         body.insert("verbosity".to_owned(), json!(verbosity));
     }
     if let Some(user) = &conversation.end_user
-        && conversation.rest.get("user").and_then(Value::as_str) != Some(user)
+        && !conversation.rest.contains_key("user")
     {
         body.insert("safety_identifier".to_owned(), json!(user));
     }

@@ -4,7 +4,7 @@ use lunaroute_core::Failure;
 use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
-use crate::cross::Members;
+use crate::cross::{Members, wrong};
 
 /// Which tools have to be called.
 pub(super) fn choice(value: &Value) -> ToolChoice {
@@ -64,6 +64,9 @@ pub(super) fn tools(members: &mut Members, conversation: &mut Conversation) -> R
 
 fn tool(mut members: Members) -> Result<Tool, Failure> {
     let kind = members.word("type").to_owned();
+    if kind.is_empty() {
+        return Err(wrong(&members.path("type"), "the type of a tool, such as function"));
+    }
     match kind.as_str() {
         "function" | "custom" => {
             let Some(inner) = members.object(&kind)? else {

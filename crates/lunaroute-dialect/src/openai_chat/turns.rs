@@ -7,7 +7,7 @@ use lunaroute_core::conversation::{
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, refused_media, result_text, result_words, says_nothing,
+    Crossing, address, has_media, merge, own_address, refused_media, result_text, result_words, says_nothing,
     sound_format, titled, unseen,
 };
 
@@ -91,12 +91,19 @@ fn own_call(call: &Use) -> Value {
     if !call.id.is_empty() {
         value.insert("id".to_owned(), json!(call.id));
     }
-    value.insert(kind.to_owned(), json!({"name": call.name, argument: call.arguments}));
+    if !call.name.is_empty() || !call.arguments.is_empty() {
+        value.insert(kind.to_owned(), json!({"name": call.name, argument: call.arguments}));
+    }
     merge(&mut value, &call.rest);
     Value::Object(value)
 }
 
 fn own_media(media: &Media) -> Value {
+    written_media(media, own_address)
+}
+
+/// Media with their addresses told in one way or the other.
+fn written_media(media: &Media, address_of: fn(&MediaSource) -> String) -> Value {
     match media.kind {
         MediaKind::Audio => {
             let MediaSource::Bytes { media_type, data } = &media.source else { return json!({}) };
@@ -107,7 +114,7 @@ fn own_media(media: &Media) -> Value {
             let mut file = Rest::new();
             match &media.source {
                 MediaSource::File { id } => _ = file.insert("file_id".to_owned(), json!(id)),
-                source => _ = file.insert("file_data".to_owned(), json!(address(source))),
+                source => _ = file.insert("file_data".to_owned(), json!(address_of(source))),
             }
             if let Some(name) = &media.name {
                 file.insert("filename".to_owned(), json!(name));
@@ -115,7 +122,7 @@ fn own_media(media: &Media) -> Value {
             json!({"type": "file", "file": file})
         }
         MediaKind::Image | MediaKind::Video => {
-            let mut image = json!({"url": address(&media.source)});
+            let mut image = json!({"url": address_of(&media.source)});
             if let Some(detail) = &media.detail {
                 image["detail"] = json!(detail);
             }
@@ -287,13 +294,13 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         (MediaKind::Document, MediaSource::Url { .. }) => refused("documents by their address"),
         (MediaKind::Document, _) => {
             let name = Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()));
-            Ok(own_media(&Media { name, ..media.clone() }))
+            Ok(written_media(&Media { name, ..media.clone() }, address))
         }
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
             let sound = json!({"data": data, "format": sound_format(media_type)});
             Ok(json!({"type": "input_audio", "input_audio": sound}))
         }
         (MediaKind::Audio, _) => refused("sound by its address"),
-        (MediaKind::Image, _) => Ok(own_media(media)),
+        (MediaKind::Image, _) => Ok(written_media(media, address)),
     }
 }

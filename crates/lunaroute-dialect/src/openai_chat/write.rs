@@ -102,6 +102,12 @@ impl AnswerWriter for Writer {
             Step::Begin { .. } => self.chunk(&json!({"role": "assistant", "content": ""}), None, out),
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
+            Step::Seal(seal, is_redacted) if matches!(self.open, Some(Block::Call { .. })) => {
+                let sealed = json!({"index": self.calls, "extra_content": extra_content(&seal, is_redacted)});
+                if !is_legacy(&self.asked) {
+                    self.chunk(&json!({"tool_calls": [sealed]}), None, out);
+                }
+            }
             Step::Seal(seal, is_redacted) => {
                 if wants_details(&self.asked) && matches!(self.open, Some(Block::Thought)) {
                     let detail = detail(self.details, &self.thought, &seal, is_redacted);
@@ -175,6 +181,11 @@ fn detail(index: usize, text: &str, seal: &Seal, is_redacted: bool) -> Value {
     } else {
         json!({"type": "reasoning.text", "index": index, "text": text, "signature": tag})
     }
+}
+
+/// Where clients of this dialect carry what Gemini needs back with a call; see Google's page on OpenAI compatibility.
+fn extra_content(seal: &Seal, is_redacted: bool) -> Value {
+    json!({"google": {"thought_signature": tag_seal(seal, is_redacted)}})
 }
 
 fn finish_word(reason: StopReason, asked: &Asked) -> &'static str {
@@ -264,9 +275,13 @@ fn annotations(said: &[Said]) -> Vec<Value> {
 fn call(place: usize, said: &Said, asked: &Asked) -> Value {
     let Block::Call { id, name, is_custom, .. } = &said.block else { return Value::Null };
     let id = legal_id(&asked.seed, id, place, name);
-    if *is_custom {
+    let mut call = if *is_custom {
         json!({"id": id, "type": "custom", "custom": {"name": name, "input": said.text}})
     } else {
         json!({"id": id, "type": "function", "function": {"name": name, "arguments": said.text}})
+    };
+    if let Some((seal, is_redacted)) = &said.seal {
+        call["extra_content"] = extra_content(seal, *is_redacted);
     }
+    call
 }

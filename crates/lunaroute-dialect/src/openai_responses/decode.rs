@@ -8,11 +8,12 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Leftovers, Members, is_strict, open_seal, source_of};
+use crate::cross::{Asked, Leftovers, Members, held_source, is_strict, open_seal, source_of, wrong};
 use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &[
+        "model",
         "stream",
         "stream_options",
         "store",
@@ -32,6 +33,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "text",
         "top_logprobs",
         "user",
+        "safety_identifier",
     ],
     refused: &[
         ("previous_response_id", "send the whole conversation instead"),
@@ -89,7 +91,7 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
 pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
     let mut members = Members::of_body(body);
     // A stored prompt may name the model.
-    let model = members.text("model")?.unwrap_or_default();
+    let model = members.name("model")?;
     let mut conversation = Conversation::new(Dialect::OpenaiResponses, model);
     conversation.stream = members.peek("stream").and_then(Value::as_bool).unwrap_or_default();
     if conversation.stream {
@@ -139,7 +141,12 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
     }
     conversation.format = members.peek("text").and_then(|text| format(text.get("format")?));
     conversation.end_user = match members.text("safety_identifier")? {
-        Some(user) => Some(user),
+        Some(user) => {
+            if members.peek("user").is_some() {
+                members.restore("safety_identifier", Value::from(user.clone()));
+            }
+            Some(user)
+        }
         None => members.peek("user").and_then(Value::as_str).map(str::to_owned),
     };
     conversation.cache_key = members.text("prompt_cache_key")?;
@@ -259,7 +266,8 @@ fn message(mut members: Members, path: &str) -> Result<Turn, Failure> {
         "system" => Speaker::System,
         "developer" => Speaker::Developer,
         "assistant" => Speaker::Assistant,
-        _ => Speaker::User,
+        "user" => Speaker::User,
+        _ => return Err(wrong(&format!("{path}.role"), "user, assistant, system or developer")),
     };
     let is_empty = members.peek("content").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let content = if is_empty { None } else { members.value("content") };
@@ -346,23 +354,25 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         }
         "refusal" => members.text("refusal")?.map(|text| Part::Refusal(Text { text, ..Text::default() })),
         "input_image" => {
-            let source = match (members.text("image_url")?, members.text("file_id")?) {
-                (Some(url), _) => Some(source_of(url)),
-                (None, id) => id.map(|id| MediaSource::File { id }),
+            let source = match members.text("image_url")? {
+                Some(url) => Some(source_of(url)),
+                None => members.text("file_id")?.map(|id| MediaSource::File { id }),
             };
             let detail = members.text("detail")?;
             source.map(|source| media(MediaKind::Image, source, None, detail))
         }
         "input_file" => {
-            let source =
-                match (members.text("file_data")?, members.text("file_url")?, members.text("file_id")?) {
-                    (Some(data), _, _) => Some(source_of(data)),
-                    (None, Some(url), _) => Some(MediaSource::Url { url, media_type: None }),
-                    (None, None, id) => id.map(|id| MediaSource::File { id }),
-                };
+            let source = match members.text("file_data")? {
+                Some(data) => Some(held_source(data, || members.path("file_data"))?),
+                None => match members.text("file_url")? {
+                    Some(url) => Some(MediaSource::Url { url, media_type: None }),
+                    None => members.text("file_id")?.map(|id| MediaSource::File { id }),
+                },
+            };
             let name = members.text("filename")?;
             source.map(|source| media(MediaKind::Document, source, name, None))
         }
+        "input_audio" => sound(&mut members)?,
         _ => None,
     };
     Ok(match part {
@@ -371,6 +381,15 @@ fn part(value: Value, path: String) -> Result<Part, Failure> {
         Some(Part::Media(media)) => Part::Media(Media { rest: members.rest(), breakpoint, ..media }),
         _ => Part::Opaque(Opaque { kind, value: whole, gist: None }),
     })
+}
+
+/// Sound; what is left of its object stays.
+fn sound(members: &mut Members) -> Result<Option<Part>, Failure> {
+    let Some(mut inner) = members.object("input_audio")? else { return Ok(None) };
+    let Some((data, format)) = inner.text("data")?.zip(inner.text("format")?) else { return Ok(None) };
+    members.put_back("input_audio", inner.rest());
+    let source = MediaSource::Bytes { media_type: format!("audio/{format}"), data };
+    Ok(Some(media(MediaKind::Audio, source, None, None)))
 }
 
 fn media(kind: MediaKind, source: MediaSource, name: Option<String>, detail: Option<String>) -> Part {

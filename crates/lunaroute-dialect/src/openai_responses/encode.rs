@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::turns;
 use crate::cross::{
-    Crossing, client_schema, described, format_held, held_strictly, leave_behind, lose_hosted, merge,
-    one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
+    Crossing, client_schema, described, format_held, held_strictly, leave_behind, lose_hosted, lose_limits,
+    merge, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
 };
 use crate::openai::{flat_grammar, tier_word};
 
@@ -44,7 +44,7 @@ fn same(conversation: &Conversation) -> Value {
         body.insert("max_output_tokens".to_owned(), json!(most));
     }
     if let Some(user) = &conversation.end_user
-        && conversation.rest.get("user").and_then(Value::as_str) != Some(user)
+        && !conversation.rest.contains_key("user")
     {
         body.insert("safety_identifier".to_owned(), json!(user));
     }
@@ -266,7 +266,10 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
                 }
                 tools.push(value);
             }
-            ToolKind::Hosted(Hosted::WebSearch) => tools.push(json!({"type": "web_search"})),
+            ToolKind::Hosted(Hosted::WebSearch) => {
+                lose_limits(tool, place, crossing);
+                tools.push(json!({"type": "web_search"}));
+            }
             ToolKind::Hosted(Hosted::CodeExecution) => {
                 tools.push(json!({"type": "code_interpreter", "container": {"type": "auto"}}));
             }

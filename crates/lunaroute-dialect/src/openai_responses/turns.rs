@@ -7,7 +7,7 @@ use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, refused_media, result_text, result_words, says_nothing,
+    Crossing, address, has_media, merge, own_address, refused_media, result_text, result_words, says_nothing,
     sound_format, titled, unseen, words,
 };
 
@@ -18,7 +18,7 @@ pub(super) fn own_item(turn: &Turn) -> Option<Value> {
     }
     let mut item = Rest::new();
     match &turn.parts[..] {
-        [Part::Opaque(opaque)] if turn.rest.contains_key("type") && !turn.rest.contains_key("role") => {
+        [Part::Opaque(opaque)] if opaque.value.as_object() == Some(&turn.rest) => {
             return Some(opaque.value.clone());
         }
         [Part::Thought(thought)] => return Some(Value::Object(thought.rest.clone())),
@@ -64,7 +64,7 @@ fn own_part(part: &Part) -> Value {
     let (mut value, rest) = match part {
         Part::Text(text) => (Rest::from_iter([("text".to_owned(), json!(text.text))]), &text.rest),
         Part::Refusal(text) => (Rest::from_iter([("refusal".to_owned(), json!(text.text))]), &text.rest),
-        Part::Media(media) => (media_members(media), &media.rest),
+        Part::Media(media) => (media_members(media, own_address), &media.rest),
         Part::Opaque(opaque) => return opaque.value.clone(),
         Part::Thought(_) | Part::Use(_) | Part::Result(_) => return Value::Null,
     };
@@ -72,15 +72,20 @@ fn own_part(part: &Part) -> Value {
     Value::Object(value)
 }
 
-fn media_members(media: &Media) -> Rest {
+fn media_members(media: &Media, address_of: fn(&MediaSource) -> String) -> Rest {
     let mut members = Rest::new();
+    if let (MediaKind::Audio, MediaSource::Bytes { media_type, data }) = (media.kind, &media.source) {
+        let format = media_type.trim_start_matches("audio/");
+        members.insert("input_audio".to_owned(), json!({"data": data, "format": format}));
+        return members;
+    }
     let place = match (media.kind, &media.source) {
         (_, MediaSource::File { .. }) => "file_id",
         (MediaKind::Image, _) => "image_url",
         (_, MediaSource::Url { .. }) => "file_url",
         _ => "file_data",
     };
-    members.insert(place.to_owned(), json!(address(&media.source)));
+    members.insert(place.to_owned(), json!(address_of(&media.source)));
     if let Some(name) = &media.name {
         members.insert("filename".to_owned(), json!(name));
     }
@@ -257,6 +262,6 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         _ => None,
     };
     let mut members = Rest::from_iter([("type".to_owned(), json!(kind))]);
-    members.extend(media_members(&Media { name, ..media.clone() }));
+    members.extend(media_members(&Media { name, ..media.clone() }, address));
     Ok(Value::Object(members))
 }
