@@ -30,8 +30,16 @@ const OWN_HEADERS: [HeaderName; 9] = [
 ];
 
 /// Beginnings of header names by which a vendor and its clients talk to each other.
-const OWN_PREFIXES: [&str; 7] =
-    ["anthropic-", "openai-", "x-anthropic-", "x-claude-", "x-codex-", "x-goog-", "x-stainless-"];
+const OWN_PREFIXES: [&str; 8] = [
+    "anthropic-",
+    "openai-",
+    "x-anthropic-",
+    "x-claude-",
+    "x-codex-",
+    "x-goog-",
+    "x-openai-",
+    "x-stainless-",
+];
 
 /// A request on its way into other dialects: decoded when the first target asks for it.
 #[derive(Default)]

@@ -35,7 +35,8 @@ pub(crate) async fn answer(
 ) -> Response<Reply> {
     let Passage { inbound, provider, transcode } = passage;
     if let Transcode::Cross(back) = transcode {
-        return foreign::answer(house, visitor, inbound, provider, *back, entry).await;
+        // On the heap, so that those who need no translation do not carry the room for one.
+        return Box::pin(foreign::answer(house, visitor, inbound, provider, *back, entry)).await;
     }
     if visitor.operation == Operation::Models && house.offers_models() {
         return offered_models(house, visitor, Some(inbound), entry).await;

@@ -17,6 +17,8 @@ mod streams;
 mod support;
 mod translate;
 mod translation;
+mod translation_agents;
+mod translation_oddities;
 mod translation_record;
 mod translation_tools;
 mod translation_troubles;

@@ -5,7 +5,10 @@ use lunaroute_core::{
 };
 
 use super::*;
-use crate::event::{AttemptStarted, GapCause, Repeats, RequestRead, ResponseRead, Started, Stats};
+use crate::event::{
+    AttemptStarted, GapCause, ProviderRequest, Repeats, RequestRead, ResponseRead, Started, Stats,
+    TranslationWarning,
+};
 
 fn payload(run: &EncodedRun) -> Bytes {
     Bytes::from(run.parts().concat())
@@ -55,6 +58,21 @@ fn request() -> EventKind {
         }],
         preview: None,
         problem: Some("cut".into()),
+    }))
+}
+
+fn provider_request() -> EventKind {
+    EventKind::ProviderRequest(Box::new(ProviderRequest {
+        ordinal: 1,
+        dialect: Dialect::Anthropic,
+        path: "/v1/messages".into(),
+        headers: vec![("accept".into(), "text/event-stream".into())],
+        messages: vec![MessageSpan { role: Role::User, range: 14..90 }],
+        warnings: vec![TranslationWarning {
+            path: "messages[0].content[1]".into(),
+            what: "left out".into(),
+            loses_meaning: true,
+        }],
     }))
 }
 
@@ -115,6 +133,9 @@ fn kinds() -> Vec<EventKind> {
         EventKind::AttemptFinished { ordinal: u32::MAX, outcome },
         EventKind::ResponseStarted { status: 200, headers: Vec::new() },
         EventKind::StreamDelta { frames: 3, first_us: 1, last_us: u64::MAX, parts },
+        provider_request(),
+        EventKind::ProviderResponse { status: 529, headers: vec![("retry-after".into(), "7".into())] },
+        EventKind::ProviderDelta { frames: 9 },
         EventKind::ToolCall { id: String::new(), name: "n".into(), arguments: "{}".into() },
         EventKind::Response(Box::new(ResponseRead {
             usage,

@@ -1,0 +1,170 @@
+//! Providers that do not quite do what their dialect says, behind a client of another: answers of the wrong form, figures
+//! that never come, and errors that call themselves answers.
+
+use std::time::{Duration, Instant};
+
+use lunaroute_core::Dialect;
+use lunaroute_session::query::SessionQuery;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::client::{Answer, Call, Connection, End, exchange};
+use crate::support::dialogue::{path, question, read};
+use crate::support::raw_upstream::RawUpstream;
+use crate::support::stage::{query, record};
+use crate::support::{Gateway, GatewayOptions};
+use crate::translation::{Foreign, model};
+
+/// A Chat provider that answers whatever bytes it is told to.
+struct Odd {
+    upstream: RawUpstream,
+    gateway: Gateway,
+    home: TempDir,
+}
+
+impl Odd {
+    async fn open() -> Self {
+        let upstream = RawUpstream::start().await;
+        let home = tempfile::tempdir().expect("a directory");
+        let yaml = format!(
+            "retry: {{ attempts: 1 }}\n\
+             providers:\n  odd: {{ dialect: openai, dialects: [openai_chat], base_url: 'http://{}' }}\n\
+             models:\n  - {{ model: '*', provider: odd }}\n",
+            upstream.address
+        );
+        let gateway =
+            Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
+        Self { upstream, gateway, home }
+    }
+
+    async fn ask(&self, stream: bool, kind: &str, body: &str) -> Answer {
+        self.upstream.answer_with(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let request = question(Dialect::Anthropic, "m", stream).to_string();
+        exchange(self.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await
+    }
+}
+
+const PLAIN: &str = r#"{"id":"c1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Rain."},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
+
+const STOPPED: &str = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Rain.\"},\"finish_reason\":null}]}\n\n\
+     data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_answer_to_a_request_for_a_stream_becomes_one() {
+    let odd = Odd::open().await;
+    let answer = odd.ask(true, "application/json", PLAIN).await;
+    let told = read(Dialect::Anthropic, &answer, true);
+    assert_eq!((told.text.as_str(), told.usage), ("Rain.", (7, 0, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_answer_is_an_error_of_the_provider() {
+    let odd = Odd::open().await;
+    for (stream, kind, body) in [
+        (false, "text/html", "<html>Sign in</html>"),
+        (false, "application/json", "[]"),
+        (true, "text/html", "<html>Sign in</html>"),
+        (true, "text/event-stream", ": nothing at all\n\n"),
+        (false, "application/json", r#"{"error":{"message":"The engine is gone","type":"server_error"}}"#),
+        (
+            true,
+            "text/event-stream",
+            "data: {\"error\":{\"message\":\"The engine is gone\",\"code\":500}}\n\n",
+        ),
+    ] {
+        let answer = odd.ask(stream, kind, body).await;
+        assert!(answer.status() >= 500, "{body}: {} {}", answer.status(), answer.text());
+        let error = answer.json();
+        assert_eq!(error["type"], "error", "{body}: {error}");
+        let message = error["error"]["message"].as_str().unwrap_or_default();
+        assert!(
+            !message.is_empty() && (!body.contains("engine") || message.contains("engine")),
+            "{body}: {message}"
+        );
+        let kept = record(odd.home.path(), answer.head.request_id()).await.request;
+        assert_eq!(kept.status, "error", "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_that_never_come_are_not_waited_for_for_long() {
+    let odd = Odd::open().await;
+    // The connection stays open, and nothing follows.
+    let chunk = format!("{:x}\r\n{STOPPED}\r\n", STOPPED.len());
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    odd.upstream.answer_with(format!("{head}{chunk}"));
+    let began = Instant::now();
+    let request = question(Dialect::Anthropic, "m", true).to_string();
+    let answer = exchange(odd.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await;
+    let told = read(Dialect::Anthropic, &answer, true);
+    assert_eq!((told.text.as_str(), told.stop.as_str(), answer.end), ("Rain.", "end", End::Whole));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let kept = record(odd.home.path(), answer.head.request_id()).await.request;
+    assert_eq!(kept.ending.as_deref(), Some("completed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_without_its_last_mark_is_whole_when_the_model_had_stopped() {
+    let odd = Odd::open().await;
+    let answer = odd.ask(true, "text/event-stream", STOPPED).await;
+    assert_eq!(read(Dialect::Anthropic, &answer, true).text, "Rain.");
+    let half = STOPPED.split("\n\n").next().expect("an event");
+    let answer = odd.ask(true, "text/event-stream", &format!("{half}\n\n")).await;
+    assert!(
+        !answer.text().contains("message_stop") && answer.text().contains("event: error"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_and_names_of_the_provider_are_told_in_the_clients_words() {
+    let odd = Odd::open().await;
+    odd.upstream.answer_with(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_theirs\r\nset-cookie: a=b\r\n\
+         x-ratelimit-remaining-requests: 41\r\nx-ratelimit-limit-tokens: 9000\r\ncontent-length: {}\r\n\r\n{PLAIN}",
+        PLAIN.len()
+    ));
+    let request = question(Dialect::Anthropic, "m", false).to_string();
+    let answer = exchange(odd.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await;
+    for (name, value) in [
+        ("anthropic-ratelimit-requests-remaining", Some("41")),
+        ("anthropic-ratelimit-tokens-limit", Some("9000")),
+        ("x-lunaroute-upstream-request-id", Some("req_theirs")),
+        ("x-ratelimit-remaining-requests", None),
+        ("set-cookie", None),
+    ] {
+        assert_eq!(answer.head.header(name), value, "{name}");
+    }
+    let kept = record(odd.home.path(), answer.head.request_id()).await;
+    let form = kept.provider_form.expect("the provider's heads are kept");
+    assert!(
+        form.response_headers.iter().any(|(name, value)| name == "x-request-id" && value == "req_theirs")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_read_on_for_the_record_when_the_client_is_gone() {
+    let stage = Foreign::open("streaming: { on_disconnect: drain }\n").await;
+    let (from, to) = (Dialect::Anthropic, Dialect::OpenaiChat);
+    let mut connection = Connection::open(stage.gateway.address).await;
+    let call = Call::post(path(from), question(from, &model(to), true).to_string());
+    connection.send(&call.short("text=40,delay=5")).await;
+    let head = connection.head().await;
+    connection.piece().await;
+    drop(connection);
+    let id = head.request_id();
+    let kept = record(stage.home.path(), id).await.request;
+    assert_eq!(kept.ending.as_deref(), Some("cancelled"));
+    assert!(kept.error.as_deref().is_some_and(|error| error.contains("read to its end")), "{:?}", kept.error);
+    let entry = stage.provider.ledger().entries.last().cloned().expect("a request");
+    assert_eq!(kept.tokens.output, entry.usage.output, "the true figures");
+    let (client, provider) = (query(stage.home.path()).response_body(id), query(stage.home.path()));
+    let provider = provider.provider_response_body(id).expect("kept");
+    assert_eq!(provider.len() as u64, entry.bytes_sent);
+    let last: Vec<Value> = crate::support::dialogue::events(&client.expect("kept"));
+    assert_eq!(last.last().map(|event| event["type"].clone()), Some(Value::from("message_stop")));
+}
