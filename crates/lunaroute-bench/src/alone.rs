@@ -127,6 +127,7 @@ impl Alone {
                 dialect: Dialect::OpenaiChat,
                 operation: Operation::Chat,
                 headers: Arc::clone(&self.headers),
+                addressed: None,
             },
             hint: SessionHint {
                 client: "lunaroute-bench".to_owned(),

@@ -15,11 +15,13 @@ pub enum Dialect {
     OpenaiResponses,
     /// Anthropic Messages.
     Anthropic,
+    /// Gemini `generateContent`, and the other paths of the Gemini API.
+    Gemini,
 }
 
 impl Dialect {
     /// Every dialect, in a fixed order.
-    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic];
+    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini];
 
     /// The name used in configuration, records and metrics.
     #[must_use]
@@ -28,6 +30,7 @@ impl Dialect {
             Self::OpenaiChat => "openai_chat",
             Self::OpenaiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -40,7 +43,7 @@ impl fmt::Display for Dialect {
 
 /// A name that is no [`Dialect`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is no dialect; known are openai_chat, openai_responses and anthropic")]
+#[error("'{name}' is no dialect; known are openai_chat, openai_responses, anthropic and gemini")]
 pub struct UnknownDialect {
     /// The name that was given.
     pub name: String,
@@ -67,11 +70,13 @@ pub enum Operation {
     Responses,
     /// `POST /v1/messages`.
     Messages,
-    /// `POST /v1/messages/count_tokens`.
+    /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+    GenerateContent,
+    /// `POST /v1/messages/count_tokens` and Gemini's `:countTokens`.
     CountTokens,
-    /// `POST /v1/embeddings`.
+    /// `POST /v1/embeddings`, and Gemini's `:embedContent` and `:batchEmbedContents`.
     Embeddings,
-    /// `GET /v1/models`.
+    /// `GET /v1/models` and `GET /v1beta/models`.
     Models,
     /// Any other path of a provider: forwarded to it and recorded whole.
     Other,
@@ -85,6 +90,7 @@ impl Operation {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
             Self::CountTokens => "count_tokens",
             Self::Embeddings => "embeddings",
             Self::Models => "models",
@@ -95,7 +101,7 @@ impl Operation {
     /// Whether a model generates an answer: such a call has messages, tokens and an end that can be wrong.
     #[must_use]
     pub const fn is_generation(self) -> bool {
-        matches!(self, Self::Chat | Self::Responses | Self::Messages)
+        matches!(self, Self::Chat | Self::Responses | Self::Messages | Self::GenerateContent)
     }
 }
 

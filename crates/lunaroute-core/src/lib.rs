@@ -25,7 +25,9 @@ pub use failure::{Failure, FailureKind, Retry, Side};
 pub use id::{InvalidSessionId, RequestId, SessionId};
 pub use observe::{Earlier, Interpreter, Observer, ResponseReader};
 pub use outcome::{AttemptOutcome, AttemptReason, Ending, Outcome};
-pub use reading::{Exchange, MessageSpan, RequestReading, ResponseHead, Role, SessionHint, ToolResultSpan};
+pub use reading::{
+    Addressed, Exchange, MessageSpan, RequestReading, ResponseHead, Role, SessionHint, ToolResultSpan,
+};
 pub use secret::Secret;
 pub use time::Timestamp;
 pub use usage::Usage;

@@ -88,6 +88,15 @@ pub struct SessionHint {
     pub source: String,
 }
 
+/// What a request's path says where its body is silent: Gemini names the model there, and asks for a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// The model that the client names.
+    pub model: String,
+    /// Whether the client asks for a stream.
+    pub stream: bool,
+}
+
 /// What is known of a call before any of its body is understood.
 #[derive(Debug, Clone)]
 pub struct Exchange {
@@ -97,6 +106,8 @@ pub struct Exchange {
     pub operation: Operation,
     /// The request's headers as they arrived.
     pub headers: Arc<HeaderMap>,
+    /// What the path says of the request; `None` in dialects whose bodies say it.
+    pub addressed: Option<Arc<Addressed>>,
 }
 
 /// The head of an answer.

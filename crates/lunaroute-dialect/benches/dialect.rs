@@ -27,8 +27,9 @@ fn exchange(dialect: Dialect) -> Exchange {
         Dialect::OpenaiChat => Operation::Chat,
         Dialect::OpenaiResponses => Operation::Responses,
         Dialect::Anthropic => Operation::Messages,
+        Dialect::Gemini => Operation::GenerateContent,
     };
-    Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()) }
+    Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()), addressed: None }
 }
 
 /// What a tool prints: code, with the quotes and line feeds that JSON escapes.
@@ -63,8 +64,13 @@ fn body(dialect: Dialect, size: usize, turns: usize) -> Vec<u8> {
         Dialect::OpenaiChat => tools("parameters").into_iter().map(wrap).collect(),
         Dialect::OpenaiResponses => tools("parameters"),
         Dialect::Anthropic => tools("input_schema"),
+        Dialect::Gemini => vec![json!({"functionDeclarations": tools("parametersJsonSchema")})],
     };
-    let mut messages = vec![json!({"role": "user", "content": "Where is the \"field\" read?"})];
+    let asked = "Where is the \"field\" read?";
+    let mut messages = vec![match dialect {
+        Dialect::Gemini => json!({"role": "user", "parts": [{"text": asked}]}),
+        _ => json!({"role": "user", "content": asked}),
+    }];
     if dialect == Dialect::OpenaiChat {
         messages.insert(0, json!({"role": "system", "content": "You are a careful programmer.\n".repeat(8)}));
     }
@@ -92,6 +98,10 @@ fn body(dialect: Dialect, size: usize, turns: usize) -> Vec<u8> {
             "system": [{"type": "text", "text": "You are a careful programmer."}],
             "metadata": {"user_id": "user_1_session_2"},
         }),
+        Dialect::Gemini => json!({
+            "systemInstruction": {"parts": [{"text": "You are a careful programmer."}]}, "contents": messages,
+            "tools": tools, "generationConfig": {"maxOutputTokens": 4096},
+        }),
     };
     body.to_string().into_bytes()
 }
@@ -114,6 +124,13 @@ fn turn(dialect: Dialect, number: usize, lines: usize) -> Vec<Value> {
                 {"type": "tool_use", "id": id, "name": "tool_1", "input": arguments}]}),
             json!({"role": "user", "content": [
                 {"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": code(lines)}]}]}),
+        ],
+        Dialect::Gemini => vec![
+            json!({"role": "model", "parts": [
+                {"text": "I look at the file."},
+                {"functionCall": {"id": id, "name": "tool_1", "args": arguments}}]}),
+            json!({"role": "user", "parts": [
+                {"functionResponse": {"id": id, "name": "tool_1", "response": {"output": code(lines)}}}]}),
         ],
     }
 }
@@ -158,6 +175,19 @@ fn stream(dialect: Dialect) -> Vec<Bytes> {
             events.push(named(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 500}})));
             events.push(named(json!({"type": "message_stop"})));
         }
+        Dialect::Gemini => {
+            let chunk = |text: String, finish: Value| {
+                let content = json!({"parts": [{"text": text}], "role": "model"});
+                let candidate = json!({"content": content, "finishReason": finish, "index": 0});
+                format!(
+                    "data: {}\r\n\r\n",
+                    json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 9},
+                        "modelVersion": "gemini-3-pro", "responseId": "0192c1f0"})
+                )
+            };
+            events.extend((0..EVENTS).map(|number| chunk(word(number), Value::Null)));
+            events.push(chunk(String::new(), json!("STOP")));
+        }
     }
     events.into_iter().map(Bytes::from).collect()
 }
@@ -167,6 +197,7 @@ fn name(dialect: Dialect) -> &'static str {
         Dialect::OpenaiChat => "chat",
         Dialect::OpenaiResponses => "responses",
         Dialect::Anthropic => "messages",
+        Dialect::Gemini => "gemini",
     }
 }
 
@@ -174,7 +205,7 @@ fn dialect(name: &str) -> Dialect {
     Dialect::ALL.into_iter().find(|dialect| self::name(*dialect) == name).expect("a name out of the list")
 }
 
-const NAMES: [&str; 3] = ["chat", "responses", "messages"];
+const NAMES: [&str; 4] = ["chat", "responses", "messages", "gemini"];
 
 #[divan::bench(args = NAMES)]
 fn peek_1_kb(bencher: Bencher, name: &str) {

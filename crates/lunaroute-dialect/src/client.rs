@@ -128,12 +128,19 @@ fn library(headers: &HeaderMap, agent: &str) -> &'static str {
         "openai-sdk"
     } else if begins(&["Anthropic/", "AsyncAnthropic/"]) {
         "anthropic-sdk"
+    } else if begins(&["google-genai-sdk/"]) || is_google(headers) {
+        "google-genai-sdk"
     } else if headers.contains_key("x-stainless-lang") {
         // Both SDKs are made by the same generator; only one of them names a version of the API.
         if headers.contains_key("anthropic-version") { "anthropic-sdk" } else { "openai-sdk" }
     } else {
         "unknown"
     }
+}
+
+/// Google's SDKs for Gemini name themselves here too, in browsers only here.
+fn is_google(headers: &HeaderMap) -> bool {
+    header(headers, "x-goog-api-client").is_some_and(|client| client.contains("google-genai-sdk/"))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::anthropic::Anthropic;
 use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Step, Whole};
 use crate::end_watch::Signs;
+use crate::gemini::Gemini;
 use crate::json::Json;
 use crate::openai_chat::OpenaiChat;
 use crate::openai_responses::OpenaiResponses;
@@ -19,6 +20,21 @@ use crate::sse::Event;
 pub(crate) trait Language: Sync {
     /// Whether a request may carry `stream_options.include_usage`.
     fn takes_stream_options(&self) -> bool;
+
+    /// Whether the path names the model, so that a body does so only to say it again.
+    fn names_model_in_path(&self) -> bool {
+        false
+    }
+
+    /// Whether a stream may be one JSON array instead of events.
+    fn streams_arrays(&self) -> bool {
+        false
+    }
+
+    /// The member of a message that holds what it says.
+    fn content_name(&self) -> &'static str {
+        "content"
+    }
 
     /// What tells the end of a stream.
     fn signs(&self) -> &'static Signs;
@@ -123,5 +139,6 @@ pub(crate) fn language(dialect: Dialect) -> &'static dyn Language {
         Dialect::OpenaiChat => &OpenaiChat,
         Dialect::OpenaiResponses => &OpenaiResponses,
         Dialect::Anthropic => &Anthropic,
+        Dialect::Gemini => &Gemini,
     }
 }

@@ -15,7 +15,7 @@ use crate::reading::{MESSAGE_LIMIT, MessageReading, first_text, has_text};
 
 /// Reads a body after an earlier one; `None` when nothing of the earlier reading is certain to hold.
 pub(crate) fn read(exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> Option<RequestReading> {
-    let kept = Kept::new(body, earlier)?;
+    let kept = Kept::new(body, earlier, language(exchange.dialect).content_name())?;
     kept.read_end(exchange).or_else(|| kept.read_members(exchange))
 }
 
@@ -30,12 +30,14 @@ pub(crate) struct Kept<'a> {
     /// Messages of the earlier body behind those.
     dropped: &'a [MessageSpan],
     results: &'a [ToolResultSpan],
+    /// The member of a message that holds what it says.
+    content: &'static str,
     /// The new messages were read to the end of the array.
     whole: Cell<bool>,
 }
 
 impl<'a> Kept<'a> {
-    fn new(body: &'a [u8], earlier: &'a Earlier<'a>) -> Option<Self> {
+    fn new(body: &'a [u8], earlier: &'a Earlier<'a>, content: &'static str) -> Option<Self> {
         let reading = earlier.reading;
         let is_bounded = reading.messages.len() < MESSAGE_LIMIT && reading.tool_results.len() < MESSAGE_LIMIT;
         (is_bounded && reading.problem.is_none()).then_some(())?;
@@ -60,6 +62,7 @@ impl<'a> Kept<'a> {
             messages,
             dropped,
             results: &reading.tool_results[..results],
+            content,
             whole: Cell::new(false),
         })
     }
@@ -106,11 +109,11 @@ impl<'a> Kept<'a> {
     }
 
     fn contents(&self, role: Role) -> impl DoubleEndedIterator<Item = Json<'a>> {
-        let (body, messages) = (self.body, self.messages);
+        let (body, messages, content) = (self.body, self.messages, self.content);
         messages
             .iter()
             .filter(move |message| message.role == role)
-            .filter_map(move |message| Json::at(body, &message.range).field("content"))
+            .filter_map(move |message| Json::at(body, &message.range).field(content))
     }
 
     /// Reads the new messages alone, when the bodies are the same from the end of the array on.
@@ -149,6 +152,8 @@ impl<'a> Kept<'a> {
             Some(Outline { messages: Some(array), ..Outline::default() })
         } else if before.ends_with(b"\"input\"") {
             Some(Outline { input: Some(array), ..Outline::default() })
+        } else if before.ends_with(b"\"contents\"") {
+            Some(Outline { contents: Some(array), ..Outline::default() })
         } else {
             None
         }
@@ -182,7 +187,7 @@ mod tests {
     /// Which way leads to the reading of `new` after `old`: that by the new messages alone, that by all members, none.
     #[track_caller]
     fn check(dialect: Dialect, operation: Operation, old: &str, new: &str, expected: [bool; 2]) {
-        let exchange = Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()) };
+        let exchange = Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()), addressed: None };
         let (reading, full) =
             (Dialects.request(&exchange, old.as_bytes()), Dialects.request(&exchange, new.as_bytes()));
         let prefix = old.bytes().zip(new.bytes()).take_while(|(old, new)| old == new).count();
@@ -190,7 +195,7 @@ mod tests {
         let ends = old.bytes().rev().zip(new.bytes().rev()).take(most);
         let suffix = ends.take_while(|(old, new)| old == new).count();
         let earlier = Earlier { body: old.as_bytes(), reading: &reading, prefix, suffix };
-        let kept = Kept::new(new.as_bytes(), &earlier);
+        let kept = Kept::new(new.as_bytes(), &earlier, language(dialect).content_name());
         let ways = [
             kept.as_ref().and_then(|kept| kept.read_end(&exchange)),
             kept.as_ref().and_then(|kept| kept.read_members(&exchange)),
@@ -206,7 +211,15 @@ mod tests {
         let (chat, messages) =
             ((Dialect::OpenaiChat, Operation::Chat), (Dialect::Anthropic, Operation::Messages));
         let responses = (Dialect::OpenaiResponses, Operation::Responses);
+        let gemini = (Dialect::Gemini, Operation::GenerateContent);
         let rows = [
+            (
+                gemini,
+                r#"{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[{"role":"user","parts":[{"text":"u"}]}@],"tools":[]}"#,
+                "",
+                r#",{"role":"model","parts":[{"text":"a"}]}"#,
+                [true, true],
+            ),
             (
                 chat,
                 r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}@],"stream":true}"#,

@@ -13,17 +13,50 @@ const HEAD: usize = 64;
 
 const DONE: &[u8] = b"[DONE]";
 
-const FINISH: &[u8] = b"\"finish_reason\"";
+/// A member of a chunk that says, when it is not null, that a model has stopped.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    /// The name with its quotes, at most [`LONGEST_NAME`] bytes.
+    name: &'static [u8],
+    finder: &'static LazyLock<Finder<'static>>,
+}
 
-static FINISH_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FINISH));
+const LONGEST_NAME: usize = FINISH_REASON.name.len();
+
+/// How many such members a dialect has at most.
+const MOST_REASONS: usize = 2;
+
+/// Chat's.
+pub(crate) const FINISH_REASON: Reason = {
+    const NAME: &[u8] = b"\"finish_reason\"";
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
+    Reason { name: NAME, finder: &FINDER }
+};
+
+/// Gemini's, of a candidate.
+pub(crate) const CANDIDATE_FINISH: Reason = {
+    const NAME: &[u8] = b"\"finishReason\"";
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
+    Reason { name: NAME, finder: &FINDER }
+};
+
+/// Gemini's, of a prompt that gets no candidate.
+pub(crate) const PROMPT_BLOCK: Reason = {
+    const NAME: &[u8] = b"\"blockReason\"";
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
+    Reason { name: NAME, finder: &FINDER }
+};
 
 /// What tells the end of a dialect's streams.
 #[derive(Debug)]
 pub(crate) struct Signs {
     /// Names of the last event: the value of `event:`, or of `type` when that is the first member of the data.
     pub(crate) events: &'static [&'static str],
-    /// Whether streams are chat chunks: `[DONE]`, a `finish_reason` that is not null, or data that begins with `error`.
-    pub(crate) chunks: bool,
+    /// The members by which chunks tell that a model has stopped, at most [`MOST_REASONS`]; none when streams are no
+    /// chunks. Data of chunks that begins with `error` ends a stream, too.
+    pub(crate) reasons: &'static [Reason],
+    /// Whether `[DONE]` ends a stream.
+    pub(crate) done: bool,
 }
 
 /// Watches one stream.
@@ -33,7 +66,7 @@ pub struct EndWatch {
     signs: Option<&'static Signs>,
     head: [u8; HEAD],
     head_length: usize,
-    finish: FinishReason,
+    finish: [FinishReason; MOST_REASONS],
     /// The line that has begun is not empty.
     in_line: bool,
     lines: Lines,
@@ -56,7 +89,7 @@ impl EndWatch {
             signs: operation.is_generation().then(|| crate::dispatch::language(dialect).signs()),
             head: [0; HEAD],
             head_length: 0,
-            finish: FinishReason::new(),
+            finish: [const { FinishReason::new() }; MOST_REASONS],
             in_line: false,
             lines: Lines::default(),
             after_blank: true,
@@ -114,7 +147,7 @@ impl EndWatch {
         } else if let Some(signs) = self.signs {
             let head = &line[..line.len().min(HEAD)];
             let head = if self.begun { head } else { head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head) };
-            self.judge(signs, head, || finish_reason_in(line));
+            self.judge(signs, head, || signs.reasons.iter().any(|reason| reason.is_in(line)));
         }
         self.begun = true;
     }
@@ -126,12 +159,14 @@ impl EndWatch {
             self.head[self.head_length..self.head_length + added].copy_from_slice(&piece[..added]);
             self.head_length += added;
         }
-        if self.signs.is_some_and(|signs| signs.chunks) {
-            // The mark is complete in itself; hosts exist that close right behind it.
-            if added > 0 && field(self.head(), b"data").is_some_and(|value| value.starts_with(DONE)) {
-                self.ended = true;
-            }
-            self.finish.scan(piece);
+        let Some(signs) = self.signs else { return };
+        // The mark is complete in itself; hosts exist that close right behind it.
+        let is_done = || field(self.head(), b"data").is_some_and(|value| value.starts_with(DONE));
+        if signs.done && added > 0 && is_done() {
+            self.ended = true;
+        }
+        for (reason, finish) in signs.reasons.iter().zip(&mut self.finish) {
+            finish.scan(reason, piece);
         }
     }
 
@@ -142,7 +177,7 @@ impl EndWatch {
 
     fn line_ends(&mut self) {
         if let Some(signs) = self.signs {
-            let (head, found) = (self.head, self.finish.found);
+            let (head, found) = (self.head, self.finish.iter().any(|finish| finish.found));
             let skipped = self.head_length - self.head().len();
             self.judge(signs, &head[skipped..self.head_length], || found);
         }
@@ -150,7 +185,7 @@ impl EndWatch {
         self.begun = true;
         self.in_line = false;
         self.head_length = 0;
-        self.finish.restart();
+        self.finish.iter_mut().for_each(FinishReason::restart);
     }
 
     /// Judges a whole line that is not empty by its start, and by whether it has a finish reason.
@@ -160,11 +195,11 @@ impl EndWatch {
         } else if let Some(data) = field(head, b"data") {
             let says_end = match first_member(data) {
                 Some(FirstMember::Type(value)) => says_one_of(signs.events, value),
-                Some(FirstMember::Error(value)) => signs.chunks && !value.starts_with(b"null"),
-                None => signs.chunks && data.starts_with(DONE),
+                Some(FirstMember::Error(value)) => !signs.reasons.is_empty() && !value.starts_with(b"null"),
+                None => signs.done && data.starts_with(DONE),
             };
             self.ended |= says_end || self.named_end;
-            self.finished |= signs.chunks && finish_reason();
+            self.finished |= finish_reason();
             self.has_data = true;
         }
     }
@@ -201,25 +236,27 @@ fn says_one_of(names: &[&str], bytes: &[u8]) -> bool {
     names.iter().any(|name| inside.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"\"")))
 }
 
-/// Whether a whole line has a member `finish_reason` that is not null.
-fn finish_reason_in(line: &[u8]) -> bool {
-    let behind =
-        |bytes: &[u8]| bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
-    FINISH_FINDER.find_iter(line).any(|at| {
-        let rest = &line[at + FINISH.len()..];
-        let Some(value) = rest[behind(rest)..].strip_prefix(b":") else { return false };
-        value.get(behind(value)).is_some_and(|first| *first != b'n')
-    })
+impl Reason {
+    /// Whether a whole line has the member with a value that is not null.
+    fn is_in(&self, line: &[u8]) -> bool {
+        let behind =
+            |bytes: &[u8]| bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
+        self.finder.find_iter(line).any(|at| {
+            let rest = &line[at + self.name.len()..];
+            let Some(value) = rest[behind(rest)..].strip_prefix(b":") else { return false };
+            value.get(behind(value)).is_some_and(|first| *first != b'n')
+        })
+    }
 }
 
-/// Looks for the same in a line that comes in pieces.
+/// Looks for one such member in a line that comes in pieces.
 ///
 /// Text that a model writes cannot look like one: inside a JSON string the quotes are escaped, and a string that ends in
 /// these letters is not followed by a colon.
 #[derive(Debug)]
 struct FinishReason {
     /// The last bytes of the line so far, in case the name is split.
-    tail: [u8; FINISH.len() - 1],
+    tail: [u8; LONGEST_NAME - 1],
     tail_length: usize,
     stage: FinishStage,
     found: bool,
@@ -233,8 +270,8 @@ enum FinishStage {
 }
 
 impl FinishReason {
-    fn new() -> Self {
-        Self { tail: [0; FINISH.len() - 1], tail_length: 0, stage: FinishStage::Name, found: false }
+    const fn new() -> Self {
+        Self { tail: [0; LONGEST_NAME - 1], tail_length: 0, stage: FinishStage::Name, found: false }
     }
 
     const fn restart(&mut self) {
@@ -243,10 +280,10 @@ impl FinishReason {
         self.found = false;
     }
 
-    fn scan(&mut self, mut bytes: &[u8]) {
+    fn scan(&mut self, reason: &Reason, mut bytes: &[u8]) {
         while !self.found && !bytes.is_empty() {
             if self.stage == FinishStage::Name {
-                let Some(end) = self.name_end(bytes) else { return };
+                let Some(end) = self.name_end(reason, bytes) else { return };
                 self.stage = FinishStage::Colon;
                 bytes = &bytes[end..];
                 continue;
@@ -268,25 +305,26 @@ impl FinishReason {
     }
 
     /// Where in `bytes` the name ends, when it does; keeps the tail otherwise.
-    fn name_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut joined = [0_u8; 2 * (FINISH.len() - 1)];
-        let added = bytes.len().min(FINISH.len() - 1);
+    fn name_end(&mut self, reason: &Reason, bytes: &[u8]) -> Option<usize> {
+        // One byte less than the name: more of what was before cannot be the beginning of one that is split.
+        let most = reason.name.len() - 1;
+        let mut joined = [0_u8; 2 * (LONGEST_NAME - 1)];
+        let added = bytes.len().min(most);
         let length = self.tail_length + added;
         joined[..self.tail_length].copy_from_slice(&self.tail[..self.tail_length]);
         joined[self.tail_length..length].copy_from_slice(&bytes[..added]);
-        let across = (self.tail_length > 0).then(|| FINISH_FINDER.find(&joined[..length])).flatten();
+        let across = (self.tail_length > 0).then(|| reason.finder.find(&joined[..length])).flatten();
         let end = match across {
-            Some(at) => Some(at + FINISH.len() - self.tail_length),
-            None => FINISH_FINDER.find(bytes).map(|at| at + FINISH.len()),
+            Some(at) => Some(at + reason.name.len() - self.tail_length),
+            None => reason.finder.find(bytes).map(|at| at + reason.name.len()),
         };
         if end.is_some() {
             self.tail_length = 0;
-        } else if let Some(last) = bytes.last_chunk() {
-            self.tail = *last;
-            self.tail_length = self.tail.len();
         } else {
-            let kept = length.min(self.tail.len());
-            self.tail[..kept].copy_from_slice(&joined[length - kept..length]);
+            // The end of `bytes`; of a short one with what was before it.
+            let end = if added == most { &bytes[bytes.len() - most..] } else { &joined[..length] };
+            let kept = end.len().min(most);
+            self.tail[..kept].copy_from_slice(&end[end.len() - kept..]);
             self.tail_length = kept;
         }
         end

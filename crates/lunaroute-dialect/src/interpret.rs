@@ -7,10 +7,11 @@ use lunaroute_core::{
 
 use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
 use crate::dispatch::{EventReader, Language, language};
+use crate::elements::Elements;
 use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
-use crate::sse::Framer;
+use crate::sse::{Event, Framer};
 
 /// The largest answer that is read as one document, in bytes; a larger one is recorded and not looked into.
 const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
@@ -21,25 +22,7 @@ pub struct Dialects;
 
 impl Interpreter for Dialects {
     fn request(&self, exchange: &Exchange, body: &[u8]) -> RequestReading {
-        let problem =
-            |problem: String| RequestReading { problem: Some(problem), ..RequestReading::default() };
-        if body.is_empty() {
-            return RequestReading::default();
-        }
-        let coding = coding_of(&exchange.headers);
-        let decoded = match decode_request(coding.as_deref(), body, DECODED_LIMIT) {
-            Ok(decoded) => decoded,
-            Err(error) => return problem(error.to_string()),
-        };
-        match Outline::new(&decoded, None) {
-            Some(outline) => {
-                let mut conversation = MessageReading::new(&outline, None);
-                language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
-                conversation.finish()
-            }
-            None if exchange.operation.is_generation() => problem("the body is no JSON object".to_owned()),
-            None => RequestReading::default(),
-        }
+        addressed(exchange, read_request(exchange, body))
     }
 
     fn request_after(&self, exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> RequestReading {
@@ -47,7 +30,7 @@ impl Interpreter for Dialects {
         let is_plain =
             body.len() <= DECODED_LIMIT && !exchange.headers.contains_key(header::CONTENT_ENCODING);
         let short = if is_plain { crate::earlier::read(exchange, body, earlier) } else { None };
-        short.unwrap_or_else(|| self.request(exchange, body))
+        addressed(exchange, short.unwrap_or_else(|| read_request(exchange, body)))
     }
 
     fn response(&self, exchange: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader> {
@@ -61,6 +44,36 @@ impl Interpreter for Dialects {
             missing: length.and_then(|text| text.parse().ok()),
             body: Body::Undecided,
         })
+    }
+}
+
+/// The reading with what the path says; the body's word does not count then.
+fn addressed(exchange: &Exchange, mut reading: RequestReading) -> RequestReading {
+    if let Some(addressed) = &exchange.addressed {
+        reading.model = Some(addressed.model.clone());
+        reading.stream = addressed.stream;
+    }
+    reading
+}
+
+fn read_request(exchange: &Exchange, body: &[u8]) -> RequestReading {
+    let problem = |problem: String| RequestReading { problem: Some(problem), ..RequestReading::default() };
+    if body.is_empty() {
+        return RequestReading::default();
+    }
+    let coding = coding_of(&exchange.headers);
+    let decoded = match decode_request(coding.as_deref(), body, DECODED_LIMIT) {
+        Ok(decoded) => decoded,
+        Err(error) => return problem(error.to_string()),
+    };
+    match Outline::new(&decoded, None) {
+        Some(outline) => {
+            let mut conversation = MessageReading::new(&outline, None);
+            language(exchange.dialect).request(exchange.operation, &outline, &mut conversation);
+            conversation.finish()
+        }
+        None if exchange.operation.is_generation() => problem("the body is no JSON object".to_owned()),
+        None => RequestReading::default(),
     }
 }
 
@@ -97,6 +110,8 @@ enum Body {
     Plain(Vec<u8>),
     /// Server-sent events.
     Stream { framer: Framer, events: Box<dyn EventReader> },
+    /// A stream that is one JSON array.
+    Array { elements: Elements, events: Box<dyn EventReader> },
 }
 
 impl ResponseReader for BodyReader {
@@ -114,6 +129,10 @@ impl ResponseReader for BodyReader {
         match std::mem::replace(&mut self.body, Body::Undecided) {
             Body::Stream { mut framer, mut events } => {
                 framer.finish(|event| events.event(event, deltas));
+                events.finish(deltas);
+                without_seals(deltas);
+            }
+            Body::Array { mut events, .. } => {
                 events.finish(deltas);
                 without_seals(deltas);
             }
@@ -138,6 +157,10 @@ impl BodyReader {
                 framer.push(bytes, |event| events.event(event, deltas));
                 without_seals(deltas);
             }
+            Body::Array { elements, events } => {
+                elements.push(bytes, |data| events.event(Event { name: None, data }, deltas));
+                without_seals(deltas);
+            }
             Body::Plain(buffer) if is_read && buffer.len() + bytes.len() <= ANSWER_LIMIT => {
                 buffer.extend_from_slice(bytes);
             }
@@ -155,6 +178,9 @@ impl BodyReader {
     fn decide(&self, first: u8) -> Body {
         let streams = self.exchange.operation.is_generation() && self.status.as_u16() < 400;
         match first {
+            b'[' if streams && self.language().streams_arrays() => {
+                Body::Array { elements: Elements::default(), events: self.language().events() }
+            }
             b'{' | b'[' => Body::Plain(Vec::new()),
             _ if streams => Body::Stream { framer: Framer::new(), events: self.language().events() },
             _ => Body::Plain(Vec::new()),

@@ -10,6 +10,8 @@ mod blocks;
 pub mod cross;
 mod dispatch;
 mod earlier;
+mod elements;
+mod gemini;
 mod json;
 mod lines;
 mod openai;

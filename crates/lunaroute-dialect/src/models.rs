@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use lunaroute_core::Timestamp;
+use lunaroute_core::{Dialect, Timestamp};
 use serde_json::{Value, json};
 
 use crate::json::{Json, is_complete};
@@ -29,17 +29,21 @@ pub enum Shape {
     Anthropic,
     /// A `models` array, with OpenAI's members beside it.
     Codex,
+    /// `{"models":[{"name":"models/...",...}]}`.
+    Gemini,
 }
 
 impl Shape {
-    /// The form that the caller of `GET /v1/models` reads: Anthropic's when it sends `anthropic-version`, Codex's when the
-    /// query has `client_version`, else OpenAI's.
+    /// The form that the caller of `GET /v1/models` reads: Gemini's in its dialect, Anthropic's when it sends
+    /// `anthropic-version`, Codex's when the query has `client_version`, else OpenAI's.
     #[must_use]
-    pub fn of(headers: &HeaderMap, query: Option<&str>) -> Self {
+    pub fn of(dialect: Dialect, headers: &HeaderMap, query: Option<&str>) -> Self {
         let codex = || {
             query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some("client_version"))
         };
-        if headers.contains_key("anthropic-version") {
+        if dialect == Dialect::Gemini {
+            Self::Gemini
+        } else if headers.contains_key("anthropic-version") {
             Self::Anthropic
         } else if codex() {
             Self::Codex
@@ -51,7 +55,7 @@ impl Shape {
     const fn array(self) -> &'static str {
         match self {
             Self::Openai | Self::Anthropic => "data",
-            Self::Codex => "models",
+            Self::Codex | Self::Gemini => "models",
         }
     }
 
@@ -63,6 +67,10 @@ impl Shape {
             Self::Anthropic => json!({
                 "type": "model", "id": entry.id, "display_name": entry.display_name,
                 "created_at": entry.created.to_string(),
+            }),
+            Self::Gemini => json!({
+                "name": format!("models/{}", entry.id), "displayName": entry.display_name,
+                "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
             }),
             Self::Codex => json!({ "id": entry.id, "slug": entry.id, "display_name": entry.display_name }),
         }
@@ -79,6 +87,7 @@ pub fn render(shape: Shape, entries: &[Entry]) -> Bytes {
             "data": list(shape), "has_more": false,
             "first_id": entries.first().map(|entry| &entry.id), "last_id": entries.last().map(|entry| &entry.id),
         }),
+        Shape::Gemini => json!({ "models": list(shape) }),
         Shape::Codex => json!({ "models": list(shape), "object": "list", "data": list(Shape::Openai) }),
     };
     Bytes::from(body.to_string())
@@ -96,8 +105,9 @@ pub fn merge(shape: Shape, upstream: &[u8], entries: &[Entry]) -> Bytes {
     let known: Vec<_> = array
         .elements()
         .filter_map(|entry| {
-            let [id, slug] = entry.fields(["id", "slug"]);
-            id.or(slug)?.text()
+            let [id, slug, name] = entry.fields(["id", "slug", "name"]);
+            let id = id.or(slug).or(name)?.text()?;
+            Some(id.strip_prefix("models/").map(str::to_owned).unwrap_or(id.into_owned()))
         })
         .collect();
     let mut comma = if array.elements().next().is_none() { "" } else { "," };

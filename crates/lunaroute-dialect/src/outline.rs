@@ -12,13 +12,46 @@ pub(crate) struct Outline<'a> {
     pub(crate) input: Option<Json<'a>>,
     pub(crate) system: Option<Json<'a>>,
     pub(crate) instructions: Option<Json<'a>>,
+    pub(crate) contents: Option<Json<'a>>,
+    /// Gemini's `systemInstruction`, in either spelling.
+    pub(crate) system_instruction: Option<Json<'a>>,
+    /// What one embedding is asked of.
+    pub(crate) content: Option<Json<'a>>,
+    /// The requests of a batch.
+    pub(crate) requests: Option<Json<'a>>,
 }
 
 impl<'a> Outline<'a> {
     /// The outline of a body; `None` when it is no whole JSON object.
     pub(crate) fn new(body: &'a [u8], known: Option<Known>) -> Option<Self> {
-        let names = ["model", "stream", "messages", "input", "system", "instructions"];
-        let (_, [model, stream, messages, input, system, instructions]) = Json::object(body, names, known)?;
-        Some(Self { model, stream, messages, input, system, instructions })
+        let names = [
+            "model",
+            "stream",
+            "messages",
+            "input",
+            "system",
+            "instructions",
+            "contents",
+            "systemInstruction",
+            "system_instruction",
+            "content",
+            "requests",
+        ];
+        let (_, members) = Json::object(body, names, known)?;
+        let [model, stream, messages, input, system, instructions, contents, camel, snake, content, requests] =
+            members;
+        let system_instruction = camel.or(snake);
+        Some(Self {
+            model,
+            stream,
+            messages,
+            input,
+            system,
+            instructions,
+            contents,
+            system_instruction,
+            content,
+            requests,
+        })
     }
 }

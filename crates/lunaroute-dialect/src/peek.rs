@@ -9,6 +9,9 @@ use crate::json::{Json, Scanner, decode_string};
 /// Values longer than this are not read: no provider has such a model name or identifier.
 const VALUE_LIMIT: usize = 4096;
 
+/// Requests of a batch that are looked at: ten times what Gemini takes.
+const BATCH_LIMIT: usize = 1_000;
+
 /// A string value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
@@ -53,8 +56,11 @@ pub struct BodyHints {
 /// Where a name occurs twice at the top level the last one counts, as in most parsers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Peek {
-    /// The model.
+    /// The model. Absent in Gemini, where the path names it.
     pub model: Option<Located>,
+    /// Where a body says again which model its path names: Gemini's embeddings, each request of their batches, and
+    /// `generateContentRequest` of `:countTokens`.
+    pub model_again: Vec<Located>,
     /// Whether a stream is asked for.
     pub stream: Option<bool>,
     /// Byte range of the value of `stream_options`, whatever it is. Only looked for in OpenAI Chat.
@@ -77,7 +83,8 @@ pub fn peek(dialect: Dialect, body: &[u8]) -> Peek {
         return peek;
     }
     let inside = scanner.position();
-    let splices = crate::dispatch::language(dialect).takes_stream_options();
+    let language = crate::dispatch::language(dialect);
+    let splices = language.takes_stream_options();
     if splices {
         peek.object = Some(ObjectStart { inside, empty: scanner.next_byte() == Some(b'}') });
     }
@@ -86,7 +93,12 @@ pub fn peek(dialect: Dialect, body: &[u8]) -> Peek {
         let Some(value) = scanner.take(b':').then(|| scanner.value()).flatten() else { return peek };
         let raw = &body[key.clone()];
         if raw.len() <= VALUE_LIMIT {
-            note(&mut peek, splices, &decode_string(raw), body, value);
+            let key = decode_string(raw);
+            if language.names_model_in_path() {
+                note_again(&mut peek, &key, body, value);
+            } else {
+                note(&mut peek, splices, &key, body, value);
+            }
         }
         if !scanner.take(b',') {
             return peek;
@@ -121,6 +133,23 @@ fn note(peek: &mut Peek, splices: bool, key: &str, body: &[u8], range: Range<usi
                 true => short(user.bytes()).map(|json| String::from_utf8_lossy(json).into_owned()),
                 false => short_text(user.bytes()),
             });
+        }
+        _ => {}
+    }
+}
+
+/// Notes where a body repeats the model of its path. Nothing else of such a body is of use before it is decoded.
+fn note_again(peek: &mut Peek, key: &str, body: &[u8], range: Range<usize>) {
+    let value = Json::at(body, &range);
+    let located = |model: Json<'_>| Some(Located { value: short_text(model.bytes())?, range: model.range() });
+    match key {
+        "model" => peek.model_again.extend(located(value)),
+        "generateContentRequest" | "generate_content_request" => {
+            peek.model_again.extend(value.field("model").and_then(located));
+        }
+        "requests" => {
+            let models = value.objects(["model"]).filter_map(|(_, [model])| located(model?));
+            peek.model_again.extend(models.take(BATCH_LIMIT));
         }
         _ => {}
     }

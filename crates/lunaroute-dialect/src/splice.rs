@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::peek::Peek;
+use crate::peek::{Located, Peek};
+
+/// What goes before a model's name where Gemini calls it a resource.
+const COLLECTION: &str = "models/";
 
 const USAGE_MEMBER: &str = r#""include_usage":true"#;
 
@@ -20,7 +23,7 @@ pub(crate) struct Edit {
 /// `peek` must be what [`crate::peek()`] found in this very body.
 #[must_use]
 pub fn rename_model(body: &Bytes, peek: &Peek, new: &str) -> Bytes {
-    apply(body, model_edit(peek, new).into_iter().collect())
+    apply(body, model_edits(peek, new).collect())
 }
 
 /// The body of a streamed chat request that asks for usage: `stream_options.include_usage` added or set to `true`.
@@ -36,16 +39,24 @@ pub fn include_usage(body: &Bytes, peek: &Peek) -> Option<Bytes> {
 /// `usage` is set. `None` when nothing changes.
 #[must_use]
 pub fn splice(body: &Bytes, peek: &Peek, model: Option<&str>, usage: bool) -> Option<Bytes> {
-    let renamed = model.and_then(|new| model_edit(peek, new));
+    let renamed = model.into_iter().flat_map(|new| model_edits(peek, new));
     let asked = usage.then(|| usage_edit(body, peek)).flatten();
-    let edits: Vec<Edit> = renamed.into_iter().chain(asked).collect();
+    let edits: Vec<Edit> = renamed.chain(asked).collect();
     (!edits.is_empty()).then(|| apply(body, edits))
 }
 
-fn model_edit(peek: &Peek, new: &str) -> Option<Edit> {
-    let model = peek.model.as_ref()?;
-    let bytes = serde_json::Value::from(new).to_string().into_bytes();
-    Some(Edit { range: model.range.clone(), bytes })
+fn model_edits(peek: &Peek, new: &str) -> impl Iterator<Item = Edit> {
+    let named = peek.model.iter().map(move |model| edit_to(model, new.into()));
+    let again = peek.model_again.iter().map(move |model| {
+        // Gemini calls it a resource there: `models/{model}`.
+        let is_resource = model.value.starts_with(COLLECTION);
+        edit_to(model, if is_resource { format!("{COLLECTION}{new}").into() } else { new.into() })
+    });
+    named.chain(again)
+}
+
+fn edit_to(place: &Located, text: serde_json::Value) -> Edit {
+    Edit { range: place.range.clone(), bytes: text.to_string().into_bytes() }
 }
 
 fn usage_edit(body: &[u8], peek: &Peek) -> Option<Edit> {

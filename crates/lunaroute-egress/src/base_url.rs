@@ -15,7 +15,7 @@ use url::Url;
 /// How a request's path is joined, where `prefix` is the path of the base without its trailing slash:
 /// - the request's path and query follow the prefix as they are;
 /// - but when the last segment of the prefix is a version (`v` and a digit, then letters or digits), it stands for the
-///   `/v1` that the path begins with, so that `https://host/v1` and `https://host` mean the same provider and
+///   `/v1` (or `/v1beta` and its like) that the path begins with, so that `https://host/v1` and `https://host` mean the same provider and
 ///   `https://host/api/v4` reaches `/api/v4/chat/completions` for `/v1/chat/completions`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BaseUrl {
@@ -127,10 +127,13 @@ impl BaseUrl {
     }
 
     fn below_prefix<'a>(&self, path: &'a str) -> &'a str {
-        match path.strip_prefix("/v1") {
-            Some(rest) if self.ends_in_version && (rest.is_empty() || rest.starts_with('/')) => rest,
-            _ => path,
-        }
+        let Some(named) = path.strip_prefix('/').filter(|_| self.ends_in_version) else { return path };
+        let version = named.find('/').map_or(named, |end| &named[..end]);
+        // `/v10` is no spelling of the first version; `/v1beta` is Gemini's.
+        let letters = version.strip_prefix("v1");
+        let is_first =
+            letters.is_some_and(|letters| !letters.starts_with(|first: char| first.is_ascii_digit()));
+        if is_first && is_version(version) { &named[version.len()..] } else { path }
     }
 }
 

@@ -15,6 +15,8 @@ pub enum CredentialStyle {
     XApiKey,
     /// `api-key: ...` (Azure).
     ApiKey,
+    /// `x-goog-api-key: ...` (Gemini).
+    XGoogApiKey,
 }
 
 /// A configured credential. It takes the place of whatever the caller sent; its `Debug` never shows it.
@@ -49,6 +51,9 @@ impl Credential {
             }
             CredentialStyle::ApiKey => {
                 (HeaderName::from_static("api-key"), HeaderValue::from_str(secret.expose()))
+            }
+            CredentialStyle::XGoogApiKey => {
+                (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(secret.expose()))
             }
         };
         let mut value = value.map_err(|_| InvalidCredential)?;

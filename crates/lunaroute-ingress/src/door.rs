@@ -6,6 +6,10 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Uri, header};
 use lunaroute_core::{Dialect, Operation};
 
+mod gemini;
+
+pub use gemini::{addressed, rename_model};
+
 /// Where a request wants to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Door {
@@ -146,6 +150,7 @@ fn by_path(method: &Method, path: &str) -> Option<(Option<Dialect>, Operation)> 
         ("chat", Some("completions")) => (Dialect::OpenaiChat, posted(Operation::Chat)),
         ("embeddings", None) => (Dialect::OpenaiChat, posted(Operation::Embeddings)),
         ("openai", Some(tail)) if !versioned => azure(method, tail),
+        _ if let Some(operation) = gemini::operation(method, path) => (Dialect::Gemini, operation),
         (first, _) if OPENAI_ONLY.contains(&first) => (Dialect::OpenaiChat, Operation::Other),
         _ => return None,
     };
@@ -178,15 +183,13 @@ fn shared(
     headers: &HeaderMap,
 ) -> (Option<Dialect>, Operation) {
     let (first, tail, versioned) = segments(path);
-    if first == "models" && tail.is_some_and(|model| model.contains(':')) && method == Method::POST {
-        // Gemini's `models/{model}:{verb}`, which this build does not speak.
-        return (None, Operation::Other);
-    }
     let lists_models = first == "models" && tail.is_none() && method == Method::GET;
     let operation = if lists_models { Operation::Models } else { Operation::Other };
     let names = |prefix: &str| headers.keys().any(|name| name.as_str().starts_with(prefix));
     let dialect = if names("anthropic-") || names("x-claude-code-") || only_an_x_api_key(headers) {
         Some(Dialect::Anthropic)
+    } else if first == "models" && versioned && gemini::shows_in(headers, query) {
+        Some(Dialect::Gemini)
     } else if headers.contains_key("originator") || lists_models && asks_as_codex(query) {
         Some(Dialect::OpenaiResponses)
     } else if versioned || lists_models || names("openai-") {

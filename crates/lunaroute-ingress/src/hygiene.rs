@@ -11,13 +11,14 @@ use lunaroute_core::{Failure, FailureKind};
 use crate::{Config, cors};
 
 /// Headers that have one meaning only when they come once.
-const ONCE: [HeaderName; 6] = [
+const ONCE: [HeaderName; 7] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
 ];
 
 /// Refuses a head that is not clear. Ambiguity is never resolved by guessing: another program on the way may guess

@@ -280,7 +280,11 @@ fn default_provider(config: &Config, dialect: Dialect) -> Option<String> {
     let is_of_family = |provider: &Provider| family(provider).dialects().contains(&dialect);
     let marked = config.providers.iter().find(|(_, provider)| provider.default && is_of_family(provider));
     let built_in = || {
-        let name = if dialect == Dialect::Anthropic { "anthropic" } else { "openai" };
+        let name = match dialect {
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => "openai",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Gemini => "gemini",
+        };
         config.providers.get_key_value(name).filter(|(_, provider)| is_of_family(provider))
     };
     marked.or_else(built_in).map(|(name, _)| name.clone())
@@ -330,6 +334,9 @@ fn credential(name: &str, provider: &Provider, secret: &Secret) -> Result<Creden
         (Some(Authentication::Bearer), _) | (None, ProviderFamily::Openai) => CredentialStyle::Bearer,
         (Some(Authentication::XApiKey), _) | (None, ProviderFamily::Anthropic) => CredentialStyle::XApiKey,
         (Some(Authentication::ApiKey), _) => CredentialStyle::ApiKey,
+        (Some(Authentication::XGoogApiKey), _) | (None, ProviderFamily::Gemini) => {
+            CredentialStyle::XGoogApiKey
+        }
     };
     Credential::new(style, secret)
         .map_err(|error| StartError::Key { name: name.to_owned(), message: error.to_string() })

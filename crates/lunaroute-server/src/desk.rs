@@ -1,8 +1,10 @@
 //! What is read from a request's bytes before anything is decided: model, stream flag, who the client is.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header;
-use lunaroute_core::{Failure, FailureKind, SessionHint};
+use lunaroute_core::{Addressed, Failure, FailureKind, SessionHint};
 use lunaroute_dialect::coding;
 use lunaroute_dialect::{Peek, client, peek};
 use lunaroute_ingress::Share;
@@ -16,6 +18,7 @@ pub(crate) struct Desk {
     pub(crate) peek: Peek,
     /// What the client says about its session.
     pub(crate) hint: SessionHint,
+    addressed: Option<Arc<Addressed>>,
     /// The body without its content coding, when it had one, and the memory that it takes.
     decoded: Option<(Bytes, Share)>,
     /// Why the body cannot be read, when it cannot and has to be.
@@ -37,7 +40,7 @@ impl Desk {
             Peek::default()
         };
         let hint = client::identify(&visitor.headers, &peek);
-        Self { peek, hint, decoded, problem }
+        Self { peek, hint, addressed: visitor.addressed.clone(), decoded, problem }
     }
 
     /// Whether the request can go on.
@@ -50,7 +53,10 @@ impl Desk {
 
     /// The model that the client names.
     pub(crate) fn model(&self) -> Option<&str> {
-        self.peek.model.as_ref().map(|model| model.value.as_str())
+        match &self.addressed {
+            Some(addressed) => Some(&addressed.model),
+            None => self.peek.model.as_ref().map(|model| model.value.as_str()),
+        }
     }
 
     /// The body that [`Desk::peek`] speaks of: without content coding.

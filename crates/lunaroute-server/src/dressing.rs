@@ -22,6 +22,14 @@ pub(crate) fn path(visitor: &Visitor) -> Cow<'_, str> {
     door::upstream_path(visitor.path_and_query())
 }
 
+/// The same for a target, which may know a model that the path names under another name.
+pub(crate) fn path_for<'a>(visitor: &Visitor, target: &Target, path_and_query: &'a str) -> Cow<'a, str> {
+    match target.upstream_model.as_deref().filter(|_| visitor.addressed.is_some()) {
+        Some(model) => door::rename_model(path_and_query, model),
+        None => Cow::Borrowed(path_and_query),
+    }
+}
+
 /// What goes to the target.
 pub(crate) fn dress<'a>(
     house: &'a House,

@@ -61,7 +61,10 @@ pub(crate) async fn pass(
         let crossed = decoded.cross(house, visitor, desk, target, upstream)?;
         entry.attempt_started(&target.provider, model, reason);
         let outbound = match &crossed {
-            None => dressing::dress(house, visitor, desk, target, upstream, &path),
+            None => {
+                let path = dressing::path_for(visitor, target, &path);
+                dressing::dress(house, visitor, desk, target, upstream, &path)
+            }
             Some(crossed) => {
                 entry.provider_request(crossed);
                 crossed.outbound(upstream)

@@ -60,12 +60,18 @@ pub(crate) async fn receive(house: &House, arrival: Arrival) -> Received {
         Ok(body) => body,
         Err(failure) => return turn_away(&failure),
     };
+    // What is forwarded is what is decided about.
+    let addressed = (dialect == Dialect::Gemini)
+        .then(|| door::addressed(&door::upstream_path(head.uri.path())))
+        .flatten()
+        .map(Arc::new);
     let visitor = Visitor {
         id,
         dialect,
         operation: door.operation,
         method: head.method,
         uri: head.uri,
+        addressed,
         headers: Arc::new(head.headers),
         body,
         _held: held,
@@ -88,8 +94,8 @@ fn nobodys_path(method: &http::Method, path: &str) -> Failure {
     Failure::client(
         FailureKind::NotFound,
         format!(
-            "no provider has {method} {shown}; known are /v1/chat/completions, /v1/responses, /v1/messages and the \
-             other /v1/ paths of OpenAI and Anthropic"
+            "no provider has {method} {shown}; known are /v1/chat/completions, /v1/responses, /v1/messages, \
+             /v1beta/models/MODEL:generateContent and the other paths of OpenAI, Anthropic and Gemini"
         ),
     )
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
-use lunaroute_core::{Dialect, Exchange, Operation, RequestId, Timestamp};
+use lunaroute_core::{Addressed, Dialect, Exchange, Operation, RequestId, Timestamp};
 use lunaroute_ingress::Share;
 
 /// A request whose head was checked and whose body was read.
@@ -17,6 +17,8 @@ pub(crate) struct Visitor {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
+    /// What the path says where the body is silent.
+    pub(crate) addressed: Option<Arc<Addressed>>,
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) body: Bytes,
     /// The memory that `body` takes.
@@ -31,7 +33,12 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// What the record's readers need to know.
     pub(crate) fn exchange(&self) -> Exchange {
-        Exchange { dialect: self.dialect, operation: self.operation, headers: Arc::clone(&self.headers) }
+        Exchange {
+            dialect: self.dialect,
+            operation: self.operation,
+            headers: Arc::clone(&self.headers),
+            addressed: self.addressed.clone(),
+        }
     }
 
     /// Path and query as they were sent.

@@ -147,7 +147,7 @@ async fn offered_models(
     inbound: Option<Inbound>,
     mut entry: Entry,
 ) -> Response<Reply> {
-    let shape = models::Shape::of(&visitor.headers, visitor.uri.query());
+    let shape = models::Shape::of(visitor.dialect, &visitor.headers, visitor.uri.query());
     let list = match inbound {
         Some(inbound) if inbound.status.is_success() => {
             Limited::new(inbound.body, MODELS_LIMIT).collect().await.map(|body| body.to_bytes()).ok()

@@ -106,6 +106,7 @@ fn start(headers: &Arc<HeaderMap>, session: u64, body: Bytes) -> RequestStart {
             dialect: Dialect::OpenaiChat,
             operation: Operation::Chat,
             headers: Arc::clone(headers),
+            addressed: None,
         },
         hint: SessionHint {
             client: "bench".to_owned(),

@@ -32,7 +32,8 @@ impl<I: Iterator<Item = String>> Fitting<'_, I> {
         }
         let named = schema.get("type");
         let kind = named.and_then(Value::as_str).or_else(|| first(named).and_then(Value::as_str));
-        match kind {
+        // OpenAPI's types, as Gemini has them, are in capitals.
+        match kind.map(str::to_ascii_lowercase).as_deref() {
             Some("string") => self.text(schema),
             Some("integer") => json!(schema.get("minimum").and_then(Value::as_i64).unwrap_or(3)),
             Some("number") => json!(schema.get("minimum").and_then(Value::as_f64).unwrap_or(1.5)),

@@ -1,5 +1,5 @@
-//! A model provider that is simulated: it speaks OpenAI Chat Completions, OpenAI Responses and Anthropic Messages, plain
-//! and streamed, and says, delays, breaks and cuts what a [`Script`] asks for. Answers depend on the request and a seed
+//! A model provider that is simulated: it speaks OpenAI Chat Completions, OpenAI Responses, Anthropic Messages and Gemini,
+//! plain and streamed, and says, delays, breaks and cuts what a [`Script`] asks for. Answers depend on the request and a seed
 //! alone (besides the request's number in `x-sim-request` and the request id); what happened is in the [`Ledger`].
 //!
 //! It never reaches a network beyond the address it listens on, never checks a credential or a price, never keeps one in

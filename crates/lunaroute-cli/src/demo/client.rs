@@ -63,8 +63,12 @@ impl Caller {
     /// Sends one call and reads its answer to the end, to the break, or to where it hangs up.
     pub(super) async fn send(&self, call: &Call) -> anyhow::Result<Reply> {
         let headers = headers(call)?;
-        let exchange =
-            Exchange { dialect: call.dialect, operation: call.operation, headers: Arc::new(headers.clone()) };
+        let exchange = Exchange {
+            dialect: call.dialect,
+            operation: call.operation,
+            headers: Arc::new(headers.clone()),
+            addressed: None,
+        };
         let body = if call.body.is_null() { Bytes::new() } else { call.body.to_string().into() };
         let outbound = Outbound {
             base: &self.base,

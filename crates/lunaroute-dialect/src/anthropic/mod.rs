@@ -36,7 +36,7 @@ impl Language for Anthropic {
     }
 
     fn signs(&self) -> &'static Signs {
-        &Signs { events: &["message_stop", "error"], chunks: false }
+        &Signs { events: &["message_stop", "error"], reasons: &[], done: false }
     }
 
     fn request<'a>(

@@ -17,7 +17,7 @@ use lunaroute_core::{Delta, Failure, Operation, Usage};
 
 use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
-use crate::end_watch::Signs;
+use crate::end_watch::{FINISH_REASON, Signs};
 use crate::json::Json;
 use crate::openai::{LIMIT_HEADERS, error};
 use crate::outline::Outline;
@@ -32,7 +32,7 @@ impl Language for OpenaiChat {
     }
 
     fn signs(&self) -> &'static Signs {
-        &Signs { events: &[], chunks: true }
+        &Signs { events: &[], reasons: &[FINISH_REASON], done: true }
     }
 
     fn request<'a>(

@@ -35,7 +35,8 @@ impl Language for OpenaiResponses {
     fn signs(&self) -> &'static Signs {
         &Signs {
             events: &["response.completed", "response.incomplete", "response.failed", "error"],
-            chunks: false,
+            reasons: &[],
+            done: false,
         }
     }
 

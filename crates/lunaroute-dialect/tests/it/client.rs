@@ -157,7 +157,7 @@ const CODEX_ROWS: [Row; 18] = [
     (CODEX, r#"{"previous_response_id":"resp_1","user":"u"}"#, "codex", NONE, ""),
 ];
 
-const AGENTS: [Row; 15] = [
+const AGENTS: [Row; 17] = [
     ("user-agent: opencode/1\nx-opencode-session: o", "", "opencode", "o", "header:x-opencode-session"),
     ("x-opencode-client: cli\nx-session-affinity: a", "", "opencode", "a", "header:x-session-affinity"),
     (
@@ -184,6 +184,14 @@ const AGENTS: [Row; 15] = [
     ),
     (OPENCODE, "", "opencode", NONE, ""),
     ("user-agent: GeminiCLI/0.61.0\nx-gemini-api-privileged-user-id: inst", "", "gemini-cli", NONE, ""),
+    ("user-agent: google-genai-sdk/3.4.0 gl-python/3.13", "", "google-genai-sdk", NONE, ""),
+    (
+        "user-agent: Mozilla/5.0\nx-goog-api-client: google-genai-sdk/2.1.0 gl-node/web",
+        "",
+        "google-genai-sdk",
+        NONE,
+        "",
+    ),
     ("user-agent: GeminiCLI-vscode/0.61.0", "", "gemini-cli", NONE, ""),
     (
         "",

@@ -66,6 +66,19 @@ fn ends_are_recognised_and_talk_of_them_is_not() {
         (Dialect::Anthropic, "event: message_stop", false),
         (Dialect::Anthropic, "event: message_delta\ndata: {\"type\":\"message_delta\"}\n\n", false),
         (Dialect::Anthropic, "xevent: message_stop\nxdata: {}\n\n", false),
+        (Dialect::Gemini, "data: {\"candidates\": [{\"finishReason\": \"STOP\"}]}\r\n\r\n", true),
+        (Dialect::Gemini, "data: {\"candidates\": [{\"finishReason\": \"STOP\"}]}", false),
+        (Dialect::Gemini, "data: {\"candidates\": [{\"finishReason\": null}]}\n\n", false),
+        (Dialect::Gemini, "data: {\"x\":\"\\\"finishReason\\\":\\\"STOP\\\"\"}\n\n", false),
+        (
+            Dialect::Gemini,
+            "data: {\"usageMetadata\":{},\"promptFeedback\":{\"blockReason\":\"OTHER\"}}\n\n",
+            true,
+        ),
+        (Dialect::Gemini, "data: {\"promptFeedback\":{\"safetyRatings\":[]},\"candidates\":[]}\n\n", false),
+        (Dialect::Gemini, "data: {\"error\": {\"code\": 503}}\r\n\r\n", true),
+        (Dialect::Gemini, "data: {\"finish_reason\":\"stop\"}\n\n", false),
+        (Dialect::Gemini, "data: [DONE]\n\n", false),
     ];
     for (dialect, stream, ended) in rows {
         assert_eq!(watch(dialect, [stream.as_bytes()]).ended(), ended, "{dialect}: {stream:?}");
@@ -139,6 +152,7 @@ proptest! {
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "data: ", "event: ", "message_stop", "[DONE]", "{\"type\":\"", "\"finish_reason\"", ":", "\"", "null",
+                "\"finishReason\"", "\"blockReason\"", "Reason\"", "\"block",
                 "\\", "\n", "\r", "\r\n", "\n\n", " ", "x", "\"finish_rea", "{\"error\":", "response.completed",
             ]),
             0..40,

@@ -97,6 +97,33 @@ fn failures_have_the_status_and_the_words_of_the_dialect() {
 }
 
 #[test]
+fn failures_have_googles_canonical_codes() {
+    let rows = [
+        (FailureKind::BadRequest, 400, "INVALID_ARGUMENT"),
+        (FailureKind::Unauthenticated, 401, "UNAUTHENTICATED"),
+        (FailureKind::Forbidden, 403, "PERMISSION_DENIED"),
+        (FailureKind::NotFound, 404, "NOT_FOUND"),
+        (FailureKind::TooLarge, 413, "INVALID_ARGUMENT"),
+        (FailureKind::RateLimited, 429, "RESOURCE_EXHAUSTED"),
+        (FailureKind::Internal, 500, "INTERNAL"),
+        (FailureKind::Connect, 502, "UNAVAILABLE"),
+        (FailureKind::Overloaded, 503, "UNAVAILABLE"),
+        (FailureKind::Timeout, 504, "DEADLINE_EXCEEDED"),
+    ];
+    let request = json!({"@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": "req-7"});
+    for (kind, status, word) in rows {
+        let error =
+            json!({"code": status, "message": "What happened.", "status": word, "details": [request]});
+        let failure = Failure::client(kind, "What happened.");
+        assert_eq!(rendered(Dialect::Gemini, &failure), (status, json!({"error": error})));
+    }
+    let wait = Retry::After(std::time::Duration::from_secs(34));
+    let (_, told) = rendered(Dialect::Gemini, &Failure::upstream(FailureKind::RateLimited, wait, "Slow."));
+    let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"});
+    assert_eq!(told["error"]["details"], json!([request, retry]));
+}
+
+#[test]
 fn a_refusal_of_the_gateways_own_key_is_not_told_as_the_callers() {
     let failure =
         Failure::upstream(FailureKind::Unauthenticated, Retry::Never, "The provider refused the key.");

@@ -171,9 +171,24 @@ data: {"type":"message_stop"}
 
 "#;
 
+pub(crate) const GEMINI_TOOLS: &str = r#"data: {"candidates": [{"content": {"parts": [{"text": "Let me see.","thought": true}],"role": "model"}}],"usageMetadata": {"promptTokenCount": 1000,"totalTokenCount": 1030,"cachedContentTokenCount": 600,"thoughtsTokenCount": 30},"modelVersion": "gemini-3-pro","responseId": "r-1"}
+
+data: {"candidates": [{"content": {"parts": [{"text": " Yes.","thought": true},{"text": "Grüß \"finishReason\": \"STOP\""}],"role": "model"},"index": 0}],"responseId": "r-1"}
+
+data: {"candidates": [{"content": {"parts": [{"text": " \"promptFeedback\":{\"blockReason\":\"x\"} 😀"}],"role": "model"},"index": 0,"finishReason": null}],"responseId": "r-1"}
+
+data: {"candidates": [{"content": {"parts": [{"functionCall": {"id": "fc-1","name": "read","args": {"p": 1}},"thoughtSignature": "EqQB"},{"functionCall": {"name": "list"}}],"role": "model"},"index": 0}],"responseId": "r-1"}
+
+data: {"candidates": [{"content": {"parts": [{"executableCode": {"language": "PYTHON","code": "1"}},{"text": "Behind."}],"role": "model"},"index": 0}],"responseId": "r-1"}
+
+data: {"candidates": [{"content": {"parts": [{"text": ""}],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 1000,"candidatesTokenCount": 20,"totalTokenCount": 1057,"cachedContentTokenCount": 600,"thoughtsTokenCount": 30,"toolUsePromptTokenCount": 7,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 1000}]},"modelVersion": "gemini-3-pro","responseId": "r-1"}
+
+"#;
+
 /// The reference stream of each dialect.
-pub(crate) const STREAMS: [(Dialect, &str); 3] = [
+pub(crate) const STREAMS: [(Dialect, &str); 4] = [
     (Dialect::OpenaiChat, CHAT_TOOLS),
     (Dialect::OpenaiResponses, RESPONSES_TOOLS),
     (Dialect::Anthropic, MESSAGES_TOOLS),
+    (Dialect::Gemini, GEMINI_TOOLS),
 ];

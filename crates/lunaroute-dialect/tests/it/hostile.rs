@@ -78,7 +78,7 @@ fn many_events_in_one_frame_take_as_long_as_in_many() {
     };
     for dialect in Dialect::ALL {
         check_growth(&format!("a watch for the end, {dialect}"), events, |frame| {
-            let mut watch = EndWatch::new(dialect, Operation::Chat);
+            let mut watch = EndWatch::new(dialect, generation(dialect));
             watch.push(frame);
             assert!(!watch.ended());
         });
@@ -96,7 +96,8 @@ fn depth_and_width_cost_no_stack() {
     for open in ["[", "{\"a\":", "{\"messages\":[", "[{\"content\":["] {
         let body = format!(r#"{{"model":"m","messages":[{}"#, open.repeat(MANY));
         for dialect in Dialect::ALL {
-            assert!(peek(dialect, body.as_bytes()).model.is_some(), "{open}");
+            let found = peek(dialect, body.as_bytes());
+            assert!(found.model.is_some() || !found.model_again.is_empty(), "{open}");
             let exchange = exchange(dialect, generation(dialect), &[]);
             assert!(Dialects.request(&exchange, body.as_bytes()).problem.is_some(), "{open}: cut short");
         }

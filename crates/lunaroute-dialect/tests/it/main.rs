@@ -40,11 +40,12 @@ fn generation(dialect: Dialect) -> Operation {
         Dialect::OpenaiChat => Operation::Chat,
         Dialect::OpenaiResponses => Operation::Responses,
         Dialect::Anthropic => Operation::Messages,
+        Dialect::Gemini => Operation::GenerateContent,
     }
 }
 
 fn exchange(dialect: Dialect, operation: Operation, pairs: &[(&str, &str)]) -> Exchange {
-    Exchange { dialect, operation, headers: Arc::new(headers(pairs)) }
+    Exchange { dialect, operation, headers: Arc::new(headers(pairs)), addressed: None }
 }
 
 /// What an answer says, read in the given pieces.

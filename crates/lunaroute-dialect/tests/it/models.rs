@@ -1,6 +1,6 @@
 //! Lists of models.
 
-use lunaroute_core::Timestamp;
+use lunaroute_core::{Dialect, Timestamp};
 use lunaroute_dialect::models::{Entry, Shape, merge, render};
 use serde_json::{Value, json};
 
@@ -33,7 +33,8 @@ fn the_caller_chooses_the_shape() {
         (&[], Some("xclient_version=1"), Shape::Openai),
     ];
     for (pairs, query, expected) in rows {
-        assert_eq!(Shape::of(&headers(pairs), query), expected, "{query:?}");
+        assert_eq!(Shape::of(Dialect::OpenaiChat, &headers(pairs), query), expected, "{query:?}");
+        assert_eq!(Shape::of(Dialect::Gemini, &headers(pairs), query), Shape::Gemini, "{query:?}");
     }
 }
 
@@ -53,6 +54,9 @@ fn each_shape_has_its_members() {
     assert_eq!(codex["models"][0]["slug"], "smart");
     assert_eq!(codex["data"], openai["data"]);
     assert_eq!(parsed(&render(Shape::Anthropic, &[]))["first_id"], Value::Null);
+    let gemini = parsed(&render(Shape::Gemini, &entries()));
+    assert_eq!(gemini["models"][0]["name"], "models/smart");
+    assert_eq!(gemini["models"][0]["supportedGenerationMethods"][0], "generateContent");
 }
 
 #[test]
@@ -67,6 +71,13 @@ fn a_providers_list_keeps_its_bytes() {
     assert_eq!(parsed(&none)["data"].as_array().map(Vec::len), Some(2));
     let codex = merge(Shape::Codex, br#"{"models":[{"slug":"smart"}]}"#, &entries());
     assert_eq!(parsed(&codex)["models"].as_array().map(Vec::len), Some(2));
+    let gemini = br#"{"models":[{"name":"models/fast"}],"nextPageToken":"x"}"#;
+    let merged = parsed(&merge(Shape::Gemini, gemini, &entries()));
+    assert_eq!(
+        (&merged["models"][1]["name"], &merged["nextPageToken"]),
+        (&json!("models/smart"), &json!("x"))
+    );
+    assert_eq!(merged["models"].as_array().map(Vec::len), Some(2), "'fast' is there already");
     for rubbish in [b"<html>".as_slice(), b"", b"{\"data\":[", b"{\"data\":7}", b"[]"] {
         assert_eq!(merge(Shape::Openai, rubbish, &entries()), render(Shape::Openai, &entries()));
     }

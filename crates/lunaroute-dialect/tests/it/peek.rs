@@ -137,6 +137,34 @@ fn both_edits_fit_in_one_copy_in_either_order() {
     assert_eq!(rename_model(&nameless, &chat("{}"), "m"), nameless);
 }
 
+#[test]
+fn a_model_that_the_path_names_is_renamed_where_the_body_says_it_again() {
+    let rows = [
+        (r#"{"contents":[{"parts":[{"text":"\"model\":\"a\""}]}],"x":1.0}"#, None),
+        (
+            r#"{"model":"models/a","content":{"model":"b"}}"#,
+            Some(r#"{"model":"models/new \"one\"","content":{"model":"b"}}"#),
+        ),
+        (r#"{"model":"a"}"#, Some(r#"{"model":"new \"one\""}"#)),
+        (
+            r#"{"requests":[{"model":"models/a","x":1},{"y":2}, {"model":"models\/a"}]}"#,
+            Some(
+                r#"{"requests":[{"model":"models/new \"one\"","x":1},{"y":2}, {"model":"models/new \"one\""}]}"#,
+            ),
+        ),
+        (
+            r#"{"generateContentRequest":{"model":"models/a","contents":[]}}"#,
+            Some(r#"{"generateContentRequest":{"model":"models/new \"one\"","contents":[]}}"#),
+        ),
+    ];
+    for (body, expected) in rows {
+        let found = peek(Dialect::Gemini, body.as_bytes());
+        assert_eq!((found.model.is_none(), found.stream), (true, None), "{body}");
+        let edited = splice(&Bytes::from_static(body.as_bytes()), &found, Some("new \"one\""), false);
+        assert_eq!(edited.as_deref(), expected.map(str::as_bytes), "{body}");
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -158,7 +186,8 @@ proptest! {
     #[test]
     fn any_bytes_are_looked_at_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         for dialect in Dialect::ALL {
-            if let Some(model) = peek(dialect, &bytes).model {
+            let found = peek(dialect, &bytes);
+            for model in found.model.into_iter().chain(found.model_again) {
                 prop_assert!(bytes.get(model.range).is_some());
             }
         }

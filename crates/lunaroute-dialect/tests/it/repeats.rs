@@ -34,8 +34,16 @@ fn check(exchange: &Exchange, old: &[u8], new: &[u8]) -> RequestReading {
 fn a_conversation_is_read_turn_by_turn() {
     for dialect in Dialect::ALL {
         let exchange = exchange(dialect, generation(dialect), &[]);
-        let array = if dialect == Dialect::OpenaiResponses { "input" } else { "messages" };
-        let mut messages = vec![r#"{"role":"user","content":"Where is it?"}"#.to_owned()];
+        let array = match dialect {
+            Dialect::OpenaiResponses => "input",
+            Dialect::Gemini => "contents",
+            Dialect::OpenaiChat | Dialect::Anthropic => "messages",
+        };
+        let said = |role: &str, text: &str| match dialect {
+            Dialect::Gemini => format!(r#"{{"role":"{role}","parts":[{{"text":"{text}"}}]}}"#),
+            _ => format!(r#"{{"role":"{role}","content":"{text}"}}"#),
+        };
+        let mut messages = vec![said("user", "Where is it?")];
         let body = |messages: &[String]| {
             let messages = messages.join(",");
             format!(
@@ -44,16 +52,19 @@ fn a_conversation_is_read_turn_by_turn() {
         };
         let mut old = body(&messages);
         for turn in 0..40 {
-            messages.push(format!(r#"{{"role":"assistant","content":"I look at {turn}."}}"#));
+            messages.push(said("assistant", &format!("I look at {turn}.")));
             messages.push(match dialect {
                 Dialect::OpenaiChat => format!(r#"{{"role":"tool","tool_call_id":"{turn}","content":"r"}}"#),
                 Dialect::OpenaiResponses => format!(r#"{{"type":"function_call_output","call_id":"{turn}","output":"r"}}"#),
+                Dialect::Gemini => format!(
+                    r#"{{"role":"user","parts":[{{"functionResponse":{{"id":"{turn}","name":"look","response":{{"output":"r"}}}}}}]}}"#
+                ),
                 Dialect::Anthropic => {
                     format!(r#"{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"{turn}","content":"r"}}]}}"#)
                 }
             });
             if turn % 8 == 7 {
-                messages.push(format!(r#"{{"role":"user","content":"Go on, {turn}."}}"#));
+                messages.push(said("user", &format!("Go on, {turn}.")));
             }
             let new = body(&messages);
             let reading = check(&exchange, old.as_bytes(), new.as_bytes());
@@ -105,6 +116,9 @@ const MESSAGES: &[&str] = &[
     r#"{"role":"user","role":"assistant","content":"one","content":"two"}"#,
     r#"{"type":"function_call_output","call_id":"c","output":[{"text":"x"}]}"#,
     r#"{"type":"reasoning","summary":[]}"#,
+    r#"{"role":"user","parts":[{"text":"p"},{"functionResponse":{"name":"f","response":{"error":"e"}}}]}"#,
+    r#"{"role":"model","parts":[{"functionCall":{"name":"f"}}]}"#,
+    r#"{"role":"user","content":"c","parts":[{"text":"p"}]}"#,
     r#"{"\u0072ole":"user","content":"\u00e9\ud800"}"#,
     "7",
     "null",
@@ -130,6 +144,9 @@ const MEMBERS: &[&str] = &[
     r#""system":"outer""#,
     r#""system":[{"type":"text","text":"x-anthropic-billing-header: 1"},{"type":"text","text":"You are"}]"#,
     r#""system":[{"type":"text","text":"x-anthropic-billing-header: 2"},{"type":"text","text":"You are"}]"#,
+    r#""systemInstruction":{"parts":[{"text":"si"}]}"#,
+    r#""system_instruction":{"parts":[{"text":"other"}]}"#,
+    r#""contents":[{"role":"user","parts":[{"text":"first of two"}]}]"#,
     r#""instructions":"i""#,
     r#""instructions":[{"role":"user","content":"i"}]"#,
     r#""metadata":{"messages":[{"role":"user","content":"hidden"}]}"#,
@@ -165,7 +182,7 @@ impl Parts {
 
 /// Mostly the messages of the front of the list, which are JSON.
 fn message() -> impl Strategy<Value = &'static str> {
-    prop_oneof![8 => prop::sample::select(&MESSAGES[..20]), 1 => prop::sample::select(MESSAGES)]
+    prop_oneof![8 => prop::sample::select(&MESSAGES[..23]), 1 => prop::sample::select(MESSAGES)]
 }
 
 fn member() -> impl Strategy<Value = &'static str> {
@@ -175,7 +192,7 @@ fn member() -> impl Strategy<Value = &'static str> {
 fn parts() -> impl Strategy<Value = Parts> {
     (
         prop::collection::vec(member(), 0..4),
-        prop::sample::select(vec!["messages", "messages", "input", "input", "mess\\u0061ges"]),
+        prop::sample::select(vec!["messages", "messages", "input", "contents", "contents", "mess\\u0061ges"]),
         prop::collection::vec(message(), 0..7),
         prop::collection::vec(member(), 0..4),
         prop::sample::select(vec!["", "", "", " ", "\n ", "\u{c}"]),
@@ -209,7 +226,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => Just(Edit::RemoveLast),
         1 => prop::collection::vec(member(), 0..4).prop_map(Edit::Before),
         2 => prop::collection::vec(member(), 0..4).prop_map(Edit::After),
-        1 => prop::sample::select(vec!["messages", "input", "other"]).prop_map(Edit::Name),
+        1 => prop::sample::select(vec!["messages", "input", "contents", "other"]).prop_map(Edit::Name),
         1 => prop::sample::select(vec!["", " "]).prop_map(Edit::Space),
     ]
 }

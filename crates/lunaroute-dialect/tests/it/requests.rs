@@ -1,6 +1,8 @@
 //! Request bodies as the record reads them.
 
-use lunaroute_core::{Dialect, Interpreter as _, Operation, RequestReading, Role};
+use std::sync::Arc;
+
+use lunaroute_core::{Addressed, Dialect, Interpreter as _, Operation, RequestReading, Role};
 use lunaroute_dialect::Dialects;
 use proptest::prelude::*;
 
@@ -92,6 +94,43 @@ fn a_messages_request() {
     assert_eq!(results[2], ("t3", Some(false), r#"{"type":"tool_result","tool_use_id":"t3"}"#));
     let text = read(Dialect::Anthropic, br#"{"system":"plain","messages":[]}"#);
     assert_eq!((text.system_text.as_deref(), text.messages.len()), (Some("plain"), 1));
+}
+
+#[test]
+fn a_gemini_request() {
+    let body = r#"{"contents":[
+        {"role":"user","parts":[{"text":"first"},{"inlineData":{"mimeType":"image/png","data":"x"}}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"s"}]},
+        {"role":"user","parts":[{"functionResponse":{"id":"c1","name":"f","response":{"output":"r"}}},
+            {"function_response":{"name":"g","response":{"error":"no"}}}]},
+        {"parts":[{"functionResponse":{"name":"f"}},{"text":"and now"}]}],
+        "systemInstruction":{"parts":[{"text":"You are."}]},"model":"not this one","stream":false}"#;
+    let mut exchange = exchange(Dialect::Gemini, Operation::GenerateContent, &[]);
+    exchange.addressed = Some(Arc::new(Addressed { model: "gemini-3-pro".to_owned(), stream: true }));
+    let reading = Dialects.request(&exchange, body.as_bytes());
+    assert_eq!((reading.model.as_deref(), reading.stream), (Some("gemini-3-pro"), true), "the path says it");
+    let roles: Vec<_> = reading.messages.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "tool", "user"]);
+    assert_eq!(reading.system_text.as_deref(), Some("You are."));
+    assert_eq!(
+        (reading.first_user_text.as_deref(), reading.preview.as_deref()),
+        (Some("first"), Some("and now"))
+    );
+    assert_eq!(
+        results(&reading, body),
+        [
+            ("c1", Some(false), r#"{"output":"r"}"#),
+            ("", Some(true), r#"{"error":"no"}"#),
+            ("", Some(false), r#"{"name":"f"}"#)
+        ]
+    );
+    exchange.operation = Operation::Embeddings;
+    let one = Dialects.request(&exchange, br#"{"model":"models/e","content":{"parts":[{"text":"one"}]}}"#);
+    assert_eq!((one.preview.as_deref(), one.messages.len()), (Some("one"), 1));
+    let batch =
+        br#"{"requests":[{"content":{"parts":[{"text":"one"}]}},{"content":{"parts":[{"text":"two"}]}}]}"#;
+    let batch = Dialects.request(&exchange, batch);
+    assert_eq!((batch.preview.as_deref(), batch.messages.len()), (Some("two"), 2));
 }
 
 #[test]

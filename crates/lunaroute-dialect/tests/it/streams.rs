@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use lunaroute_core::{Delta, Dialect, Operation};
 use proptest::prelude::*;
 
-use crate::fixtures::{CHAT_TOOLS, MESSAGES_TOOLS, RESPONSES_TOOLS, STREAMS};
+use crate::fixtures::{CHAT_TOOLS, GEMINI_TOOLS, MESSAGES_TOOLS, RESPONSES_TOOLS, STREAMS};
 use crate::{answer, exchange, generation, read, read_body, show};
 
 #[test]
@@ -70,6 +70,58 @@ fn a_messages_stream_says_what_its_events_say() {
     let usage = answer(&deltas).usage;
     assert_eq!((usage.total_input(), usage.output), (Some(9312), Some(120)), "later figures overlay");
     assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (Some(100), Some(200)), "the split is kept");
+}
+
+#[test]
+fn a_gemini_stream_says_what_its_chunks_say() {
+    assert_snapshot!(show(&read_body(Dialect::Gemini, 200, GEMINI_TOOLS)), @r#"
+    start "r-1" "gemini-3-pro"
+    reasoning 0 "Let me see."
+    usage input=400 cache_read=600 output=30 reasoning=30
+    reasoning 0 " Yes."
+    text 1 "Grüß \"finishReason\": \"STOP\""
+    text 1 " \"promptFeedback\":{\"blockReason\":\"x\"} 😀"
+    call 2 fc-1 read
+    arguments 2 {"p": 1}
+    call 3  list
+    arguments 3 {}
+    text 4 "Behind."
+    stop tool_use STOP
+    usage input=407 cache_read=600 output=50 reasoning=30
+    end
+    "#);
+}
+
+#[test]
+fn a_gemini_array_says_what_its_events_say() {
+    let array = format!("[{}\n]\n", GEMINI_TOOLS.trim_end().replace("data: ", "").replace("\n\n", ",\r\n"));
+    let whole = read_body(Dialect::Gemini, 200, GEMINI_TOOLS);
+    assert_eq!(read_body(Dialect::Gemini, 200, &array), whole);
+    let exchange = exchange(Dialect::Gemini, Operation::GenerateContent, &[]);
+    for piece in [1, 7, 64] {
+        assert_eq!(read(&exchange, 200, &[], array.as_bytes().chunks(piece)), whole, "in pieces of {piece}");
+    }
+    let enough = array.trim_end().trim_end_matches(']').trim_end().len();
+    for cut in 0..array.len() {
+        let deltas = read(&exchange, 200, &[], [&array.as_bytes()[..cut]]);
+        assert_eq!(deltas.contains(&Delta::End), cut >= enough, "cut at {cut} of {enough}");
+    }
+}
+
+#[test]
+fn gemini_candidates_are_told_apart_and_all_have_to_end() {
+    let chunk = |candidates: &str| format!("data: {{\"candidates\":[{candidates}]}}\r\n\r\n");
+    let said = |index: u8, text: &str, stop: &str| {
+        format!(r#"{{"index":{index},"content":{{"parts":[{{"text":"{text}"}}]}}{stop}}}"#)
+    };
+    let both = [said(0, "a", ""), said(1, "b", "")].join(",");
+    let rest = [said(1, "d", r#","finishReason":"MAX_TOKENS""#), said(0, "c", "")].join(",");
+    let end = said(0, "", r#","finishReason":"STOP""#);
+    let open = [chunk(&both), chunk(&rest)].concat();
+    let told = "text 0 \"a\"\ntext 1 \"b\"\ntext 1 \"d\"\nstop length MAX_TOKENS\ntext 0 \"c\"\n";
+    assert_eq!(show(&read_body(Dialect::Gemini, 200, &open)), told);
+    let whole = [open, chunk(&end)].concat();
+    assert_eq!(show(&read_body(Dialect::Gemini, 200, &whole)), format!("{told}stop end_turn STOP\nend\n"));
 }
 
 #[test]
@@ -149,6 +201,16 @@ fn errors_inside_a_stream_are_told_and_nothing_ends() {
             Dialect::Anthropic,
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"},\"request_id\":\"req_1\"}\n\n",
             "error overloaded_error: Overloaded",
+        ),
+        (
+            Dialect::Gemini,
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"index\":0}]}\r\n\r\ndata: {\"error\":{\"code\":503,\"message\":\"The model is overloaded.\",\"status\":\"UNAVAILABLE\"}}\r\n\r\n",
+            "error UNAVAILABLE: The model is overloaded.",
+        ),
+        (
+            Dialect::Gemini,
+            "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]},\n{\"error\":{\"code\":500,\"message\":\"oh\",\"status\":\"INTERNAL\"}}]",
+            "error INTERNAL: oh",
         ),
     ];
     for (dialect, stream, expected) in rows {
@@ -234,6 +296,21 @@ fn refusals_and_stops_of_streams() {
             "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"},\"usage\":{\"output_tokens\":0}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
             "stop refusal refusal\nusage output=0\nend\n",
         ),
+        (
+            Dialect::Gemini,
+            "data: {\"promptFeedback\": {\"blockReason\": \"PROHIBITED_CONTENT\"},\"usageMetadata\": {\"promptTokenCount\": 9,\"totalTokenCount\": 9},\"modelVersion\": \"g\"}\r\n\r\n",
+            "start None \"g\"\nstop refusal PROHIBITED_CONTENT\nusage input=9\nend\n",
+        ),
+        (
+            Dialect::Gemini,
+            "data: {\"candidates\": [{\"finishReason\": \"SAFETY\",\"finishMessage\": \"no\",\"index\": 0}]}\n\n",
+            "stop refusal SAFETY\nend\n",
+        ),
+        (
+            Dialect::Gemini,
+            "data: {\"candidates\": [{\"finishReason\": \"MALFORMED_FUNCTION_CALL\"}]}\n\n",
+            "stop other MALFORMED_FUNCTION_CALL\nend\n",
+        ),
     ];
     for (dialect, stream, expected) in rows {
         let shown = show(&read_body(dialect, 200, stream));
@@ -269,7 +346,7 @@ fn other_operations_say_only_whether_they_were_whole() {
 
 proptest! {
     #[test]
-    fn random_pieces_read_the_same(which in 0_usize..3, mut cuts in prop::collection::vec(0_usize..6000, 0..40)) {
+    fn random_pieces_read_the_same(which in 0_usize..STREAMS.len(), mut cuts in prop::collection::vec(0_usize..6000, 0..40)) {
         let (dialect, stream) = STREAMS[which];
         let exchange = exchange(dialect, generation(dialect), &[]);
         cuts.retain(|cut| *cut < stream.len());
@@ -286,7 +363,7 @@ proptest! {
 
     #[test]
     fn damaged_streams_never_panic(
-        which in 0_usize..3,
+        which in 0_usize..STREAMS.len(),
         damage in prop::collection::vec((0_usize..6000, any::<u8>()), 0..30),
         piece in 1_usize..64,
     ) {

@@ -1,9 +1,12 @@
 //! What paths ask for.
 
 use http::{HeaderMap, HeaderName, Method, Uri};
-use lunaroute_core::Dialect::{self, Anthropic, OpenaiChat, OpenaiResponses};
-use lunaroute_core::Operation::{self, Chat, CountTokens, Embeddings, Messages, Models, Other, Responses};
-use lunaroute_ingress::door::{Door, Probe, classify, is_upgrade, upstream_path};
+use lunaroute_core::Addressed;
+use lunaroute_core::Dialect::{self, Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+use lunaroute_core::Operation::{
+    self, Chat, CountTokens, Embeddings, GenerateContent, Messages, Models, Other, Responses,
+};
+use lunaroute_ingress::door::{Door, Probe, addressed, classify, is_upgrade, rename_model, upstream_path};
 use proptest::prelude::*;
 
 /// A request line, `METHOD path`, then perhaps header names.
@@ -50,6 +53,68 @@ fn the_documented_paths() {
 }
 
 #[test]
+fn geminis_paths() {
+    check("POST /v1beta/models/gemini-3-pro:generateContent", Gemini, GenerateContent);
+    check("POST /v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse&key=k", Gemini, GenerateContent);
+    check("POST /v1/models/gemini-3-pro:generateContent", Gemini, GenerateContent);
+    check("POST /v1/models/org/m:1:streamGenerateContent", Gemini, GenerateContent);
+    check("POST /v1alpha/tunedModels/mine:generateContent/", Gemini, GenerateContent);
+    check("POST /v1beta/models/m:countTokens", Gemini, CountTokens);
+    check("POST /v1beta/models/m:embedContent", Gemini, Embeddings);
+    check("POST /v1beta/models/m:batchEmbedContents", Gemini, Embeddings);
+    check("POST /v1beta/models/m:batchGenerateContent", Gemini, Other);
+    check("POST /v1beta/models/m:unheardOf", Gemini, Other);
+    check("GET /v1beta/models/m:generateContent", Gemini, Other);
+    check("GET /v1beta/models", Gemini, Models);
+    check("GET /v1beta/models?pageSize=50 authorization", Gemini, Models);
+    check("GET /v1beta/models/gemini-3-pro", Gemini, Other);
+    check("POST /v1beta/cachedContents", Gemini, Other);
+    check("POST /upload/v1beta/files", Gemini, Other);
+    check("POST /v1beta/messages", Gemini, Other);
+    check(
+        "POST /v1beta1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent",
+        Gemini,
+        GenerateContent,
+    );
+    check("POST /v1/projects/p/locations/l/publishers/google/models/m:countTokens", Gemini, CountTokens);
+    check("POST /v1/publishers/google/models/m:generateContent", Gemini, GenerateContent);
+    check("POST /v1/models/:generateContent", OpenaiChat, Other);
+}
+
+#[test]
+fn a_path_that_names_the_model_can_name_another() {
+    let rows = [
+        ("/v1beta/models/a:generateContent", "a", false, "/v1beta/models/b:generateContent"),
+        (
+            "/v1beta/models/a%2Db:streamGenerateContent?alt=sse&x=/models/a:b",
+            "a-b",
+            true,
+            "/v1beta/models/b:streamGenerateContent?alt=sse&x=/models/a:b",
+        ),
+        ("/v1/models/a:1:countTokens", "a:1", false, "/v1/models/b:countTokens"),
+        ("/v1/models/a%zz:countTokens", "a%zz", false, "/v1/models/b:countTokens"),
+        (
+            "/v1beta1/projects/p/locations/l/publishers/google/models/a:generateContent",
+            "a",
+            false,
+            "/v1beta1/projects/p/locations/l/publishers/google/models/b:generateContent",
+        ),
+    ];
+    for (sent, model, stream, renamed) in rows {
+        let path = sent.split('?').next().expect("a path");
+        assert_eq!(addressed(path), Some(Addressed { model: model.to_owned(), stream }), "{sent}");
+        assert_eq!(rename_model(sent, "b"), renamed);
+    }
+    for path in ["/v1beta/models", "/v1beta/models/a", "/v1/chat/completions", "/v1beta/models/a:b/c", "/"] {
+        assert_eq!(addressed(path), None, "{path}");
+        assert_eq!(rename_model(path, "b"), path);
+    }
+    let odd = rename_model("/v1beta/models/a:generateContent", "ü?#/ %");
+    assert_eq!(odd, "/v1beta/models/%C3%BC%3F%23/%20%25:generateContent");
+    assert_eq!(addressed(&odd).map(|addressed| addressed.model).as_deref(), Some("ü?#/ %"), "read back");
+}
+
+#[test]
 fn what_clients_send_besides() {
     check("POST /chat/completions", OpenaiChat, Chat);
     check("POST /responses", OpenaiResponses, Responses);
@@ -85,8 +150,11 @@ fn shared_paths_go_by_headers_and_by_no_guess_elsewhere() {
     check("POST /files openai-organization", OpenaiChat, Other);
     check("GET /wp-admin authorization", None, Other);
     check("GET /", None, Other);
-    check("POST /v1/models/gemini:generateContent x-goog-api-key", None, Other);
-    check("POST /v1beta/models/gemini:generateContent authorization", None, Other);
+    check("GET /v1/models x-goog-api-key", Gemini, Models);
+    check("GET /v1/models?pageSize=5&key=k", Gemini, Models);
+    check("GET /v1/models/gemini-3-pro x-goog-api-key", Gemini, Other);
+    check("GET /v1/models?key=k anthropic-version", Anthropic, Models);
+    check("POST /v1/models/m:unheardOf authorization", OpenaiChat, Other);
 }
 
 #[test]
@@ -96,7 +164,8 @@ fn a_path_is_never_read_as_another() {
         "//v1/messages",
         "/v1%2fmessages",
         "/%761/messages",
-        "/v1beta/messages",
+        "/v1gamma/models/m:generateContent",
+        "/models/m:generateContent",
         "/v1.messages",
     ] {
         check(&format!("POST {path}"), None, Other);
@@ -161,7 +230,7 @@ fn a_provider_is_asked_for_the_plain_path() {
 proptest! {
     /// What is decided about a path holds for the path that is forwarded, and asking twice changes nothing.
     #[test]
-    fn the_decision_is_about_what_is_forwarded(path in "(/(v1|messages|chat|completions|responses|openai|models|x|\\.\\.|%2f)){1,6}/?(\\?q=/)?") {
+    fn the_decision_is_about_what_is_forwarded(path in "(/(v1|v1beta|messages|chat|completions|responses|openai|models|m:generateContent|x|\\.\\.|%2f)){1,6}/?(\\?q=/)?") {
         let (sent, forwarded): (Uri, Uri) = (path.parse().unwrap(), upstream_path(&path).parse().unwrap());
         let headers = HeaderMap::new();
         prop_assert!(classify(&Method::POST, &sent, &headers) == classify(&Method::POST, &forwarded, &headers));

@@ -170,6 +170,7 @@ const fn generation(dialect: Dialect) -> Operation {
         Dialect::OpenaiChat => Operation::Chat,
         Dialect::OpenaiResponses => Operation::Responses,
         Dialect::Anthropic => Operation::Messages,
+        Dialect::Gemini => Operation::GenerateContent,
     }
 }
 

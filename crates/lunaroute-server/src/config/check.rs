@@ -7,9 +7,10 @@ use super::schema::Config;
 use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.
-const BUILT_IN: [(&str, ProviderFamily, &str); 2] = [
+const BUILT_IN: [(&str, ProviderFamily, &str); 3] = [
     ("openai", ProviderFamily::Openai, "https://api.openai.com/v1"),
     ("anthropic", ProviderFamily::Anthropic, "https://api.anthropic.com"),
+    ("gemini", ProviderFamily::Gemini, "https://generativelanguage.googleapis.com"),
 ];
 
 /// Completes the built-in providers and refuses what cannot work.
@@ -68,7 +69,7 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
 
 /// At most one default of a family.
 fn check_defaults(config: &Config) -> Result<(), String> {
-    for family in [ProviderFamily::Openai, ProviderFamily::Anthropic] {
+    for (_, family, _) in BUILT_IN {
         let named: Vec<&str> = config
             .providers
             .iter()
@@ -145,7 +146,7 @@ fn check_bounds(config: &Config) -> Result<(), String> {
 
 fn check_provider(name: &str, provider: &Provider) -> Result<(), String> {
     if provider.dialect.is_none() {
-        return Err(format!("providers.{name}.dialect is missing; it is openai or anthropic"));
+        return Err(format!("providers.{name}.dialect is missing; it is openai, anthropic or gemini"));
     }
     if let (Some(family), Some(named)) = (provider.dialect, &provider.dialects) {
         let known = family.dialects();

@@ -14,6 +14,8 @@ pub enum ProviderFamily {
     Openai,
     /// Anthropic Messages and the other Anthropic paths.
     Anthropic,
+    /// Gemini `generateContent` and the other paths of the Gemini API.
+    Gemini,
 }
 
 impl ProviderFamily {
@@ -23,6 +25,7 @@ impl ProviderFamily {
         match self {
             Self::Openai => &[Dialect::OpenaiChat, Dialect::OpenaiResponses],
             Self::Anthropic => &[Dialect::Anthropic],
+            Self::Gemini => &[Dialect::Gemini],
         }
     }
 }
@@ -37,6 +40,8 @@ pub enum Authentication {
     XApiKey,
     /// `api-key: KEY`.
     ApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
 }
 
 /// In what a host differs from the vendor whose dialect it speaks.
@@ -65,10 +70,11 @@ pub enum Difference {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// The family of dialects it speaks. May be left out for the built-in names `openai` and `anthropic`.
+    /// The family of dialects it speaks. May be left out for the built-in names `openai`, `anthropic` and
+    /// `gemini`.
     #[serde(default)]
     pub dialect: Option<ProviderFamily>,
-    /// Which of the family's dialects it speaks (`openai_chat`, `openai_responses`, `anthropic`), the best first: callers of
+    /// Which of the family's dialects it speaks (`openai_chat`, `openai_responses`, `anthropic`, `gemini`), the best first: callers of
     /// others are translated to that. Default: all of the family; Chat first, at api.openai.com Responses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<String>>")]
@@ -86,7 +92,7 @@ pub struct Provider {
     /// A file that holds the key, and that nobody else can read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_file: Option<PathBuf>,
-    /// How the key travels. Default: bearer for OpenAI, x-api-key for Anthropic.
+    /// How the key travels. Default: bearer for OpenAI, x-api-key for Anthropic, x-goog-api-key for Gemini.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
     /// Takes the traffic of its dialects that no `models` entry claims. Default: only the built-in names.

@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use super::provider::Provider;
 use super::units::{Period, Size};
 
-/// The configuration of a gateway. Without any of it, OpenAI traffic goes to api.openai.com and Anthropic traffic to
-/// api.anthropic.com, both with the client's own credentials, and every session is recorded.
+/// The configuration of a gateway. Without any of it, OpenAI traffic goes to api.openai.com, Anthropic traffic to
+/// api.anthropic.com and Gemini traffic to generativelanguage.googleapis.com, all with the client's own credentials, and
+/// every session is recorded.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Address and port that the gateway listens on. Port 0 takes a free one.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// Providers by name. An entry named `openai` or `anthropic` changes the built-in one.
+    /// Providers by name. An entry named `openai`, `anthropic` or `gemini` changes the built-in one.
     pub providers: BTreeMap<String, Provider>,
     /// Which provider serves a model, and under what name. An exact name wins over a pattern; among patterns the first
     /// wins. A model that no entry names goes to its dialect's default provider.

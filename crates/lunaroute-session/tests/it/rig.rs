@@ -205,6 +205,7 @@ pub(crate) fn start(body: &[u8]) -> RequestStart {
             dialect: Dialect::OpenaiChat,
             operation: Operation::Chat,
             headers: Arc::new(headers),
+            addressed: None,
         },
         hint: SessionHint {
             client: "rig".to_owned(),

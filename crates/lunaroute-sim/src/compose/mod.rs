@@ -26,6 +26,8 @@ pub(crate) struct Recipe {
     pub(crate) legacy: bool,
     pub(crate) model: String,
     pub(crate) stream: bool,
+    /// The stream is one JSON array, as Gemini's is without `alt=sse`.
+    pub(crate) array: bool,
     pub(crate) include_usage: bool,
     pub(crate) encrypted_reasoning: bool,
     pub(crate) input_tokens: u64,
@@ -115,10 +117,14 @@ pub(crate) fn compose(recipe: &Recipe) -> Composition {
         let mut scroll = Scroll::default();
         wire::stream(recipe, &plan, &mut scroll);
         let outcome = break_stream(recipe, &mut scroll);
+        if recipe.array {
+            scroll.into_array();
+        }
         let mut composition = Composition::from_scroll(StatusCode::OK, scroll);
         composition.outcome = outcome;
-        composition
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        let kind =
+            if recipe.array { "application/json; charset=UTF-8" } else { "text/event-stream; charset=utf-8" };
+        composition.header(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         composition.header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         composition
     } else {

@@ -85,14 +85,17 @@ impl Plan {
 /// One token for each word, eight for a call and one for four bytes of its arguments.
 fn usage(recipe: &Recipe, reasoning: usize, text: usize) -> Usage {
     let called: usize = recipe.calls.iter().map(|call| 8 + call.arguments.len().div_ceil(4)).sum();
+    let (cached, reasoned) = (recipe.script.cached_tokens, reasoning as u64);
     let anthropic = recipe.dialect == Dialect::Anthropic;
+    // Gemini tells no cache writes, and leaves out what is zero.
+    let gemini = recipe.dialect == Dialect::Gemini;
     Usage {
         input: Some(recipe.input_tokens),
-        cache_read: Some(recipe.script.cached_tokens),
-        cache_write_5m: Some(recipe.script.cache_write_tokens),
+        cache_read: (!gemini || cached > 0).then_some(cached),
+        cache_write_5m: (!gemini).then_some(recipe.script.cache_write_tokens),
         cache_write_1h: anthropic.then_some(0),
         output: Some((reasoning + text + called) as u64),
-        reasoning: Some(reasoning as u64),
+        reasoning: (!gemini || reasoned > 0).then_some(reasoned),
     }
 }
 

@@ -107,6 +107,27 @@ impl Scroll {
         self.reasoning.truncate(reasoning);
     }
 
+    /// Makes one JSON array of the events' data.
+    pub(crate) fn into_array(&mut self) {
+        let element = |event: &Bytes, before: &str| {
+            let data = event.strip_prefix(b"data: ").unwrap_or(event).trim_ascii_end();
+            Bytes::from([before.as_bytes(), data].concat())
+        };
+        for (place, frame) in self.frames.iter_mut().enumerate() {
+            frame.bytes = element(&frame.bytes, if place == 0 { "[" } else { ",\r\n" });
+        }
+        if let Some(Repeat::Same { bytes, .. }) = &mut self.repeat {
+            *bytes = element(bytes, ",\r\n");
+        } else {
+            self.say(Bytes::from_static(b"\n]\n"), Said::default());
+        }
+        let mut end = 0;
+        for frame in &mut self.frames {
+            end += frame.bytes.len() as u64;
+            frame.end = end;
+        }
+    }
+
     /// Puts a frame that says nothing at a place.
     pub(crate) fn insert(&mut self, place: usize, bytes: Bytes) {
         let length = bytes.len() as u64;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use decode::{DecodeError, decode};
-pub(crate) use route::Route;
+pub(crate) use route::{Route, Verb};
 pub(crate) use tools::OfferedTool;
 
 /// Fields of a request body. Each is read by itself, so that one odd field spoils no other; of a repeated key the last
@@ -60,7 +60,15 @@ impl<'a> Body<'a> {
 
     /// The request's own limit of output tokens.
     pub(crate) fn token_limit(&self) -> Option<u64> {
-        ["max_tokens", "max_completion_tokens", "max_output_tokens"].iter().find_map(|name| self.get(name))
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct GenerationConfig {
+            max_output_tokens: Option<u64>,
+        }
+        let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+        names.iter().find_map(|name| self.get(name)).or_else(|| {
+            self.get::<GenerationConfig>("generationConfig").and_then(|config| config.max_output_tokens)
+        })
     }
 
     /// The simulated tokenizer: four bytes of the body are one token.

@@ -26,6 +26,9 @@ struct Item {
     tool_calls: Option<Vec<Value>>,
     #[serde(default)]
     content: Value,
+    /// Gemini's.
+    #[serde(default)]
+    parts: Value,
 }
 
 /// What one message or item is in an agent's loop.
@@ -49,12 +52,24 @@ impl<'a> Body<'a> {
             return Vec::new();
         }
         let tools: Vec<Value> = self.get("tools").unwrap_or_default();
+        if dialect == Dialect::Gemini {
+            let config: Value = self.get("toolConfig").unwrap_or_default();
+            if config["functionCallingConfig"]["mode"] == "NONE" {
+                return Vec::new();
+            }
+            let declared = tools.iter().filter_map(|tool| tool["functionDeclarations"].as_array()).flatten();
+            return declared.filter_map(declared_tool).collect();
+        }
         tools.iter().filter_map(|tool| offered(tool, dialect)).collect()
     }
 
     /// Turns since the last message of the user that called tools.
     pub(crate) fn tool_turns(&self, dialect: Dialect) -> u32 {
-        let list = if dialect == Dialect::OpenaiResponses { "input" } else { "messages" };
+        let list = match dialect {
+            Dialect::OpenaiResponses => "input",
+            Dialect::Gemini => "contents",
+            Dialect::OpenaiChat | Dialect::Anthropic => "messages",
+        };
         let items: Vec<&'a RawValue> = self.get(list).unwrap_or_default();
         let mut turns = 0;
         let mut later = Step::User;
@@ -83,7 +98,12 @@ impl Item {
                 blocks.iter().any(|block| block["type"].as_str().is_some_and(|kind| kinds.contains(&kind)))
             })
         };
+        let has = |member: &str| {
+            self.parts.as_array().is_some_and(|parts| parts.iter().any(|part| part.get(member).is_some()))
+        };
         match (self.kind.as_deref(), self.role.as_deref()) {
+            (_, Some("model")) if has("functionCall") => Step::Call,
+            (_, Some("user")) if has("functionResponse") => Step::Result,
             (Some("function_call" | "custom_tool_call"), _) => Step::Call,
             (Some("function_call_output" | "custom_tool_call_output"), _) | (_, Some("tool")) => Step::Result,
             (_, Some("user")) if holds(&["tool_result"]) => Step::Result,
@@ -95,6 +115,13 @@ impl Item {
             _ => Step::Aside,
         }
     }
+}
+
+/// A function as Gemini declares it: its schema is OpenAPI's or JSON Schema.
+fn declared_tool(function: &Value) -> Option<OfferedTool> {
+    let schema = function.get("parametersJsonSchema").or_else(|| function.get("parameters"));
+    let schema = schema.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    Some(OfferedTool { name: function["name"].as_str()?.to_owned(), schema: Some(schema) })
 }
 
 fn offered(tool: &Value, dialect: Dialect) -> Option<OfferedTool> {
@@ -132,6 +159,10 @@ mod tests {
         check(Dialect::OpenaiResponses, responses, 1);
         check(Dialect::OpenaiResponses, r#"{"input":[{"type":"function_call_output"}]}"#, u32::MAX);
         check(Dialect::OpenaiResponses, r#"{"input":"hello"}"#, 0);
+        let gemini = r#"{"contents":[{"role":"user","parts":[{"text":"a"}]},
+            {"role":"model","parts":[{"functionCall":{}},{"functionCall":{}}]},
+            {"role":"user","parts":[{"functionResponse":{}},{"functionResponse":{}}]}]}"#;
+        check(Dialect::Gemini, gemini, 1);
         let anthropic = r#"{"messages":[{"role":"user","content":"a"},
             {"role":"assistant","content":[{"type":"text"},{"type":"tool_use"}]},
             {"role":"user","content":[{"type":"tool_result"}]},{"role":"user","content":"and now?"}]}"#;

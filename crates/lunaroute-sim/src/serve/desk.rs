@@ -136,7 +136,7 @@ impl Desk {
             Err(error) => Err(Unreadable::Coding(error)),
         };
         let call = Call { head, route, bytes, body, pen };
-        pen.asked(call.model(), call.body.as_ref().is_ok_and(Body::stream));
+        pen.asked(call.model(), call.streams());
         let answered = call.script().and_then(|script| {
             let composition = self.composition(&call, &script)?;
             Ok((script, composition))
@@ -216,7 +216,12 @@ fn play(
 
 impl Call<'_> {
     fn model(&self) -> Option<String> {
-        self.body.as_ref().ok().and_then(Body::model)
+        let in_path = self.route.model().map(str::to_owned);
+        in_path.or_else(|| self.body.as_ref().ok().and_then(Body::model))
+    }
+
+    fn streams(&self) -> bool {
+        self.route.streams() || self.body.as_ref().is_ok_and(Body::stream)
     }
 
     /// The script that the request chooses.

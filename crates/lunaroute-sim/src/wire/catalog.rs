@@ -14,6 +14,8 @@ const MODELS: [&str; 4] = ["claude-sim", "gpt-sim", "sim-agent", "sim-tools"];
 const ANTHROPIC_CREATED: &str = "2026-11-21T01:00:00Z";
 /// Length of a vector when the request names none.
 const DIMENSIONS: usize = 16;
+/// Most vectors in one answer of Gemini.
+const BATCH_LIMIT: usize = 100;
 /// Most numbers in one answer.
 const NUMBERS_LIMIT: usize = 1 << 20;
 
@@ -24,6 +26,7 @@ pub(crate) fn models(dialect: Dialect) -> Value {
         Dialect::Anthropic => {
             json!({"data": data, "has_more": false, "first_id": MODELS.first(), "last_id": MODELS.last()})
         }
+        Dialect::Gemini => json!({"models": data}),
         Dialect::OpenaiChat | Dialect::OpenaiResponses => json!({"object": "list", "data": data}),
     }
 }
@@ -34,15 +37,47 @@ pub(crate) fn model(dialect: Dialect, id: &str) -> Value {
         Dialect::Anthropic => {
             json!({"type": "model", "id": id, "display_name": id, "created_at": ANTHROPIC_CREATED})
         }
+        Dialect::Gemini => json!({
+            "name": format!("models/{id}"),
+            "version": "001",
+            "displayName": id,
+            "inputTokenLimit": 1_048_576,
+            "outputTokenLimit": 65_536,
+            "supportedGenerationMethods": ["generateContent", "countTokens", "embedContent"],
+        }),
         Dialect::OpenaiChat | Dialect::OpenaiResponses => {
             json!({"id": id, "object": "model", "created": CREATED, "owned_by": "lunaroute-sim"})
         }
     }
 }
 
-/// The answer of `count_tokens`.
-pub(crate) fn count_tokens(body: &Body<'_>) -> Value {
-    json!({"input_tokens": body.tokens()})
+/// The answer of `count_tokens` in the dialect's shape.
+pub(crate) fn count_tokens(dialect: Dialect, body: &Body<'_>) -> Value {
+    match dialect {
+        Dialect::Gemini => json!({"totalTokens": body.tokens()}),
+        _ => json!({"input_tokens": body.tokens()}),
+    }
+}
+
+/// Gemini's embeddings: of one content, or of each request of a batch.
+pub(crate) fn gemini_embeddings(body: &Body<'_>, voice: &Voice, batch: bool) -> Value {
+    let dimensions = |asked: &Value| {
+        let asked = asked["outputDimensionality"].as_u64().and_then(|asked| usize::try_from(asked).ok());
+        asked.unwrap_or(DIMENSIONS).clamp(1, 8_192)
+    };
+    let one = |index: usize, length: usize| json!({"values": vector(voice, index, length)});
+    if !batch {
+        let length = dimensions(&json!({"outputDimensionality": body.get::<Value>("outputDimensionality")}));
+        return json!({"embedding": one(0, length)});
+    }
+    let requests: Vec<Value> = body.get("requests").unwrap_or_default();
+    let embeddings = requests.iter().enumerate().take(BATCH_LIMIT);
+    json!({"embeddings": embeddings.map(|(index, asked)| one(index, dimensions(asked))).collect::<Vec<_>>()})
+}
+
+fn vector(voice: &Voice, index: usize, length: usize) -> Vec<f32> {
+    let bytes = voice.bytes(&format!("embedding {index}"), length);
+    bytes.iter().map(|byte| (f32::from(*byte) - 127.5) / 128.0).collect()
 }
 
 /// One vector for each input, as numbers or as Base64 of little-endian 32-bit floats.
@@ -56,8 +91,7 @@ pub(crate) fn embeddings(body: &Body<'_>, voice: &Voice, model: &str) -> Value {
     let inputs = inputs.min(NUMBERS_LIMIT / dimensions);
     let as_base64 = body.get::<String>("encoding_format").as_deref() == Some("base64");
     let vector = |index: usize| -> Value {
-        let bytes = voice.bytes(&format!("embedding {index}"), dimensions);
-        let numbers: Vec<f32> = bytes.iter().map(|byte| (f32::from(*byte) - 127.5) / 128.0).collect();
+        let numbers = self::vector(voice, index, dimensions);
         if as_base64 {
             let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
             json!(STANDARD.encode(raw))

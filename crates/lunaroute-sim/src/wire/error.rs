@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use lunaroute_core::Dialect;
 use serde_json::{Value, json};
 
-use super::{data_event, named_event};
+use super::{data_event, gemini, named_event};
 use crate::compose::Composition;
 use crate::script::ScriptedError;
 
@@ -53,6 +53,7 @@ pub(crate) fn error_event(dialect: Dialect, place: usize) -> Bytes {
             let (kind, message) = anthropic(529);
             named_event("error", &json!({"type": "error", "error": {"type": kind, "message": message}}))
         }
+        Dialect::Gemini => gemini::event(&body(dialect, StatusCode::SERVICE_UNAVAILABLE, "", None)),
     }
 }
 
@@ -66,6 +67,7 @@ pub(crate) fn malformed_event(dialect: Dialect) -> Bytes {
         Dialect::Anthropic => {
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\n\n"
         }
+        Dialect::Gemini => b"data: {\"candidates\": [{\"content\": {\"parts\": [{\"te\r\n\r\n",
     })
 }
 
@@ -75,6 +77,11 @@ fn body(dialect: Dialect, status: StatusCode, request_id: &str, message: Option<
             let (kind, usual) = anthropic(status.as_u16());
             let error = json!({"type": kind, "message": message.unwrap_or(usual)});
             json!({"type": "error", "error": error, "request_id": request_id})
+        }
+        Dialect::Gemini => {
+            let (word, usual) = google(status.as_u16());
+            let message = message.unwrap_or(usual);
+            json!({"error": {"code": status.as_u16(), "message": message, "status": word}})
         }
         Dialect::OpenaiChat | Dialect::OpenaiResponses => {
             let (kind, code, usual) = openai(status.as_u16());
@@ -98,6 +105,22 @@ const fn anthropic(status: u16) -> (&'static str, &'static str) {
         529 => ("overloaded_error", "Overloaded"),
         500.. => ("api_error", "Internal server error"),
         _ => ("invalid_request_error", "The request is invalid."),
+    }
+}
+
+/// Canonical code and sentence.
+const fn google(status: u16) -> (&'static str, &'static str) {
+    match status {
+        401 => ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        403 => ("PERMISSION_DENIED", "The caller does not have permission."),
+        404 => ("NOT_FOUND", "The model is not found, or is not supported for this method."),
+        409 => ("ABORTED", "The request conflicts with another one."),
+        429 => ("RESOURCE_EXHAUSTED", "You exceeded your current quota."),
+        499 => ("CANCELLED", "The operation was cancelled."),
+        503 | 529 => ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+        504 => ("DEADLINE_EXCEEDED", "The request did not end in time."),
+        500.. => ("INTERNAL", "An internal error has occurred."),
+        _ => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
     }
 }
 

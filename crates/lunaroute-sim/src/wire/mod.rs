@@ -5,6 +5,7 @@ mod catalog;
 mod chat;
 mod completions;
 mod error;
+mod gemini;
 mod responses;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::compose::{Plan, Recipe, Repeat, Scroll};
 
-pub(crate) use catalog::{count_tokens, embeddings, model, models};
+pub(crate) use catalog::{count_tokens, embeddings, gemini_embeddings, model, models};
 pub(crate) use error::{error, error_event, malformed_event};
 
 /// Every answer is of this moment (2026-11-21T01:00:00Z): an answer depends on the request alone.
@@ -26,6 +27,7 @@ pub(crate) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
         Dialect::OpenaiChat => chat::stream(recipe, plan, scroll),
         Dialect::OpenaiResponses => responses::stream(recipe, plan, scroll),
         Dialect::Anthropic => anthropic::stream(recipe, plan, scroll),
+        Dialect::Gemini => gemini::stream(recipe, plan, scroll),
     }
 }
 
@@ -36,6 +38,7 @@ pub(crate) fn plain(recipe: &Recipe, plan: &Plan) -> Vec<u8> {
         Dialect::OpenaiChat => chat::plain(recipe, plan),
         Dialect::OpenaiResponses => responses::plain(recipe, plan),
         Dialect::Anthropic => anthropic::plain(recipe, plan),
+        Dialect::Gemini => gemini::plain(recipe, plan),
     };
     body.to_string().into_bytes()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{CACHED_BYTES, Call, Desk, Unreadable};
 use crate::RawResponse;
 use crate::compose::{Composition, Recipe, Said, Scroll, calls, compose};
-use crate::request::{Body, DecodeError, Route, header as header_text};
+use crate::request::{Body, DecodeError, Route, Verb, header as header_text};
 use crate::script::{Fault, InlineResponse, Script, ScriptError};
 use crate::speech::Voice;
 use crate::wire;
@@ -32,13 +32,19 @@ impl Desk {
             Ok(body) => body,
             Err(unreadable) => return call.unreadable(unreadable),
         };
-        let Some(model) = body.model() else { return call.refuse("The request names no model.") };
+        let Some(model) = call.model() else { return call.refuse("The request names no model.") };
         let test_id = header_text(&call.head.headers, "x-test-id").unwrap_or("");
         let voice = Voice::new(self.config.seed, script.seed, call.head.uri.path(), test_id, call.bytes);
         match call.route {
-            Route::CountTokens => plain(&wire::count_tokens(body)),
+            Route::CountTokens | Route::Gemini { verb: Verb::CountTokens, .. } => {
+                plain(&wire::count_tokens(call.route.dialect(), body))
+            }
+            Route::Gemini { verb: Verb::Embed, .. } => plain(&wire::gemini_embeddings(body, &voice, false)),
+            Route::Gemini { verb: Verb::BatchEmbed, .. } => {
+                plain(&wire::gemini_embeddings(body, &voice, true))
+            }
             Route::Embeddings => plain(&wire::embeddings(body, &voice, &model)),
-            _ if !body.stream() && matches!(script.fault, Some(Fault::ErrorEvent { .. })) => {
+            _ if !call.streams() && matches!(script.fault, Some(Fault::ErrorEvent { .. })) => {
                 // A plain answer has no events: the same trouble shows as a status.
                 call.error(StatusCode::INTERNAL_SERVER_ERROR, None, None)
             }
@@ -70,7 +76,8 @@ fn recipe(route: &Route, body: &Body<'_>, model: String, voice: Voice, script: &
         dialect,
         legacy: *route == Route::Completions,
         model,
-        stream: body.stream() || script.endless,
+        stream: route.streams() || body.stream() || script.endless,
+        array: matches!(route, Route::Gemini { verb: Verb::Stream { array: true }, .. }),
         include_usage: body.include_usage(),
         encrypted_reasoning: body.encrypted_reasoning(),
         input_tokens: body.tokens(),

@@ -1,0 +1,159 @@
+//! Reads candidates, whole or in chunks: the two have the same members.
+
+use lunaroute_core::{Delta, StopReason};
+
+use crate::json::Json;
+
+/// Candidates that are told apart; Gemini gives eight at most.
+const CANDIDATE_LIMIT: usize = 64;
+
+/// Blocks that get a number of their own; what comes later shares the last one.
+const BLOCK_LIMIT: u32 = 4096;
+
+/// What is being said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Text,
+    Thought,
+}
+
+/// One candidate as far as it came.
+#[derive(Debug)]
+struct Candidate {
+    index: u64,
+    /// The block that text is added to; a call or the other kind of text ends it.
+    open: Option<(Speech, u32)>,
+    has_calls: bool,
+    finished: bool,
+}
+
+/// The candidates of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    known: Vec<Candidate>,
+    blocks: u32,
+    /// The prompt was blocked, so there will be no candidate.
+    blocked: bool,
+}
+
+impl Candidates {
+    /// Takes what a chunk or a whole answer has of candidates.
+    pub(super) fn take(
+        &mut self,
+        candidates: Option<Json<'_>>,
+        prompt_feedback: Option<Json<'_>>,
+        deltas: &mut Vec<Delta>,
+    ) {
+        let candidates = candidates
+            .into_iter()
+            .flat_map(|candidates| candidates.objects(["index", "content", "finishReason"]));
+        for (_, [index, content, finish_reason]) in candidates {
+            // The first candidate's index is left out, as protocol buffers leave out zeros.
+            let Some(place) = self.place(index.and_then(Json::count).unwrap_or_default()) else { continue };
+            if let Some(parts) = content.and_then(|content| content.field("parts")) {
+                self.parts(place, parts, deltas);
+            }
+            if let Some(raw) = finish_reason.and_then(Json::text) {
+                let candidate = &mut self.known[place];
+                if !std::mem::replace(&mut candidate.finished, true) {
+                    deltas.push(stop(&raw, candidate.has_calls));
+                }
+            }
+        }
+        if let Some(raw) = prompt_feedback.and_then(|feedback| feedback.text_of("blockReason"))
+            && !std::mem::replace(&mut self.blocked, true)
+        {
+            deltas.push(Delta::Stop { reason: StopReason::Refusal, raw: raw.into_owned() });
+        }
+    }
+
+    /// Whether every candidate has said why it ended, or the prompt was blocked.
+    pub(super) fn are_finished(&self) -> bool {
+        self.blocked || !self.known.is_empty() && self.known.iter().all(|candidate| candidate.finished)
+    }
+
+    fn place(&mut self, index: u64) -> Option<usize> {
+        self.known.iter().position(|known| known.index == index).or_else(|| {
+            (self.known.len() < CANDIDATE_LIMIT).then(|| {
+                self.known.push(Candidate { index, open: None, has_calls: false, finished: false });
+                self.known.len() - 1
+            })
+        })
+    }
+
+    fn parts(&mut self, place: usize, parts: Json<'_>, deltas: &mut Vec<Delta>) {
+        for (_, [text, thought, call]) in parts.objects(["text", "thought", "functionCall"]) {
+            if let Some(call) = call {
+                self.call(place, call, deltas);
+                continue;
+            }
+            let Some(text) = text.and_then(Json::text).filter(|text| !text.is_empty()) else { continue };
+            let is_thought = thought.and_then(Json::truth).unwrap_or_default();
+            let speech = if is_thought { Speech::Thought } else { Speech::Text };
+            let index = match self.known[place].open {
+                Some((open, block)) if open == speech => block,
+                _ => self.open(place, speech),
+            };
+            let text = text.into_owned();
+            deltas.push(match speech {
+                Speech::Text => Delta::Text { index, text },
+                Speech::Thought => Delta::Reasoning { index, text },
+            });
+        }
+    }
+
+    /// A call comes whole. What came before it is over: text behind it is a block of its own.
+    fn call(&mut self, place: usize, call: Json<'_>, deltas: &mut Vec<Delta>) {
+        let index = self.number();
+        let candidate = &mut self.known[place];
+        candidate.open = None;
+        candidate.has_calls = true;
+        let [id, name, args] = call.fields(["id", "name", "args"]);
+        let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
+        deltas.push(Delta::ToolCallStart { index, id: word(id), name: word(name) });
+        let fragment = args.map_or("{}".into(), |args| String::from_utf8_lossy(args.bytes()));
+        deltas.push(Delta::ToolCallArguments { index, fragment: fragment.into_owned() });
+    }
+
+    fn open(&mut self, place: usize, speech: Speech) -> u32 {
+        let block = self.number();
+        self.known[place].open = Some((speech, block));
+        block
+    }
+
+    fn number(&mut self) -> u32 {
+        let number = self.blocks;
+        self.blocks = (self.blocks + 1).min(BLOCK_LIMIT - 1);
+        number
+    }
+}
+
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+    let [id, model, candidates, feedback, figures] =
+        body.fields(["responseId", "modelVersion", "candidates", "promptFeedback", "usageMetadata"]);
+    deltas.push(start(id, model));
+    Candidates::default().take(candidates, feedback, deltas);
+    let figures = figures.map(super::usage::read);
+    deltas.extend(figures.filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+}
+
+/// The answer's beginning, with what is known of it.
+pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Delta {
+    let word = |value: Option<Json<'_>>| Some(value?.text()?.into_owned()).filter(|text| !text.is_empty());
+    Delta::Start { id: word(id), model: word(model) }
+}
+
+/// Gemini stops in the same way whether it asks for tools or not.
+fn stop(raw: &str, has_calls: bool) -> Delta {
+    let reason = match raw {
+        "STOP" if has_calls => StopReason::ToolUse,
+        "STOP" => StopReason::EndTurn,
+        "MAX_TOKENS" => StopReason::Length,
+        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "MODEL_ARMOR" => {
+            StopReason::Refusal
+        }
+        _ if raw.starts_with("IMAGE_") => StopReason::Refusal,
+        _ => StopReason::Other,
+    };
+    Delta::Stop { reason, raw: raw.to_owned() }
+}
