@@ -92,7 +92,11 @@ def simulator(tmp_path_factory):
 def gateway(simulator, tmp_path_factory):
     home = tmp_path_factory.mktemp("gateway")
     config = {
-        "providers": {"openai": {"base_url": f"{simulator.url}/v1"}, "anthropic": {"base_url": simulator.url}},
+        "providers": {
+            "openai": {"base_url": f"{simulator.url}/v1"},
+            "anthropic": {"base_url": simulator.url},
+            "gemini": {"base_url": simulator.url},
+        },
         # What the provider answers is to reach the SDK, whose own retries are under test.
         "retry": {"attempts": 1},
     }
@@ -132,6 +136,7 @@ class Setting:
     url: str
     simulator: Simulator
     test_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    route: str = ""
 
     def headers(self, script):
         return {"x-sim-script": script, "x-test-id": self.test_id}
@@ -148,7 +153,7 @@ class Setting:
 def setting(route, simulator, request):
     # The gateway is started by the first test that goes through it, and not at all with `--route direct`.
     url = simulator.url if route == "direct" else request.getfixturevalue("gateway").url
-    return Setting(url, simulator)
+    return Setting(url, simulator, route=route)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,9 +8,14 @@ use crate::arguments::{EnvOptions, Settings};
 use crate::config::load;
 use crate::output::print_json_pretty;
 
-/// The variables that clients read. Anthropic's SDKs and Claude Code add `/v1/...` themselves, OpenAI's SDKs do not.
-pub(crate) fn variables(address: SocketAddr) -> [(&'static str, String); 2] {
-    [("ANTHROPIC_BASE_URL", format!("http://{address}")), ("OPENAI_BASE_URL", format!("http://{address}/v1"))]
+/// The variables that clients read. Anthropic's SDKs and Claude Code add `/v1/...` themselves, and Google's and the Gemini
+/// CLI `/v1beta/...`; OpenAI's SDKs do not.
+pub(crate) fn variables(address: SocketAddr) -> [(&'static str, String); 3] {
+    [
+        ("ANTHROPIC_BASE_URL", format!("http://{address}")),
+        ("GOOGLE_GEMINI_BASE_URL", format!("http://{address}")),
+        ("OPENAI_BASE_URL", format!("http://{address}/v1")),
+    ]
 }
 
 /// The setting by which Codex is told: it reads no variable for it.
@@ -28,7 +33,9 @@ pub(crate) fn print(settings: &Settings, options: &EnvOptions) -> anyhow::Result
             &json!({ "variables": variables, "codex": ["-c", codex_override(address)] }),
         );
     }
-    println!("# Claude Code, and the Anthropic and OpenAI SDKs: eval \"$(lunaroute env)\"");
+    println!(
+        "# Claude Code, Gemini CLI, and the Anthropic, Google and OpenAI SDKs: eval \"$(lunaroute env)\""
+    );
     for (name, value) in variables {
         println!("export {name}={value}");
     }

@@ -34,10 +34,12 @@ fn program(home: &Path, name: &str, script: &str) -> String {
 fn env_prints_what_a_shell_evaluates() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("lunaroute.yaml"), "listen: 0.0.0.0:4321\n").expect("the file");
-    let script = format!("eval \"$({BINARY} env)\"; echo \"$ANTHROPIC_BASE_URL $OPENAI_BASE_URL\"");
+    let script = format!(
+        "eval \"$({BINARY} env)\"; echo \"$ANTHROPIC_BASE_URL $OPENAI_BASE_URL $GOOGLE_GEMINI_BASE_URL\""
+    );
     let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(home.path()).output();
     let (printed, told) = text(&output.expect("sh runs"));
-    assert_eq!(printed, "http://127.0.0.1:4321 http://127.0.0.1:4321/v1\n", "{told}");
+    assert_eq!(printed, "http://127.0.0.1:4321 http://127.0.0.1:4321/v1 http://127.0.0.1:4321\n", "{told}");
 
     let output = run(home.path(), &["env", "--json", "--listen", "127.0.0.1:99"]);
     let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");

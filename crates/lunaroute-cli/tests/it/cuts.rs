@@ -8,9 +8,9 @@ use lunaroute_core::RequestId;
 use lunaroute_session::query::SessionQuery;
 use lunaroute_sim::{Fault, Point, RawResponse, Script};
 
-use crate::support::client::{Answer, Call, Connection, End};
+use crate::support::client::{Answer, Connection, End};
 use crate::support::events::{events, is_error, is_terminal};
-use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, RESPONSES, Stage, body};
+use crate::support::stage::{CHAT, GEMINI, GENERATIONS, MESSAGES, RESPONSES, Stage, ask};
 
 const CONNECTIONS: usize = 4;
 
@@ -28,6 +28,12 @@ fn stream(path: &str) -> (&'static str, usize) {
              event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Round 🌙\"}\n\n\
              event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n",
             "event: response.completed",
+        ),
+        GEMINI => (
+            "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"Round \"}],\"role\": \"model\"},\"index\": 0}]}\r\n\r\n\
+             data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"🌙\"}]}}],\"responseId\": \"r\"}\r\n\r\n\
+             data: {\"candidates\": [{\"finishReason\": \"STOP\",\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 3}}\r\n\r\n",
+            "data: {\"candidates\": [{\"finishReason\"",
         ),
         _ => (
             "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3}}}\n\n\
@@ -93,7 +99,7 @@ async fn cut_everywhere(stage: &Stage, path: &'static str, worker: usize) -> Vec
     let mut cuts = Vec::new();
     for at in (worker..stream(path).0.len()).step_by(CONNECTIONS) {
         for reset in [false, true] {
-            let call = Call::post(path, body(path, "m", true)).script(&cut(path, at, reset));
+            let call = ask(path, "m", true).script(&cut(path, at, reset));
             let answer = connection.exchange(&call).await;
             cuts.push(Cut { path, at, reset, id: answer.head.request_id(), answer });
         }
@@ -135,7 +141,7 @@ async fn a_plain_answer_that_is_cut_is_seen_as_cut() {
     for (path, declared) in GENERATIONS.into_iter().flat_map(|path| [(path, false), (path, true)]) {
         register(&stage, "plain", "application/json", PLAIN, declared);
         for (at, reset) in (1..PLAIN.len()).step_by(7).flat_map(|at| [(at, false), (at, true)]) {
-            let call = Call::post(path, body(path, "m", false)).script(&cut("plain", at, reset));
+            let call = ask(path, "m", false).script(&cut("plain", at, reset));
             let answer = stage.exchange(&call).await;
             let place = format!("{path} at {at}, declared {declared}, reset {reset}");
             if reset && answer.status() == 502 {
@@ -163,7 +169,7 @@ async fn a_stream_that_ends_before_its_end_is_not_taken_for_whole() {
         // Properly framed, only incomplete: at an event's end, and within one.
         for short in [&whole[..last], &whole[..last - 20]] {
             register(&stage, "short", "text/event-stream", short.as_bytes(), false);
-            let call = Call::post(path, body(path, "m", true)).script(&Script::registered("short"));
+            let call = ask(path, "m", true).script(&Script::registered("short"));
             let answer = stage.exchange(&call).await;
             let seen = events(&answer.body);
             assert!(answer.body.starts_with(short.as_bytes()), "{path}: {}", answer.text());
@@ -181,7 +187,7 @@ async fn a_provider_that_dies_before_its_head_is_a_502_in_the_callers_dialect() 
     let mut connection = Connection::open(stage.gateway.address).await;
     for (path, provider) in [(CHAT, "openai"), (RESPONSES, "openai"), (MESSAGES, "anthropic")] {
         for script in ["cut_head", "cut_head,reset"] {
-            let answer = connection.exchange(&Call::post(path, body(path, "m", true)).short(script)).await;
+            let answer = connection.exchange(&ask(path, "m", true).short(script)).await;
             assert_eq!(answer.status(), 502, "{path} {script}: {}", answer.text());
             let error = answer.json();
             assert!(error["error"]["message"].is_string(), "{error}");

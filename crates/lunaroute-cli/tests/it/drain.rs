@@ -9,10 +9,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, block_in_place};
 
-use crate::support::client::Call;
 use crate::support::gateway::log;
 use crate::support::ledger::{Parity, Recorded, Seen, assert_sound, compare, watch};
-use crate::support::stage::{GENERATIONS, Stage, body, until};
+use crate::support::stage::{GENERATIONS, Stage, ask, until};
 
 const STREAMS: usize = 50;
 
@@ -29,7 +28,7 @@ impl Flowing {
             let pieces = Arc::new(AtomicUsize::new(0));
             alive.push(Arc::clone(&pieces));
             let path = GENERATIONS[number % GENERATIONS.len()];
-            let call = Call::post(path, body(path, "a-model", true)).script(script);
+            let call = ask(path, "a-model", true).script(script);
             let address = stage.gateway.address;
             tasks.spawn(async move { watch(address, format!("stream {number}"), call, &pieces).await });
         }

@@ -6,12 +6,13 @@ use serde_json::Value;
 use crate::support::bodies::encode;
 use crate::support::client::{Call, exchange};
 use crate::support::events::events;
-use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, RESPONSES, Stage, body};
+use crate::support::stage::{CHAT, GEMINI, GENERATIONS, MESSAGES, RESPONSES, Stage, body};
 use crate::support::{Gateway, GatewayOptions};
 
 const MODELS: &str = "models:\n  - { model: fast, provider: openai, upstream: 'gpt \"real\"' }\n  \
     - { model: 'claude-[ab]*', provider: anthropic, upstream: claude-real }\n  \
-    - { model: plain, provider: openai }\n";
+    - { model: plain, provider: openai }\n  \
+    - { model: quick, provider: gemini, upstream: 'gemini 3/pro' }\n";
 
 /// What the provider got of the call.
 async fn arrived(stage: &Stage, call: Call, test_id: &str) -> Entry {
@@ -59,6 +60,42 @@ async fn a_model_is_renamed_in_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_in_the_path_is_renamed_there_and_where_the_body_says_it_again() {
+    let stage = Stage::open(MODELS).await;
+    let rows = [
+        ("/v1beta/models/quick:generateContent?a=%7e", r#"{ "contents":[] ,"e":1e400}"#),
+        ("/v1/models/q%75ick:streamGenerateContent?alt=sse", r#"{"contents":[],"model":"models/quick"}"#),
+        ("/v1beta/models/quick:embedContent", r#"{"model" : "models/quick","content":{"model":"quick"}}"#),
+        (
+            "/v1beta/models/quick:batchEmbedContents",
+            r#"{"requests":[{"model":"models/quick"},{},{"model":"quick"}]}"#,
+        ),
+        ("/v1beta/models/quick:countTokens", r#"{"generateContentRequest":{"model":"models/quick"}}"#),
+    ];
+    let renamed =
+        |text: &str| text.replacen("quick", "gemini%203/pro", 1).replacen("q%75ick", "gemini%203/pro", 1);
+    for (number, (target, sent)) in rows.into_iter().enumerate() {
+        let call = Call::post(target, sent).short("echo");
+        let answer = stage.exchange(&call.header("x-test-id", number.to_string())).await;
+        assert_eq!(answer.status(), 200, "{target}: {}", answer.text());
+        let entry = stage.entry(&number.to_string()).await;
+        assert_eq!(entry.path, renamed(target));
+        let body = String::from_utf8(entry.body.expect("the ledger keeps bodies").to_vec()).expect("text");
+        let inner = sent.contains(r#""content":{"model""#);
+        let expected = if inner {
+            sent.replacen("quick", "gemini 3/pro", 1)
+        } else {
+            sent.replace("quick", "gemini 3/pro")
+        };
+        assert_eq!(body, expected, "{target}");
+        let kept = stage.record(answer.head.request_id()).await.request;
+        assert_eq!(kept.model_requested.as_deref(), Some("quick"), "{target}");
+    }
+    let call = Call::post("/v1beta/models/other:generateContent", r#"{"contents":[]}"#);
+    assert_eq!(arrived(&stage, call, "other").await.path, "/v1beta/models/other:generateContent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn token_figures_are_asked_for_when_the_configuration_says_so() {
     const ASKED: &str = r#""stream_options":{"include_usage":true}"#;
     let stage = Stage::open("streaming: { include_usage: true }\n").await;
@@ -89,9 +126,13 @@ async fn token_figures_are_asked_for_when_the_configuration_says_so() {
 }
 
 /// The ids in a list of models.
-fn ids(list: &Value) -> Vec<&str> {
+fn ids(list: &Value) -> Vec<String> {
     let entries = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    entries.iter().filter_map(|entry| entry["id"].as_str()).collect()
+    let name = |entry: &'_ Value| -> Option<String> {
+        let name = entry["id"].as_str().or(entry["name"].as_str())?;
+        Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
+    };
+    entries.iter().filter_map(name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,8 +141,9 @@ async fn configured_models_are_listed_in_every_shape_also_without_a_provider() {
     let openai = Call::get("/v1/models");
     let codex = Call::get("/v1/models?client_version=0.169.0").header("originator", "codex_cli_rs");
     let anthropic = Call::get("/v1/models?limit=1000").header("anthropic-version", "2023-06-01");
+    let gemini = Call::get("/v1beta/models?pageSize=50");
     let sim = ["claude-sim", "gpt-sim", "sim-agent", "sim-tools"];
-    let whole: Vec<&str> = sim.into_iter().chain(["fast", "plain"]).collect();
+    let whole: Vec<String> = sim.into_iter().chain(["fast", "plain", "quick"]).map(str::to_owned).collect();
     let list = stage.exchange(&openai).await.json();
     assert_eq!((&list["object"], ids(&list["data"])), (&Value::from("list"), whole.clone()));
     let list = stage.exchange(&anthropic).await.json();
@@ -109,7 +151,10 @@ async fn configured_models_are_listed_in_every_shape_also_without_a_provider() {
     assert!(list["data"][4]["display_name"].is_string() && list["has_more"] == false, "{list}");
     let list = stage.exchange(&codex).await.json();
     // The simulated provider has no `models` array, so the configured ones make it.
-    assert_eq!(ids(&list["models"]), ["fast", "plain"], "{list}");
+    assert_eq!(ids(&list["models"]), ["fast", "plain", "quick"], "{list}");
+    let list = stage.exchange(&gemini).await.json();
+    assert_eq!(ids(&list["models"]), whole);
+    assert_eq!(list["models"][6]["name"], "models/quick", "{list}");
 
     let home = tempfile::tempdir().expect("a directory");
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -117,10 +162,10 @@ async fn configured_models_are_listed_in_every_shape_also_without_a_provider() {
     drop(free);
     let yaml = format!("{MODELS}retry: {{ attempts: 1 }}\n");
     let gateway = Gateway::start(home.path(), &GatewayOptions { upstream, yaml: &yaml, provider_yaml: "" });
-    for (call, member) in [(openai, "data"), (anthropic, "data"), (codex, "models")] {
+    for (call, member) in [(openai, "data"), (anthropic, "data"), (codex, "models"), (gemini, "models")] {
         let answer = exchange(gateway.address, &call).await;
         assert_eq!(answer.status(), 200, "{}: {}", call.target, answer.text());
-        assert_eq!(ids(&answer.json()[member]), ["fast", "plain"], "{}", call.target);
+        assert_eq!(ids(&answer.json()[member]), ["fast", "plain", "quick"], "{}", call.target);
     }
 }
 
@@ -128,7 +173,8 @@ async fn configured_models_are_listed_in_every_shape_also_without_a_provider() {
 async fn without_a_models_table_the_list_is_the_providers_bytes() {
     let stage = Stage::open("").await;
     for path in GENERATIONS {
-        let call = Call::get("/v1/models").header("accept-encoding", "gzip");
+        let list = if path == GEMINI { "/v1beta/models" } else { "/v1/models" };
+        let call = Call::get(list).header("accept-encoding", "gzip");
         let call = if path == MESSAGES { call.header("anthropic-version", "2023-06-01") } else { call };
         let direct = exchange(stage.provider.address(), &call).await;
         assert_eq!(stage.exchange(&call).await.body, direct.body);

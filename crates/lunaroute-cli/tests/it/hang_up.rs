@@ -7,8 +7,8 @@ use lunaroute_core::Timestamp;
 use lunaroute_session::query::{Page, RequestDetail, RequestFilter, SessionQuery};
 use lunaroute_sim::{Entry, Outcome};
 
-use crate::support::client::{Call, Piece};
-use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, Stage, body, until};
+use crate::support::client::Piece;
+use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, Stage, ask, until};
 
 /// How soon the provider has to see it.
 const SOON: Duration = Duration::from_millis(250);
@@ -47,7 +47,7 @@ impl Moment {
 
 /// Sends a request, hangs up, and gives the time that passed until the provider noticed.
 async fn hang_up(stage: &Stage, path: &str, moment: Moment, test_id: &str) -> (Duration, Entry) {
-    let call = Call::post(path, body(path, "m", true)).short(moment.script()).header("x-test-id", test_id);
+    let call = ask(path, "m", true).short(moment.script()).header("x-test-id", test_id);
     let mut connection = stage.connect().await;
     connection.send(&call).await;
     stage.ledger_when(|ledger| ledger.of_test(test_id).next().is_some()).await;
@@ -87,7 +87,7 @@ async fn a_hang_up_reaches_the_provider_at_once() {
     {
         let calls = (0..6).map(|number| {
             let test_id = format!("{moment:?}-{round}-{number}");
-            let path = GENERATIONS[number % 3];
+            let path = GENERATIONS[number % GENERATIONS.len()];
             let stage = &stage;
             async move { (hang_up(stage, path, moment, &test_id).await, test_id) }
         });
@@ -125,7 +125,7 @@ async fn drain_reads_the_answer_to_its_end_for_the_record() {
     let stage = Stage::open("streaming: { on_disconnect: drain }\n").await;
     for path in GENERATIONS {
         let test_id = format!("drain-{path}");
-        let call = Call::post(path, body(path, "m", true)).short("text=40,delay=10");
+        let call = ask(path, "m", true).short("text=40,delay=10");
         let mut connection = stage.connect().await;
         connection.send(&call.header("x-test-id", &test_id)).await;
         connection.head().await;
@@ -138,7 +138,7 @@ async fn drain_reads_the_answer_to_its_end_for_the_record() {
         assert_eq!(kept.request.tokens.output, entry.usage.output, "{path}");
         assert_eq!(kept.request.tokens.output, Some(40), "{path}");
     }
-    println!("drained 3, with the provider's own token figures 3");
+    println!("drained {0}, with the provider's own token figures {0}", GENERATIONS.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +146,7 @@ async fn a_hang_up_while_a_plain_answer_is_awaited_cancels_it() {
     let stage = Stage::open("").await;
     for path in [CHAT, MESSAGES] {
         let test_id = format!("plain-{path}");
-        let call = Call::post(path, body(path, "m", false)).short("first_byte=20000");
+        let call = ask(path, "m", false).short("first_byte=20000");
         let mut connection = stage.connect().await;
         connection.send(&call.header("x-test-id", &test_id)).await;
         stage.ledger_when(|ledger| ledger.of_test(&test_id).next().is_some()).await;

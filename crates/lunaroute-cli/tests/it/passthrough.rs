@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use crate::support::bodies::{Coded, coded, encode};
 use crate::support::client::{Answer, Call, Connection, End};
 use crate::support::gateway::run;
-use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, RESPONSES, Stage, body, record};
+use crate::support::stage::{CHAT, GEMINI, GENERATIONS, MESSAGES, RESPONSES, Stage, ask, record};
 
 const BODIES: u32 = 2_200;
 
@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 4;
 /// Method, path and content type.
 type Way = (&'static str, &'static str, &'static str);
 
-const WAYS: [Way; 12] = [
+const WAYS: [Way; 15] = [
     ("POST", CHAT, "application/json"),
     ("POST", RESPONSES, "application/json"),
     ("POST", MESSAGES, "application/json"),
@@ -42,6 +42,9 @@ const WAYS: [Way; 12] = [
     ("PATCH", "/v1/x", "text/plain"),
     ("DELETE", "/v1/files/file_1", "application/json"),
     ("POST", "/v1/completions", "application/json"),
+    ("POST", GEMINI, "application/json"),
+    ("POST", "/v1beta/models/m%2d1:generateContent?a=%7e", "application/json"),
+    ("POST", "/v1beta/models/m:batchEmbedContents", "application/json"),
 ];
 
 #[test]
@@ -127,6 +130,9 @@ fn samples() -> Vec<Whole> {
     let messages = "event: message_start\rdata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3}}}\r\r\
         event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\ndata: \"delta\":{\"type\":\"text_delta\",\
         \"text\":\"🌙\"}}\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let gemini = "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"a🌙\u{2028}b\"}],\"role\": \"model\"},\"index\": 0}]}\r\n\r\n\
+        data: {\"candidates\": [{\"finishReason\": \"STOP\",\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 3}}\r\n\r\n";
+    let array = "[{\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"]🌙\"}]}}]}\r\n,\r\n{\"candidates\": [{\"finishReason\": \"STOP\"}]}\n]\n";
     let plain = r#"{"id":"x","id":"y","n":12345678901234567890123,"e":1e400,"s":"\ud83d 🌙","choices":[]}"#;
     let coded = |path, kind, coding: &'static str, text: &str| Whole {
         path,
@@ -145,6 +151,9 @@ fn samples() -> Vec<Whole> {
         whole(CHAT, events, chat),
         whole(RESPONSES, events, responses),
         whole(MESSAGES, events, messages),
+        whole(GEMINI, events, gemini),
+        whole(GEMINI, json, array),
+        coded(GEMINI, events, "br", gemini),
         coded(CHAT, events, "gzip", chat),
         coded(MESSAGES, events, "zstd", messages),
         coded(RESPONSES, json, "br", plain),
@@ -191,8 +200,7 @@ async fn split(stage: &Stage, whole: &Whole, worker: usize) -> Vec<RequestId> {
         }
         stage.provider.register(&name, raw).expect("there is room");
         let script = Script { delivery: Delivery::SeparateWrites, ..Script::registered(&name) };
-        let answer =
-            connection.exchange(&Call::post(whole.path, body(whole.path, "m", true)).script(&script)).await;
+        let answer = connection.exchange(&ask(whole.path, "m", true).script(&script)).await;
         check(&answer, whole, place);
         ids.push(answer.head.request_id());
     }

@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use crate::support::client::{Answer, Call, Connection, exchange};
 use crate::support::gateway::log;
-use crate::support::stage::{CHAT, GENERATIONS, MESSAGES, RESPONSES, Stage, body, provider, recorded};
+use crate::support::stage::{
+    CHAT, GEMINI, GENERATIONS, MESSAGES, RESPONSES, Stage, ask, body, provider, recorded,
+};
 use crate::support::{Gateway, GatewayOptions};
 
 const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
@@ -48,19 +50,21 @@ async fn exactly_one_sides_credential_reaches_the_provider_and_none_is_written_d
         for path in GENERATIONS {
             for (number, (lines, query)) in credentials().into_iter().enumerate() {
                 let test_id = format!("{path}-{number}");
-                let call = Call::post(&format!("{path}{query}"), body(path, "m", number % 2 == 0));
-                let mut call = call.header("x-test-id", &test_id);
+                let mut call = ask(path, "m", number % 2 == 0).header("x-test-id", &test_id);
+                // Gemini's stream has a query already.
+                let query =
+                    if call.target.contains('?') { query.replacen('?', "&", 1) } else { query.to_owned() };
+                call.target.push_str(&query);
                 for (name, value) in &lines {
                     call = call.header(name, value);
                 }
                 assert_eq!(stage.exchange(&call).await.status(), 200);
                 let entry = stage.entry(&test_id).await;
-                let mine =
-                    [("authorization", format!("Bearer {OWN_KEY}")), ("x-api-key", OWN_KEY.to_owned())];
-                let expected: Vec<(&str, String)> = match (own, path == MESSAGES) {
+                let expected: Vec<(&str, String)> = match (own, path) {
                     (false, _) => lines,
-                    (true, false) => vec![mine[0].clone()],
-                    (true, true) => vec![mine[1].clone()],
+                    (true, MESSAGES) => vec![("x-api-key", OWN_KEY.to_owned())],
+                    (true, GEMINI) => vec![("x-goog-api-key", OWN_KEY.to_owned())],
+                    (true, _) => vec![("authorization", format!("Bearer {OWN_KEY}"))],
                 };
                 let marks: Vec<(&str, String)> =
                     expected.iter().map(|(name, value)| (*name, credential_mark(value.as_bytes()))).collect();
@@ -117,40 +121,43 @@ fn search(home: &Path) {
 type Row = (&'static str, &'static str, Option<(&'static str, &'static str)>);
 
 /// A gateway between one simulated provider per vendor.
-struct TwoVendors {
+struct Vendors {
     openai: Provider,
     anthropic: Provider,
+    gemini: Provider,
     gateway: Gateway,
     home: TempDir,
 }
 
-impl TwoVendors {
+impl Vendors {
     async fn open(yaml: &str) -> Self {
-        let (openai, anthropic) = (provider().await, provider().await);
+        let (openai, anthropic, gemini) = (provider().await, provider().await, provider().await);
         let home = tempfile::tempdir().expect("a directory");
         let providers = format!(
-            "providers:\n  openai:\n    base_url: {}/v1\n    api_key: {OWN_KEY}-o\n  anthropic:\n    base_url: {}\n    api_key: {OWN_KEY}-a\n",
+            "providers:\n  openai:\n    base_url: {}/v1\n    api_key: {OWN_KEY}-o\n  anthropic:\n    base_url: {}\n    \
+             api_key: {OWN_KEY}-a\n  gemini:\n    base_url: {}\n    api_key: {OWN_KEY}-g\n",
             openai.base_url(),
-            anthropic.base_url()
+            anthropic.base_url(),
+            gemini.base_url()
         );
         let yaml = format!("{providers}{yaml}");
         let options = GatewayOptions { upstream: None, yaml: &yaml, provider_yaml: "" };
         let gateway = Gateway::start(home.path(), &options);
-        Self { openai, anthropic, gateway, home }
+        Self { openai, anthropic, gemini, gateway, home }
     }
 
     async fn exchange(&self, call: &Call) -> Answer {
         exchange(self.gateway.address, call).await
     }
 
-    fn seen(&self) -> (usize, usize) {
-        (self.openai.ledger().entries.len(), self.anthropic.ledger().entries.len())
+    fn seen(&self) -> [usize; 3] {
+        [&self.openai, &self.anthropic, &self.gemini].map(|provider| provider.ledger().entries.len())
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_path_reaches_its_own_vendor_and_no_other() {
-    let stage = TwoVendors::open("").await;
+    let stage = Vendors::open("").await;
     let version = ("anthropic-version", "2023-06-01");
     let openai: [Row; 12] = [
         ("POST", CHAT, None),
@@ -177,9 +184,23 @@ async fn every_path_reaches_its_own_vendor_and_no_other() {
         ("GET", "/v1/x/unknown", Some(version)),
         ("GET", "/v1/skills", Some(("x-claude-code-session-id", "s"))),
     ];
-    let mut expected = (0, 0);
-    let rows = openai.iter().map(|row| (row, true)).chain(anthropic.iter().map(|row| (row, false)));
-    for ((method, target, header), is_openai) in rows {
+    let key = ("x-goog-api-key", "the-clients-own");
+    let gemini: [Row; 11] = [
+        ("POST", GEMINI, None),
+        ("POST", "/v1beta/models/m:generateContent", None),
+        ("POST", "/v1/models/m:generateContent?key=the-clients-own", None),
+        ("POST", "/v1beta/models/m:countTokens", None),
+        ("POST", "/v1beta/models/m:embedContent", None),
+        ("GET", "/v1beta/models?pageSize=5", None),
+        ("GET", "/v1beta/models/m", None),
+        ("GET", "/v1/models", Some(key)),
+        ("POST", "/v1beta/cachedContents", None),
+        ("POST", "/upload/v1beta/files?uploadType=resumable", None),
+        ("DELETE", "/v1beta/files/f", None),
+    ];
+    let mut expected = [0; 3];
+    let rows = openai.iter().map(|row| (row, 0)).chain(anthropic.iter().map(|row| (row, 1)));
+    for ((method, target, header), vendor) in rows.chain(gemini.iter().map(|row| (row, 2))) {
         let mut call = Call::new(method, target).header("content-type", "application/json");
         if *method == "POST" {
             call.body = body(target, "m", false).into_bytes();
@@ -189,11 +210,7 @@ async fn every_path_reaches_its_own_vendor_and_no_other() {
         }
         let answer = stage.exchange(&call).await;
         assert!(answer.status() < 500, "{method} {target}: {}", answer.text());
-        if is_openai {
-            expected.0 += 1;
-        } else {
-            expected.1 += 1;
-        }
+        expected[vendor] += 1;
         assert_eq!(stage.seen(), expected, "{method} {target} went to the wrong vendor");
     }
     let own = |style: &str, key: &str| credential_mark(format!("{style}{OWN_KEY}-{key}").as_bytes());
@@ -203,12 +220,16 @@ async fn every_path_reaches_its_own_vendor_and_no_other() {
     for entry in &stage.anthropic.ledger().entries {
         assert_eq!(seen(entry), [("x-api-key", own("", "a").as_str())], "{}", entry.path);
     }
-    println!("requests {} and {}, at the wrong vendor 0", expected.0, expected.1);
+    for entry in &stage.gemini.ledger().entries {
+        assert_eq!(seen(entry), [("x-goog-api-key", own("", "g").as_str())], "{}", entry.path);
+        assert!(!entry.path.contains("key="), "{}", entry.path);
+    }
+    println!("requests {expected:?}, at the wrong vendor 0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
-    let stage = TwoVendors::open("").await;
+    let stage = Vendors::open("").await;
     let mut connection = Connection::open(stage.gateway.address).await;
     for path in ["/", "/api/hello"] {
         let answer = connection.exchange(&Call::new("HEAD", path)).await;
@@ -237,12 +258,12 @@ async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
         assert_eq!(answer.status(), 200, "{path}");
         assert!(answer.text().contains(text), "{path}: {}", answer.text());
     }
-    for path in ["/nowhere", "/v2/chat", "/v1beta/models/gemini:generateContent"] {
+    for path in ["/nowhere", "/v2/chat", "/models/gemini:generateContent"] {
         let answer = connection.exchange(&Call::post(path, "{}")).await;
         assert_eq!(answer.status(), 404, "{path}");
         assert!(answer.json()["error"]["message"].is_string(), "{path}: {}", answer.text());
     }
-    assert_eq!(stage.seen(), (0, 0));
+    assert_eq!(stage.seen(), [0; 3]);
     // The first that is recorded is the first that needs a provider.
     let answer = connection.exchange(&Call::post(CHAT, body(CHAT, "m", false))).await;
     crate::support::stage::record(stage.home.path(), answer.head.request_id()).await;
@@ -251,7 +272,7 @@ async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_is_refused_so_that_the_client_falls_back() {
-    let stage = TwoVendors::open("").await;
+    let stage = Vendors::open("").await;
     let upgrade = Call::get(RESPONSES)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
@@ -263,26 +284,26 @@ async fn a_websocket_is_refused_so_that_the_client_falls_back() {
     let error = answer.json();
     assert!(error["error"]["message"].is_string() && error.get("type").is_none(), "{error}");
     assert!(answer.head.header("upgrade").is_some(), "RFC 9110 asks for it");
-    assert_eq!(stage.seen(), (0, 0));
+    assert_eq!(stage.seen(), [0; 3]);
     let answer = stage.exchange(&Call::post(RESPONSES, body(RESPONSES, "m", true))).await;
-    assert_eq!((answer.status(), stage.seen()), (200, (1, 0)));
+    assert_eq!((answer.status(), stage.seen()), (200, [1, 0, 0]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_vendor_has_no_path_for_is_refused_clearly() {
     let yaml =
         "models:\n  - { model: 'claude-*', provider: anthropic }\n  - { model: 'gpt-*', provider: openai }\n";
-    let stage = TwoVendors::open(yaml).await;
+    let stage = Vendors::open(yaml).await;
     let asked = r#"{"model":"claude-x","input":"moon"}"#;
     let answer = stage.exchange(&Call::post("/v1/embeddings", asked)).await;
     assert_eq!(answer.status(), 400, "{}", answer.text());
     let error = answer.json();
     let message = error["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("claude-*") && message.contains("anthropic"), "{message}");
-    assert_eq!(stage.seen(), (0, 0));
+    assert_eq!(stage.seen(), [0; 3]);
     assert_eq!(stage.exchange(&Call::post(CHAT, body(CHAT, "gpt-x", false))).await.status(), 200);
     assert_eq!(stage.exchange(&Call::post(MESSAGES, body(MESSAGES, "claude-x", false))).await.status(), 200);
-    assert_eq!(stage.seen(), (1, 1));
+    assert_eq!(stage.seen(), [1, 1, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use lunaroute_session::query::SessionQuery;
 
-use crate::support::client::{Call, End};
+use crate::support::client::End;
 use crate::support::events::{events, is_error, is_terminal};
-use crate::support::stage::{GENERATIONS, MESSAGES, Stage, body, until};
+use crate::support::stage::{GENERATIONS, MESSAGES, Stage, ask, until};
 use crate::support::{Gateway, GatewayOptions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,7 @@ async fn an_attempt_that_fails_is_made_again() {
         for (status, stream) in [(503, false), (529, true), (429, false)] {
             let test_id = format!("{path}-{status}");
             let script = format!("error={status},fail_times=1,retry_after_ms=20,text=5");
-            let call = Call::post(path, body(path, "m", stream)).short(&script).header("x-test-id", &test_id);
+            let call = ask(path, "m", stream).short(&script).header("x-test-id", &test_id);
             let answer = stage.exchange(&call).await;
             assert_eq!((answer.status(), answer.end), (200, End::Whole), "{test_id}: {}", answer.text());
             assert_eq!(stage.provider.ledger().of_test(&test_id).count(), 2);
@@ -35,9 +35,7 @@ async fn an_attempt_that_fails_is_made_again() {
 async fn a_long_retry_after_is_the_clients_to_wait() {
     let stage = Stage::open("").await;
     for path in GENERATIONS {
-        let call = Call::post(path, body(path, "m", true))
-            .short("429,retry_after_ms=7000")
-            .header("x-test-id", path);
+        let call = ask(path, "m", true).short("429,retry_after_ms=7000").header("x-test-id", path);
         let began = Instant::now();
         let answer = stage.exchange(&call).await;
         assert!(began.elapsed() < Duration::from_secs(2), "{path} was held");
@@ -60,8 +58,8 @@ async fn a_storm_of_errors_is_not_amplified() {
     let workers = (0..4).map(|_| async {
         let mut connection = stage.connect().await;
         for number in 0..REQUESTS / 4 {
-            let path = GENERATIONS[number % 3];
-            let answer = connection.exchange(&Call::post(path, body(path, "m", false)).short("503")).await;
+            let path = GENERATIONS[number % GENERATIONS.len()];
+            let answer = connection.exchange(&ask(path, "m", false).short("503")).await;
             assert_eq!(answer.status(), 503);
         }
     });
@@ -76,12 +74,12 @@ async fn a_storm_of_errors_is_not_amplified() {
 async fn the_total_time_never_cuts_a_stream_that_produces() {
     let stage = Stage::open("retry: { attempts: 1 }\ntimeouts: { total: 1s }\n").await;
     let checks = GENERATIONS.map(async |path| {
-        let call = Call::post(path, body(path, "m", true)).short("text=20,delay=80");
+        let call = ask(path, "m", true).short("text=20,delay=80");
         let began = Instant::now();
         let answer = stage.exchange(&call).await;
         assert!(began.elapsed() > Duration::from_millis(1_300), "{path}: it was no long stream");
         assert!(events(&answer.body).iter().any(is_terminal), "{path}: {}", answer.text());
-        let call = Call::post(path, body(path, "m", false)).short("first_byte=20000");
+        let call = ask(path, "m", false).short("first_byte=20000");
         assert_eq!(stage.exchange(&call).await.status(), 504, "{path}");
     });
     join_all(checks).await;
@@ -91,7 +89,7 @@ async fn the_total_time_never_cuts_a_stream_that_produces() {
 async fn silence_is_told_in_the_callers_dialect() {
     let stage = Stage::open("retry: { attempts: 1 }\ntimeouts: { first_byte: 300ms, idle: 300ms }\n").await;
     for path in GENERATIONS {
-        let answer = stage.exchange(&Call::post(path, body(path, "m", true)).short("first_byte=20000")).await;
+        let answer = stage.exchange(&ask(path, "m", true).short("first_byte=20000")).await;
         assert_eq!(answer.status(), 504, "{path}");
         assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text());
         assert_eq!(answer.json()["type"] == "error", path == MESSAGES);
@@ -101,8 +99,7 @@ async fn silence_is_told_in_the_callers_dialect() {
             (Some("upstream_error"), Some("timeout"))
         );
 
-        let call =
-            Call::post(path, body(path, "m", true)).short("text=9,delay=20000").header("x-test-id", path);
+        let call = ask(path, "m", true).short("text=9,delay=20000").header("x-test-id", path);
         let answer = stage.exchange(&call).await;
         let seen = events(&answer.body);
         assert_eq!((answer.status(), answer.end), (200, End::Whole), "{path}");
@@ -128,7 +125,7 @@ async fn a_provider_that_is_not_there_is_a_502_that_names_it() {
     let options = GatewayOptions { upstream, yaml: "retry: { first_delay: 1ms }\n", provider_yaml: "" };
     let gateway = Gateway::start(home.path(), &options);
     for path in GENERATIONS {
-        let call = Call::post(path, body(path, "m", true));
+        let call = ask(path, "m", true);
         let answer = crate::support::client::exchange(gateway.address, &call).await;
         assert_eq!(answer.status(), 502, "{path}: {}", answer.text());
         let error = answer.json();

@@ -9,9 +9,9 @@ use lunaroute_session::query::SessionQuery;
 use lunaroute_sim::{Delivery, Encoding, RawResponse, Script};
 
 use crate::support::bodies::encode;
-use crate::support::client::{Call, End, Piece, exchange};
+use crate::support::client::{End, Piece, exchange};
 use crate::support::events::{events, is_error, is_terminal};
-use crate::support::stage::{CHAT, GENERATIONS, RESPONSES, Stage, body};
+use crate::support::stage::{CHAT, GEMINI, GENERATIONS, RESPONSES, Stage, ask};
 
 /// What a delayed acknowledgement costs on Linux.
 const DELAYED_ACKNOWLEDGEMENT: Duration = Duration::from_millis(40);
@@ -20,8 +20,7 @@ const DELAYED_ACKNOWLEDGEMENT: Duration = Duration::from_millis(40);
 async fn the_first_delta_arrives_before_the_last_is_sent() {
     let stage = Stage::open("").await;
     for path in GENERATIONS {
-        let call =
-            Call::post(path, body(path, "m", true)).short("text=20,delay=20").header("x-test-id", path);
+        let call = ask(path, "m", true).short("text=20,delay=20").header("x-test-id", path);
         let mut connection = stage.connect().await;
         connection.send(&call).await;
         connection.head().await;
@@ -46,7 +45,7 @@ async fn a_burst_of_frames_meets_no_delayed_acknowledgement() {
     let stage = Stage::open("").await;
     let script = Script { delivery: Delivery::SeparateWrites, ..Script::text(50) };
     for path in GENERATIONS {
-        let call = Call::post(path, body(path, "m", true)).script(&script);
+        let call = ask(path, "m", true).script(&script);
         let mut connection = stage.connect().await;
         let mut times = Vec::new();
         for _ in 0..15 {
@@ -69,7 +68,7 @@ async fn simulated_streams_are_the_providers_bytes() {
     let script = |encoding| Script { encoding, reasoning_tokens: 5, ..Script::text(30) };
     for path in GENERATIONS {
         for encoding in [None, Some(Encoding::Gzip), Some(Encoding::Zstd)] {
-            let call = Call::post(path, body(path, "m", true)).script(&script(encoding));
+            let call = ask(path, "m", true).script(&script(encoding));
             let direct = exchange(stage.provider.address(), &call).await;
             let passed = stage.exchange(&call).await;
             assert!(passed.body == direct.body, "{path} {encoding:?}: the bytes differ");
@@ -86,7 +85,7 @@ async fn simulated_streams_are_the_providers_bytes() {
 async fn a_providers_own_error_event_passes_as_it_is() {
     let stage = Stage::open("").await;
     for path in GENERATIONS {
-        let call = Call::post(path, body(path, "m", true)).short("text=9,error_event=8");
+        let call = ask(path, "m", true).short("text=9,error_event=8");
         let direct = exchange(stage.provider.address(), &call).await;
         let passed = stage.exchange(&call).await;
         assert_eq!(passed.text(), direct.text(), "{path}");
@@ -115,7 +114,7 @@ async fn keep_alive_speaks_between_events_only() {
         let whole = chunks.concat();
         stage.provider.register(path, RawResponse::new("text/event-stream", chunks)).expect("there is room");
         let script = Script { event_delay_ms: 130, ..Script::registered(path) };
-        let answer = stage.exchange(&Call::post(path, body(path, "m", true)).script(&script)).await;
+        let answer = stage.exchange(&ask(path, "m", true).script(&script)).await;
         let (kept, signs) = without_signs_of_life(&answer.text());
         println!("{path}: {signs} signs of life");
         assert!(signs >= 3, "{path}: {}", answer.text());
@@ -143,6 +142,12 @@ fn torn(path: &str) -> Vec<Bytes> {
             "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n",
             "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n",
         ],
+        GEMINI => &[
+            "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"a\"}]},\"index\": 0}]}\n\n",
+            "data: {\"candidates\": [{\"content\": {\"par",
+            "ts\": []},\"finishReason\": \"STOP\"}],\"usageMetadata\": {\"promptTokenCount\": 3}}",
+            "\n\n",
+        ],
         _ => &[
             "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n",
             "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
@@ -156,9 +161,18 @@ fn torn(path: &str) -> Vec<Bytes> {
 /// The stream without comments and pings of the gateway, and how many there were.
 fn without_signs_of_life(stream: &str) -> (String, usize) {
     let is_sign = |event: &&str| event.starts_with(": ") || event.starts_with("event: ping\n");
-    let all: Vec<&str> = stream.split_inclusive("\n\n").collect();
-    let kept: String = all.iter().copied().filter(|event| !is_sign(event)).collect();
-    (kept, all.iter().copied().filter(|event| is_sign(event)).count())
+    let (mut kept, mut signs) = (String::new(), 0);
+    for event in stream.split_inclusive("\n\n") {
+        // Gemini's are empty lines.
+        let rest = event.trim_start_matches('\n');
+        signs += event.len() - rest.len();
+        if is_sign(&rest) {
+            signs += 1;
+        } else {
+            kept.push_str(rest);
+        }
+    }
+    (kept, signs)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +180,7 @@ async fn a_stream_without_framing_or_with_a_coding_is_passed_and_read() {
     let stage = Stage::open("").await;
     for path in GENERATIONS {
         // Close-delimited, as HTTP/1.0 servers send it.
-        let call = Call::post(path, body(path, "m", true)).short("text=6,close");
+        let call = ask(path, "m", true).short("text=6,close");
         let answer = stage.exchange(&call).await;
         assert_eq!((answer.status(), answer.end), (200, End::Whole), "{path}");
         assert!(events(&answer.body).iter().any(is_terminal), "{path}: {}", answer.text());
@@ -179,7 +193,7 @@ async fn a_stream_without_framing_or_with_a_coding_is_passed_and_read() {
         let mut raw = RawResponse::new("text/event-stream", chunks);
         raw.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
         stage.provider.register("gzip", raw).expect("there is room");
-        let call = Call::post(path, body(path, "m", true)).script(&Script::registered("gzip"));
+        let call = ask(path, "m", true).script(&Script::registered("gzip"));
         let answer = stage.exchange(&call).await;
         assert!(answer.body == whole, "{path}: the coded bytes differ");
         let kept = stage.record(answer.head.request_id()).await;

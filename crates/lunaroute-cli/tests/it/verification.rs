@@ -8,10 +8,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::support::client::Call;
 use crate::support::gateway::run;
 use crate::support::ledger::{assert_sound, jsonl_files, verify};
-use crate::support::stage::{GENERATIONS, Stage, body};
+use crate::support::stage::{GENERATIONS, Stage, ask};
 
 /// Damages the records in a directory where they speak of a request; tells what `verify` has to name.
 type Damage = fn(&Path, RequestId) -> String;
@@ -24,7 +23,7 @@ async fn records() -> (TempDir, RequestId) {
         for (stream, script) in
             [(false, Script::text(20)), (true, Script::text(40)), (true, Script::error_event(4))]
         {
-            let call = Call::post(path, body(path, "a-model", stream)).script(&script);
+            let call = ask(path, "a-model", stream).script(&script);
             last = Some(stage.exchange(&call).await.head.request_id());
         }
     }
@@ -37,12 +36,12 @@ async fn records() -> (TempDir, RequestId) {
 async fn whole_records_are_sound_and_damage_is_named() {
     let (home, id) = records().await;
     let report = assert_sound(home.path());
-    assert_eq!(report["requests_in_database"], 9);
+    assert_eq!(report["requests_in_database"], 12);
     let told = run(home.path(), &["verify"]);
     let text = String::from_utf8(told.stdout).expect("text");
     assert_eq!(told.status.code(), Some(0));
     assert!(
-        text.contains("9 in the database, 9 in the files") && text.trim_end().ends_with("sound"),
+        text.contains("12 in the database, 12 in the files") && text.trim_end().ends_with("sound"),
         "{text}"
     );
 
@@ -82,9 +81,9 @@ async fn beside_a_live_gateway_what_is_under_way_is_pending() {
     let endless = Script { endless: true, event_delay_ms: 10, ..Script::default() };
     let path = GENERATIONS[0];
     let mut open = stage.connect().await;
-    open.send(&Call::post(path, body(path, "a-model", true)).script(&endless)).await;
+    open.send(&ask(path, "a-model", true).script(&endless)).await;
     let id = open.head().await.request_id();
-    let done = stage.exchange(&Call::post(path, body(path, "a-model", false))).await;
+    let done = stage.exchange(&ask(path, "a-model", false)).await;
     stage.record(done.head.request_id()).await;
     let (code, report) = verify(stage.home.path());
     assert_eq!(code, Some(0), "{report:#}");

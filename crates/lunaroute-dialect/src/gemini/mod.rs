@@ -64,7 +64,9 @@ impl Language for Gemini {
     }
 
     fn keep_alive(&self, _after_start: bool) -> &'static [u8] {
-        b": keepalive\n\n"
+        // An empty line is no event, and every reader passes over it. Google's Python SDK (3.4) takes a comment for JSON
+        // and fails.
+        b"\n"
     }
 
     fn seam(&self) -> &'static [u8] {

@@ -140,7 +140,7 @@ fn what_cannot_work_is_refused_with_the_reason() {
     let cases = [
         (both("default: true"), "providers one, two are all `default: true`"),
         (models("opneai"), "did you mean 'openai'?"),
-        (models("qqqqqqqqqq"), "there is no provider 'qqqqqqqqqq', only anthropic, openai"),
+        (models("qqqqqqqqqq"), "there is no provider 'qqqqqqqqqq', only anthropic, gemini, openai"),
         ("providers: { openai: { api_key: k }, }\nlisten: 0.0.0.0:8081".to_owned(), "everybody who reaches"),
         ("providers: { openai: { api_key: k, api_key_file: f } }".to_owned(), "keep one"),
         ("providers: { openai: { authentication: bearer } }".to_owned(), "no api_key"),

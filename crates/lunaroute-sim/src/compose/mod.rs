@@ -118,7 +118,7 @@ pub(crate) fn compose(recipe: &Recipe) -> Composition {
         wire::stream(recipe, &plan, &mut scroll);
         let outcome = break_stream(recipe, &mut scroll);
         if recipe.array {
-            scroll.into_array();
+            scroll.join_as_array();
         }
         let mut composition = Composition::from_scroll(StatusCode::OK, scroll);
         composition.outcome = outcome;

@@ -108,7 +108,7 @@ impl Scroll {
     }
 
     /// Makes one JSON array of the events' data.
-    pub(crate) fn into_array(&mut self) {
+    pub(crate) fn join_as_array(&mut self) {
         let element = |event: &Bytes, before: &str| {
             let data = event.strip_prefix(b"data: ").unwrap_or(event).trim_ascii_end();
             Bytes::from([before.as_bytes(), data].concat())

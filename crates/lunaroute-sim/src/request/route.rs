@@ -63,6 +63,8 @@ impl Route {
         }
         let by_headers = if header(&head.headers, "anthropic-version").is_some() {
             Dialect::Anthropic
+        } else if header(&head.headers, "x-goog-api-key").is_some() {
+            Dialect::Gemini
         } else {
             Dialect::OpenaiChat
         };

@@ -117,9 +117,11 @@ impl Item {
     }
 }
 
-/// A function as Gemini declares it: its schema is OpenAPI's or JSON Schema.
+/// A function as Gemini declares it: its schema is OpenAPI's or JSON Schema. Google's servers take names in camel case
+/// and in snake case, and its Python SDK (3.4) sends this one so.
 fn declared_tool(function: &Value) -> Option<OfferedTool> {
-    let schema = function.get("parametersJsonSchema").or_else(|| function.get("parameters"));
+    let names = ["parametersJsonSchema", "parameters_json_schema", "parameters"];
+    let schema = names.iter().find_map(|name| function.get(*name));
     let schema = schema.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     Some(OfferedTool { name: function["name"].as_str()?.to_owned(), schema: Some(schema) })
 }

@@ -38,7 +38,7 @@ pub(crate) fn events(stream: &[u8]) -> Vec<Event> {
 pub(crate) fn is_error(path: &str, event: &Event) -> bool {
     let Ok(data) = serde_json::from_str::<serde_json::Value>(&event.data) else { return false };
     match path {
-        super::stage::CHAT => data["error"]["message"].is_string(),
+        super::stage::CHAT | super::stage::GEMINI => data["error"]["message"].is_string(),
         super::stage::RESPONSES => event.name == "error" && data["message"].is_string(),
         _ => event.name == "error" && data["error"]["message"].is_string(),
     }
@@ -51,4 +51,5 @@ pub(crate) fn is_terminal(event: &Event) -> bool {
     };
     ["message_stop", "response.completed"].contains(&event.name.as_str())
         || data["choices"][0]["finish_reason"].is_string()
+        || data["candidates"][0]["finishReason"].is_string()
 }

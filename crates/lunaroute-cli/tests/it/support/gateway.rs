@@ -11,11 +11,11 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lunaroute");
 /// What a gateway is started with.
 #[derive(Default)]
 pub(crate) struct GatewayOptions<'a> {
-    /// Where both vendors' traffic goes.
+    /// Where all vendors' traffic goes.
     pub(crate) upstream: Option<String>,
     /// Further YAML at the top level of the configuration.
     pub(crate) yaml: &'a str,
-    /// Further lines inside `providers.openai` and `providers.anthropic`, already indented by four blanks.
+    /// Further lines inside `providers.openai`, `.anthropic` and `.gemini`, already indented by four blanks.
     pub(crate) provider_yaml: &'a str,
 }
 
@@ -112,7 +112,8 @@ fn write_config(home: &Path, options: &GatewayOptions<'_>) -> PathBuf {
     if let Some(upstream) = &options.upstream {
         let provider = options.provider_yaml;
         text = format!(
-            "providers:\n  openai:\n    base_url: {upstream}\n{provider}  anthropic:\n    base_url: {upstream}\n{provider}"
+            "providers:\n  openai:\n    base_url: {upstream}\n{provider}  anthropic:\n    base_url: {upstream}\n{provider}  \
+             gemini:\n    base_url: {upstream}\n{provider}"
         );
     }
     text.push_str(options.yaml);

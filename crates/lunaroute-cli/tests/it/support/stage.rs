@@ -14,7 +14,9 @@ use super::{Gateway, GatewayOptions};
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const MESSAGES: &str = "/v1/messages";
-pub(crate) const GENERATIONS: [&str; 3] = [CHAT, RESPONSES, MESSAGES];
+/// Gemini's stream of events of the model `m`.
+pub(crate) const GEMINI: &str = "/v1beta/models/m:streamGenerateContent?alt=sse";
+pub(crate) const GENERATIONS: [&str; 4] = [CHAT, RESPONSES, MESSAGES, GEMINI];
 
 /// Longest wait for something that has to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,8 +117,21 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
+/// A generation that every provider answers. Gemini is told in the path what others are told in the body.
+pub(crate) fn ask(path: &str, model: &str, stream: bool) -> Call {
+    let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    match path {
+        GEMINI => Call::post(&format!("/v1beta/models/{model}:{verb}"), body(path, model, stream)),
+        _ => Call::post(path, body(path, model, stream)),
+    }
+}
+
 /// A request body that every generation path accepts.
 pub(crate) fn body(path: &str, model: &str, stream: bool) -> String {
+    if path == GEMINI {
+        let asked = r#"{"role":"user","parts":[{"text":"Where does the moon go?"}]}"#;
+        return format!(r#"{{"contents":[{asked}],"generationConfig":{{"maxOutputTokens":200000}}}}"#);
+    }
     let asked = match path {
         RESPONSES => r#""input":"Where does the moon go?""#,
         _ => r#""messages":[{"role":"user","content":"Where does the moon go?"}]"#,
