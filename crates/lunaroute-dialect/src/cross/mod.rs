@@ -58,7 +58,7 @@ pub(crate) use tools::{
 pub(crate) use whole::{Said, Whole};
 
 use lunaroute_core::conversation::{Conversation, Rest};
-use lunaroute_core::{Delta, Dialect, Failure, FailureKind};
+use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind};
 use serde_json::Value;
 
 use crate::dispatch::language;
@@ -76,6 +76,17 @@ pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failur
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
     }
+}
+
+/// Decodes a generation request of a dialect whose path names the model and asks for a stream.
+///
+/// # Errors
+/// Those of [`decode_request`].
+pub fn decode_addressed(from: Dialect, addressed: &Addressed, body: &[u8]) -> Result<Conversation, Failure> {
+    let mut conversation = decode_request(from, body)?;
+    conversation.model.clone_from(&addressed.model);
+    conversation.stream = addressed.stream;
+    Ok(conversation)
 }
 
 /// The dialect of a request's body. Cursor sends requests of Responses to the path of Chat, and reads chunks of Chat.

@@ -1,6 +1,7 @@
 //! Reads candidates, whole or in chunks: the two have the same members.
 
-use lunaroute_core::{Delta, StopReason};
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Delta, Dialect, StopReason};
 
 use crate::json::Json;
 
@@ -82,8 +83,12 @@ impl Candidates {
     }
 
     fn parts(&mut self, place: usize, parts: Json<'_>, deltas: &mut Vec<Delta>) {
-        for (_, [text, thought, call]) in parts.objects(["text", "thought", "functionCall"]) {
+        let names = ["text", "thought", "functionCall", "thoughtSignature"];
+        for (_, [text, thought, call, signature]) in parts.objects(names) {
             if let Some(call) = call {
+                if let Some(signature) = signature.and_then(Json::text) {
+                    self.seal(place, signature.into_owned(), deltas);
+                }
                 self.call(place, call, deltas);
                 continue;
             }
@@ -100,6 +105,17 @@ impl Candidates {
                 Speech::Thought => Delta::Reasoning { index, text },
             });
         }
+    }
+
+    /// A signature on a call seals the reasoning that led to it, which may be one of which nothing was shown. One on text
+    /// may be left away when the text comes back, so it is not told.
+    fn seal(&mut self, place: usize, data: String, deltas: &mut Vec<Delta>) {
+        let index = match self.known[place].open {
+            Some((Speech::Thought, block)) => block,
+            _ => self.number(),
+        };
+        let seal = Seal { maker: Dialect::Gemini, data, id: None };
+        deltas.push(Delta::Seal { index, seal, is_redacted: false });
     }
 
     /// A call comes whole. What came before it is over: text behind it is a block of its own.

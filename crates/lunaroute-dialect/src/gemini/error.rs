@@ -4,6 +4,8 @@ use http::StatusCode;
 use lunaroute_core::{Failure, FailureKind, Retry, Side};
 use serde_json::{Value, json};
 
+use crate::cross::Meaning;
+
 /// The status and the whole envelope.
 pub(super) fn body(failure: &Failure, request_id: &str) -> (StatusCode, Value) {
     let (status, word) = words(failure);
@@ -43,5 +45,31 @@ fn words(failure: &Failure) -> (StatusCode, &'static str) {
         FailureKind::Connect | FailureKind::Protocol => (status, "UNAVAILABLE"),
         FailureKind::Cancelled => (status, "CANCELLED"),
         FailureKind::Provider | FailureKind::Internal => (status, "INTERNAL"),
+    }
+}
+
+/// A foreign provider's error: the status and the whole envelope.
+pub(super) fn told(meaning: Meaning, message: &str, request_id: &str) -> (StatusCode, Value) {
+    let (status, word) = meant(meaning);
+    let request = json!({ "@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": request_id });
+    let error = json!({ "code": status.as_u16(), "message": message, "status": word, "details": [request] });
+    (status, json!({ "error": error }))
+}
+
+/// The HTTP status and Google's canonical code for what an error means.
+pub(super) const fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
+    match meaning {
+        Meaning::BadRequest | Meaning::ContextTooLong | Meaning::TooLarge => {
+            (StatusCode::BAD_REQUEST, "INVALID_ARGUMENT")
+        }
+        Meaning::BadKey => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+        Meaning::OwnKey => (StatusCode::BAD_GATEWAY, "INTERNAL"),
+        Meaning::NoCredit | Meaning::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+        Meaning::Forbidden => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+        Meaning::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Meaning::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Meaning::Upstream => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
+        Meaning::Timeout => (StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
+        Meaning::Connect => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
     }
 }

@@ -1,15 +1,28 @@
 //! Gemini `generateContent`.
 
 mod answer;
+mod config;
+mod decode;
+mod encode;
 mod error;
+mod grammar;
 mod request;
+mod schema;
+mod seal;
+mod spelling;
 mod stream;
+mod thinking;
+mod tools;
+mod turns;
 mod usage;
+mod write;
 
 use http::StatusCode;
+use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::dispatch::{EventReader, Language};
+use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
+use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
 use crate::outline::Outline;
@@ -39,7 +52,12 @@ impl Language for Gemini {
         &Signs { events: &[], reasons: &[CANDIDATE_FINISH, PROMPT_BLOCK], done: false }
     }
 
-    fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut MessageReading<'a>) {
+    fn request<'a>(
+        &self,
+        operation: Operation,
+        outline: &Outline<'a>,
+        conversation: &mut MessageReading<'a>,
+    ) {
         request::read(operation, outline, conversation);
     }
 
@@ -71,5 +89,54 @@ impl Language for Gemini {
 
     fn seam(&self) -> &'static [u8] {
         b"\n\n"
+    }
+
+    fn maker(&self) -> &'static str {
+        "gemini"
+    }
+
+    fn list_name(&self) -> &'static str {
+        "contents"
+    }
+
+    fn leftovers(&self) -> &'static Leftovers {
+        &decode::LEFTOVERS
+    }
+
+    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
+        decode::decode(body)
+    }
+
+    fn asks(&self, conversation: &Conversation, asked: &mut Asked) {
+        decode::asks(conversation, asked);
+    }
+
+    fn encode(
+        &self,
+        conversation: &Conversation,
+        crossing: &mut Crossing<'_>,
+    ) -> Result<serde_json::Value, Failure> {
+        encode::encode(conversation, crossing)
+    }
+
+    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
+        Box::new(write::Writer::new(asked))
+    }
+
+    fn whole(&self, whole: &Whole, asked: &Asked) -> serde_json::Value {
+        write::whole(whole, asked)
+    }
+
+    fn told_error(
+        &self,
+        meaning: Meaning,
+        message: &str,
+        request_id: &str,
+    ) -> (StatusCode, serde_json::Value) {
+        error::told(meaning, message, request_id)
+    }
+
+    fn grammar(&self) -> Box<dyn Grammar> {
+        Box::new(grammar::Order::default())
     }
 }

@@ -44,6 +44,7 @@ const fn word(dialect: Dialect) -> &'static str {
         Dialect::OpenaiChat => "chat",
         Dialect::OpenaiResponses => "responses",
         Dialect::Anthropic => "messages",
+        Dialect::Gemini => "gemini",
     }
 }
 

@@ -1,10 +1,11 @@
 //! The ways between two dialects: what goes in as a client or a provider writes it, and what comes out.
 //!
 //! The cases are those of a list of sixty, by their numbers. Cases 25 (its header), 27 (its retry), 30 to 32, 37, 54, 55 and
-//! 57 are about HTTP and stand with the binary; 28, 45 (one half), 49 and 59 are about Gemini and stand with that dialect;
+//! 57 are about HTTP and stand with the binary; 28, 45 (one half), 49 and 59 are about Gemini and stand in its own file;
 //! 60 is about passthrough and stands with the walk.
 
 mod errors;
+mod gemini;
 mod golden;
 mod history;
 mod requests;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 pub(crate) const CHAT: Dialect = Dialect::OpenaiChat;
 pub(crate) const RESPONSES: Dialect = Dialect::OpenaiResponses;
 pub(crate) const MESSAGES: Dialect = Dialect::Anthropic;
+pub(crate) const GEMINI: Dialect = Dialect::Gemini;
 
 /// A request as a provider gets it.
 #[derive(Debug)]
@@ -68,6 +70,10 @@ pub(crate) fn asked(from: Dialect, to: Dialect) -> Asked {
         Dialect::OpenaiResponses => json!({"model": "asked-model", "stream": true, "input": "hi"}),
         Dialect::Anthropic => json!({
             "model": "asked-model", "max_tokens": 99, "stream": true, "messages": [{"role": "user", "content": "hi"}],
+        }),
+        Dialect::Gemini => json!({
+            "model": "models/asked-model", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"thinkingConfig": {"includeThoughts": true}},
         }),
     };
     sent(from, to, &request).asked

@@ -1,0 +1,51 @@
+//! Thought signatures: Google's own go back to it as they are, others ride in their place through Gemini's clients.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use lunaroute_core::Dialect;
+use lunaroute_core::conversation::Seal;
+
+use crate::cross::{open_seal, tag_seal};
+
+/// What Google documents for calls whose signature nobody has, such as those of another model.
+pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// The member is bytes: clients decode it and encode it anew, some in the alphabet for addresses.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const FOR_ADDRESSES: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// A seal as a client of this dialect carries it.
+pub(super) fn signature_of(seal: &Seal, is_redacted: bool) -> String {
+    match seal.maker {
+        Dialect::Gemini => seal.data.clone(),
+        _ => STANDARD.encode(tag_seal(seal, is_redacted)),
+    }
+}
+
+/// The seal that a client brings back, and whether it hides words.
+pub(super) fn seal_of(signature: &str) -> (Seal, bool) {
+    let decoded = PLAIN.decode(signature).or_else(|_| FOR_ADDRESSES.decode(signature)).ok();
+    let tagged = decoded.and_then(|bytes| open_seal(std::str::from_utf8(&bytes).ok()?));
+    tagged.unwrap_or_else(|| (Seal { maker: Dialect::Gemini, data: signature.to_owned(), id: None }, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_seals_come_back_in_either_alphabet_and_own_ones_as_they_are() {
+        let seal = Seal { maker: Dialect::Anthropic, data: "Eq~?>QB".to_owned(), id: None };
+        let signature = signature_of(&seal, true);
+        let for_addresses = signature.replace('+', "-").replace('/', "_").replace('=', "");
+        for signature in [signature, for_addresses] {
+            assert_eq!(seal_of(&signature), (seal.clone(), true), "{signature}");
+        }
+        let (own, _) = seal_of("EqQB+/==");
+        assert_eq!((own.maker, signature_of(&own, false).as_str()), (Dialect::Gemini, "EqQB+/=="));
+    }
+}

@@ -1,0 +1,54 @@
+//! Names of members: Google's servers take each in camel case and in snake case, and clients send both.
+
+use lunaroute_core::Failure;
+use lunaroute_core::conversation::Rest;
+use serde_json::Value;
+
+use crate::cross::Members;
+
+/// The members of an object of the protocol, their names in camel case. What stands deeper keeps its spelling: it may be
+/// the caller's own data.
+pub(super) fn members(value: Value, path: String) -> Result<Members, Failure> {
+    Members::of(camel(value), path)
+}
+
+/// The members of an object inside of another one.
+pub(super) fn inner(outer: &mut Members, name: &str) -> Result<Option<Members>, Failure> {
+    let path = outer.path(name);
+    outer.value(name).map(|value| members(value, path)).transpose()
+}
+
+fn camel(value: Value) -> Value {
+    match value {
+        Value::Object(members) if members.keys().any(|name| name.contains('_')) => {
+            let renamed: Rest = members.into_iter().map(|(name, value)| (camel_name(&name), value)).collect();
+            Value::Object(renamed)
+        }
+        value => value,
+    }
+}
+
+fn camel_name(name: &str) -> String {
+    let mut pieces = name.split('_');
+    let mut camel = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let mut letters = piece.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_the_protocol_are_made_one_and_data_is_left_alone() {
+        let spelled = camel(json!({"function_call": {"args": {"a_b": 1}}, "thoughtSignature": "x"}));
+        assert_eq!(spelled, json!({"functionCall": {"args": {"a_b": 1}}, "thoughtSignature": "x"}));
+        assert_eq!(camel_name("parameters_json_schema"), "parametersJsonSchema");
+    }
+}

@@ -1,0 +1,194 @@
+//! Writes an answer as a client of `generateContent` reads it.
+
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{StopReason, Usage};
+use serde_json::{Value, json};
+
+use super::error::meant;
+use super::seal::signature_of;
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
+use crate::dispatch::AnswerWriter;
+
+/// Writes one stream of events. A call is held until it is whole: this dialect has no pieces of one.
+pub(super) struct Writer {
+    asked: Asked,
+    open: Option<Block>,
+    /// What the open call asks for so far.
+    arguments: String,
+    calls: usize,
+    /// The signature of reasoning that waits for the part that follows.
+    signature: Option<String>,
+}
+
+impl Writer {
+    pub(super) fn new(asked: &Asked) -> Self {
+        Self { asked: asked.clone(), open: None, arguments: String::new(), calls: 0, signature: None }
+    }
+
+    /// Writes a chunk of one part.
+    fn say(&mut self, mut part: Value, out: &mut Vec<u8>) {
+        if part.get("thought").is_none()
+            && let Some(signature) = self.signature.take()
+        {
+            part["thoughtSignature"] = json!(signature);
+        }
+        let mut chunk = envelope(&self.asked);
+        chunk["candidates"] = json!([{"content": {"parts": [part], "role": "model"}, "index": 0}]);
+        event(&chunk, out);
+    }
+}
+
+impl AnswerWriter for Writer {
+    fn write(&mut self, step: Step, out: &mut Vec<u8>) {
+        match step {
+            // There is no event of the beginning: the first chunk with something in it is one.
+            Step::Begin { .. } => {}
+            Step::Open(block) => (self.open, self.arguments) = (Some(block), String::new()),
+            Step::Append(text) => match &self.open {
+                Some(Block::Text | Block::Refusal) => self.say(json!({"text": text}), out),
+                Some(Block::Thought) if !self.asked.shows_seals_only => {
+                    self.say(json!({"text": text, "thought": true}), out);
+                }
+                Some(Block::Call { .. }) => self.arguments.push_str(&text),
+                Some(Block::Thought) | None => {}
+            },
+            Step::Seal(seal, is_redacted) => self.signature = ridden(&seal, is_redacted),
+            // Sources of this dialect are spans of bytes in what its own search found.
+            Step::Cite(_) => {}
+            Step::Close => {
+                if let Some(Block::Call { id, name, is_custom, .. }) = self.open.take() {
+                    let arguments = std::mem::take(&mut self.arguments);
+                    let call = (id.as_str(), name.as_str(), is_custom);
+                    let part = call_part(call, &arguments, self.calls, &self.asked);
+                    self.calls += 1;
+                    self.say(part, out);
+                }
+            }
+            Step::Finish { reason, usage, .. } => {
+                let mut chunk = envelope(&self.asked);
+                let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
+                if let Some(signature) = self.signature.take() {
+                    let part = json!({"text": "", "thoughtSignature": signature});
+                    candidate["content"] = json!({"parts": [part], "role": "model"});
+                }
+                chunk["candidates"] = json!([candidate]);
+                chunk["usageMetadata"] = figures(&usage);
+                event(&chunk, out);
+            }
+            Step::Fail { kind, message } => {
+                let (status, word) = meant(meaning_of(&kind, &message));
+                let error = json!({"code": status.as_u16(), "message": message, "status": word});
+                event(&json!({"error": error}), out);
+            }
+        }
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        // See the dialect's own: a comment is more than Google's SDK takes.
+        out.extend_from_slice(b"\n");
+    }
+}
+
+fn event(data: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    serde_json::to_writer(&mut *out, data).expect("a value is JSON and memory never fails to write");
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn envelope(asked: &Asked) -> Value {
+    json!({"candidates": [], "modelVersion": asked.model, "responseId": asked.answer_id})
+}
+
+/// The signature of a seal; none of an empty one, which nobody asks back.
+fn ridden(seal: &Seal, is_redacted: bool) -> Option<String> {
+    (!seal.data.is_empty()).then(|| signature_of(seal, is_redacted))
+}
+
+fn call_part(
+    (id, name, is_custom): (&str, &str, bool),
+    arguments: &str,
+    place: usize,
+    asked: &Asked,
+) -> Value {
+    let args = if is_custom {
+        json!({"input": arguments})
+    } else {
+        let object = serde_json::from_str(arguments).ok().filter(Value::is_object);
+        object.unwrap_or_else(|| json!({"_raw": arguments}))
+    };
+    json!({"functionCall": {"id": legal_id(&asked.seed, id, place, name), "name": name, "args": args}})
+}
+
+const fn stop_word(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Length => "MAX_TOKENS",
+        StopReason::Refusal => "SAFETY",
+        StopReason::EndTurn
+        | StopReason::StopSequence
+        | StopReason::ToolUse
+        | StopReason::Pause
+        | StopReason::Other => "STOP",
+    }
+}
+
+/// The figures in this dialect's classes: what was read holds what a cache gave, what was written leaves thoughts out.
+fn figures(usage: &Usage) -> Value {
+    let (read, written) = (usage.total_input().unwrap_or_default(), usage.output.unwrap_or_default());
+    let thoughts = usage.reasoning.unwrap_or_default().min(written);
+    let mut figures = json!({
+        "promptTokenCount": read,
+        "candidatesTokenCount": written - thoughts,
+        "totalTokenCount": read.saturating_add(written),
+    });
+    for (name, figure) in [
+        ("cachedContentTokenCount", usage.cache_read),
+        ("thoughtsTokenCount", usage.reasoning.map(|_| thoughts)),
+    ] {
+        if let Some(figure) = figure {
+            figures[name] = json!(figure);
+        }
+    }
+    figures
+}
+
+/// An answer that is told at once.
+pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
+    let (mut parts, mut calls, mut signature) = (Vec::new(), 0, None);
+    for said in &whole.said {
+        if let Some((seal, is_redacted)) = &said.seal {
+            signature = ridden(seal, *is_redacted).or(signature);
+        }
+        let Some(mut part) = part(said, &mut calls, asked) else { continue };
+        if said.block != Block::Thought
+            && let Some(signature) = signature.take()
+        {
+            part["thoughtSignature"] = json!(signature);
+        }
+        parts.push(part);
+    }
+    if let Some(signature) = signature {
+        parts.push(json!({"text": "", "thoughtSignature": signature}));
+    }
+    let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
+    let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
+    if !parts.is_empty() {
+        candidate["content"] = json!({"parts": parts, "role": "model"});
+    }
+    let mut answer = envelope(asked);
+    answer["candidates"] = json!([candidate]);
+    answer["usageMetadata"] = figures(&whole.usage);
+    answer
+}
+
+fn part(said: &Said, calls: &mut usize, asked: &Asked) -> Option<Value> {
+    match &said.block {
+        Block::Text | Block::Refusal => Some(json!({"text": said.text})),
+        Block::Thought if asked.shows_seals_only || said.text.is_empty() => None,
+        Block::Thought => Some(json!({"text": said.text, "thought": true})),
+        Block::Call { id, name, is_custom, .. } => {
+            let part = call_part((id, name, *is_custom), &said.text, *calls, asked);
+            *calls += 1;
+            Some(part)
+        }
+    }
+}
