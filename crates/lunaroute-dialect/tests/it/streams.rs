@@ -81,11 +81,11 @@ fn a_gemini_stream_says_what_its_chunks_say() {
     reasoning 0 " Yes."
     text 1 "Grüß \"finishReason\": \"STOP\""
     text 1 " \"promptFeedback\":{\"blockReason\":\"x\"} 😀"
-    call 2 fc-1 read
-    arguments 2 {"p": 1}
-    call 3  list
-    arguments 3 {}
-    text 4 "Behind."
+    call 3 fc-1 read
+    arguments 3 {"p": 1}
+    call 4  list
+    arguments 4 {}
+    text 5 "Behind."
     stop tool_use STOP
     usage input=407 cache_read=600 output=50 reasoning=30
     end

@@ -8,7 +8,7 @@ use lunaroute_dialect::cross::{Meaning, Profile, told_error};
 use lunaroute_dialect::error::upstream_error;
 use serde_json::{Value, json};
 
-use super::{CHAT, MESSAGES, RESPONSES, answered, asked, streamed, try_sent};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, streamed, try_sent};
 
 const REQUESTS: [&str; 12] = [
     "text",
@@ -111,6 +111,21 @@ fn chat_to_responses() {
 #[test]
 fn chat_to_messages() {
     check(CHAT, MESSAGES);
+}
+
+#[test]
+fn chat_to_gemini() {
+    check(CHAT, GEMINI);
+}
+
+#[test]
+fn responses_to_gemini() {
+    check(RESPONSES, GEMINI);
+}
+
+#[test]
+fn messages_to_gemini() {
+    check(MESSAGES, GEMINI);
 }
 
 #[test]
