@@ -52,7 +52,13 @@ impl AnswerWriter for Writer {
                 Some(Block::Call { .. }) => self.arguments.push_str(&text),
                 Some(Block::Thought) | None => {}
             },
-            Step::Seal(seal, is_redacted) => self.signature = ridden(&seal, is_redacted),
+            Step::Seal(seal, is_redacted) => {
+                // Of two seals in a row the first has nothing else to ride on.
+                if self.signature.is_some() {
+                    self.say(json!({"text": ""}), out);
+                }
+                self.signature = ridden(&seal, is_redacted);
+            }
             // Sources of this dialect are spans of bytes in what its own search found.
             Step::Cite(_) => {}
             Step::Close => {
@@ -68,8 +74,7 @@ impl AnswerWriter for Writer {
                 let mut chunk = envelope(&self.asked);
                 let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
                 if let Some(signature) = self.signature.take() {
-                    let part = json!({"text": "", "thoughtSignature": signature});
-                    candidate["content"] = json!({"parts": [part], "role": "model"});
+                    candidate["content"] = json!({"parts": [seal_part(signature)], "role": "model"});
                 }
                 chunk["candidates"] = json!([candidate]);
                 chunk["usageMetadata"] = figures(&usage);
@@ -97,6 +102,11 @@ fn event(data: &Value, out: &mut Vec<u8>) {
 
 fn envelope(asked: &Asked) -> Value {
     json!({"candidates": [], "modelVersion": asked.model, "responseId": asked.answer_id})
+}
+
+/// A part that says nothing but a signature.
+fn seal_part(signature: String) -> Value {
+    json!({"text": "", "thoughtSignature": signature})
 }
 
 /// The signature of a seal; none of an empty one, which nobody asks back.
@@ -155,10 +165,13 @@ fn figures(usage: &Usage) -> Value {
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let (mut parts, mut calls, mut signature) = (Vec::new(), 0, None);
     for said in &whole.said {
+        let told = part(said, &mut calls, asked);
         if let Some((seal, is_redacted)) = &said.seal {
-            signature = ridden(seal, *is_redacted).or(signature);
+            // Of two seals in a row the first has nothing else to ride on.
+            parts.extend(signature.take().map(seal_part));
+            signature = ridden(seal, *is_redacted);
         }
-        let Some(mut part) = part(said, &mut calls, asked) else { continue };
+        let Some(mut part) = told else { continue };
         if said.block != Block::Thought
             && let Some(signature) = signature.take()
         {
@@ -166,9 +179,7 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
         }
         parts.push(part);
     }
-    if let Some(signature) = signature {
-        parts.push(json!({"text": "", "thoughtSignature": signature}));
-    }
+    parts.extend(signature.map(seal_part));
     let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
     let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
     if !parts.is_empty() {

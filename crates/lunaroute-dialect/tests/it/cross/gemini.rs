@@ -219,6 +219,7 @@ fn anthropics_signatures_come_back_through_geminis_clients() {
         let asked = sent(GEMINI, MESSAGES, &request).asked;
         let answer = json!({"id": "m", "model": "c", "content": [
             {"type": "thinking", "thinking": "hm", "signature": "sig+/="},
+            {"type": "redacted_thinking", "data": "zz"},
             {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"n": 1}},
         ], "stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 2}});
         let told = answered(MESSAGES, GEMINI, &answer, &asked);
@@ -233,8 +234,8 @@ fn anthropics_signatures_come_back_through_geminis_clients() {
         let body = sent(GEMINI, MESSAGES, &again).body;
         let turn = body["messages"][1]["content"].as_array().expect("blocks");
         let kinds: Vec<&str> = turn.iter().filter_map(|block| block["type"].as_str()).collect();
-        assert_eq!(kinds, ["thinking", "tool_use"], "{turn:?}");
-        assert_eq!(turn[0]["signature"], "sig+/=");
+        assert_eq!(kinds, ["thinking", "redacted_thinking", "tool_use"], "{turn:?}");
+        assert_eq!((&turn[0]["signature"], &turn[1]["data"]), (&json!("sig+/="), &json!("zz")));
     }
 }
 
