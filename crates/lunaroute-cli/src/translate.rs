@@ -27,10 +27,16 @@ pub(crate) fn translate(settings: &Settings, options: &TranslateOptions) -> anyh
     let model = options.model.clone().unwrap_or_else(|| conversation.model.clone());
     let (facts, profile) = (catalog.facts(&model), Profile::default());
     let mut crossing = Crossing::new(&facts, &profile, &model);
+    anyhow::ensure!(
+        !model.is_empty() || from != Dialect::Gemini,
+        "a request of Gemini names its model in the path: say which with --model"
+    );
     let translated = if from == to {
         // The gateway sends the client's own bytes.
         let mut translated: Value = serde_json::from_slice(&body)?;
-        translated["model"] = Value::from(model.as_str());
+        if from != Dialect::Gemini {
+            translated["model"] = Value::from(model.as_str());
+        }
         translated
     } else {
         cross::encode_request(to, &conversation, &mut crossing)?
@@ -66,6 +72,8 @@ pub(crate) enum Spoken {
     /// Anthropic Messages.
     #[value(alias = "messages")]
     Anthropic,
+    /// Gemini `generateContent`: the model is given with `--model`.
+    Gemini,
 }
 
 impl Spoken {
@@ -74,6 +82,7 @@ impl Spoken {
             Self::OpenaiChat => Dialect::OpenaiChat,
             Self::OpenaiResponses => Dialect::OpenaiResponses,
             Self::Anthropic => Dialect::Anthropic,
+            Self::Gemini => Dialect::Gemini,
         }
     }
 }

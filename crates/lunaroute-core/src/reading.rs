@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{Dialect, Operation, Usage};
@@ -95,6 +96,24 @@ pub struct Addressed {
     pub model: String,
     /// Whether the client asks for a stream.
     pub stream: bool,
+}
+
+/// What stands in a path for itself. A slash does: hosts exist whose names have one (`org/model`).
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b'@')
+    .remove(b':');
+
+impl Addressed {
+    /// A model's name as a path spells it: what a path cannot hold is written as percent signs and digits.
+    #[must_use]
+    pub fn in_path(model: &str) -> PercentEncode<'_> {
+        utf8_percent_encode(model, KEPT)
+    }
 }
 
 /// What is known of a call before any of its body is understood.

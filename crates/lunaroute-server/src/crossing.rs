@@ -1,15 +1,16 @@
 //! The dressing room for a target of another dialect: the request is decoded once and encoded for each such target.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use lunaroute_core::conversation::Conversation;
-use lunaroute_core::{Dialect, Failure, FailureKind, headers};
+use lunaroute_core::{Addressed, Dialect, Failure, FailureKind, headers};
 use lunaroute_dialect::cross::{self, Asked, Crossing, Endpoint, Warnings};
 use lunaroute_egress::Outbound;
-use lunaroute_ingress::Share;
+use lunaroute_ingress::{Share, door};
 use lunaroute_routing::Target;
 
 use crate::desk::Desk;
@@ -75,7 +76,16 @@ impl Decoded {
         if let Some(conversation) = self.0.get() {
             return Ok(conversation);
         }
-        let decoded = cross::decode_request(visitor.dialect, desk.plain_body(visitor))?;
+        let body = desk.plain_body(visitor);
+        let decoded = match &visitor.addressed {
+            // A list of pieces is told at once, as a list of one.
+            Some(addressed) => {
+                let stream = addressed.stream && !visitor.wants_list();
+                let asked = Addressed { model: addressed.model.clone(), stream };
+                cross::decode_addressed(visitor.dialect, &asked, body)?
+            }
+            None => cross::decode_request(visitor.dialect, body)?,
+        };
         Ok(self.0.get_or_init(|| Box::new(decoded)))
     }
 
@@ -124,6 +134,12 @@ impl Decoded {
 }
 
 impl Crossed {
+    /// What the target's path says where the body is silent.
+    pub(crate) fn addressed(&self) -> Option<Arc<Addressed>> {
+        let path = self.endpoint.path.split('?').next().unwrap_or_default();
+        (self.back.from == Dialect::Gemini).then(|| door::addressed(path)).flatten().map(Arc::new)
+    }
+
     /// What goes to the target.
     pub(crate) fn outbound<'a>(&'a self, upstream: &'a Upstream) -> Outbound<'a> {
         Outbound {

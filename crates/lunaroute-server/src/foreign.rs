@@ -123,7 +123,9 @@ impl Foreign<'_> {
         } else if let Some(answer) =
             cross::translate_answer(self.back.from, self.visitor.dialect, &body, &self.back.asked)
         {
-            return self.finished(StatusCode::OK, JSON, answer.to_string().into());
+            let list = self.visitor.wants_list();
+            let answer = if list { format!("[{answer}]") } else { answer.to_string() };
+            return self.finished(StatusCode::OK, JSON, answer.into());
         }
         let failure = self.unreadable(&format!("it is no answer of {}", self.back.from));
         self.refuse(&failure).await

@@ -60,11 +60,9 @@ pub(crate) async fn pass(
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
         let crossed = decoded.cross(house, visitor, desk, target, upstream)?;
         entry.attempt_started(&target.provider, model, reason);
+        let path = dressing::path_for(visitor, target, &path);
         let outbound = match &crossed {
-            None => {
-                let path = dressing::path_for(visitor, target, &path);
-                dressing::dress(house, visitor, desk, target, upstream, &path)
-            }
+            None => dressing::dress(house, visitor, desk, target, upstream, &path),
             Some(crossed) => {
                 entry.provider_request(crossed);
                 crossed.outbound(upstream)

@@ -110,6 +110,7 @@ impl Entry {
                 dialect: crossed.back.from,
                 operation: crossed.endpoint.operation,
                 headers: Arc::new(crossed.headers.clone()),
+                addressed: crossed.addressed(),
             },
             path: crossed.endpoint.path.to_string(),
             body: crossed.body.clone(),

@@ -46,6 +46,13 @@ impl Visitor {
         self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
     }
 
+    /// Whether the answer's pieces are to come as one JSON list instead of as events: Gemini's way unless `alt=sse` is
+    /// asked for.
+    pub(crate) fn wants_list(&self) -> bool {
+        let events = || self.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+        self.addressed.as_ref().is_some_and(|addressed| addressed.stream) && !events()
+    }
+
     /// Microseconds since the head was complete.
     pub(crate) fn elapsed_us(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)

@@ -31,6 +31,8 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
 }
 
 pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+    // A question for the length of a request may hold the request itself.
+    let body = body.get("generateContentRequest").and_then(Value::as_object).unwrap_or(body);
     let mut body = members(Value::Object(body.clone()), String::new())?;
     let model = body.text("model")?.unwrap_or_default();
     let model = model.strip_prefix("models/").map_or(model.clone(), str::to_owned);

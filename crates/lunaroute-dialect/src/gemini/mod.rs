@@ -19,9 +19,9 @@ mod write;
 
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
-use lunaroute_core::{Delta, Failure, Operation, Usage};
+use lunaroute_core::{Addressed, Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
@@ -134,6 +134,28 @@ impl Language for Gemini {
         request_id: &str,
     ) -> (StatusCode, serde_json::Value) {
         error::told(meaning, message, request_id)
+    }
+
+    fn endpoint(&self, model: &str, stream: bool) -> Endpoint {
+        let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+        Endpoint {
+            operation: Operation::GenerateContent,
+            path: format!("/v1beta/models/{}:{verb}", Addressed::in_path(model)).into(),
+            headers: &[],
+        }
+    }
+
+    fn told_tokens(&self, tokens: u64) -> Option<serde_json::Value> {
+        Some(serde_json::json!({ "totalTokens": tokens }))
+    }
+
+    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+        // Google tells limits in the details of the error alone.
+        None
+    }
+
+    fn request_id_header(&self) -> &'static str {
+        "x-request-id"
     }
 
     fn grammar(&self) -> Box<dyn Grammar> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, Method};
 use lunaroute_core::{Addressed, Operation};
+use percent_encoding::percent_decode_str;
 
 /// The versions below which everything is Gemini's; `/v1/` is shared with the other vendors.
 const OWN_VERSIONS: [&str; 3] = ["v1beta", "v1alpha", "v1beta1"];
@@ -61,19 +62,7 @@ pub fn rename_model<'a>(path_and_query: &'a str, model: &str) -> Cow<'a, str> {
     let end = path_and_query.find('?').unwrap_or(path_and_query.len());
     let Some(place) = Place::of(&path_and_query[..end]) else { return Cow::Borrowed(path_and_query) };
     let (before, behind) = (&path_and_query[..place.model.start], &path_and_query[place.model.end..]);
-    let mut renamed = String::with_capacity(path_and_query.len() + model.len());
-    renamed.push_str(before);
-    for byte in model.bytes() {
-        match byte {
-            // A slash stays: hosts exist whose names have one (`org/model`).
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'@' | b':' => {
-                renamed.push(char::from(byte));
-            }
-            _ => renamed.extend(['%', hexadecimal(byte >> 4), hexadecimal(byte & 15)]),
-        }
-    }
-    renamed.push_str(behind);
-    Cow::Owned(renamed)
+    Cow::Owned(format!("{before}{}{behind}", Addressed::in_path(model)))
 }
 
 /// Where a path names its model.
@@ -111,24 +100,5 @@ fn versioned(path: &str) -> Option<(&str, &str)> {
 
 /// The name with its percent signs undone, when that is text.
 fn decoded(name: &str) -> Cow<'_, str> {
-    if !name.contains('%') {
-        return Cow::Borrowed(name);
-    }
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let digits = behind.first_chunk::<2>().filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let value = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(value.unwrap_or(*first));
-        rest = if value.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(name), Cow::Owned)
-}
-
-const fn hexadecimal(digit: u8) -> char {
-    match digit {
-        0..=9 => (b'0' + digit) as char,
-        _ => (b'A' + digit - 10) as char,
-    }
+    percent_decode_str(name).decode_utf8().unwrap_or(Cow::Borrowed(name))
 }
