@@ -57,7 +57,15 @@ fn damage(kibibytes: usize, worker: usize, workers: usize) -> Result<Found> {
     let segments = write(folder.path(), kibibytes)?;
     let mut found = Found::default();
     for index in (worker..segments.len()).step_by(workers) {
-        let hood = Neighbourhood::new(folder.path(), &segments[index..segments.len().min(index + 2)])?;
+        // By themselves: a reader lists the directory, and it reads millions of times.
+        let apart = tempfile::tempdir_in(folder.path()).context("no temporary folder")?;
+        let hood = &segments[index..segments.len().min(index + 2)];
+        for segment in hood {
+            let name = file_name(segment);
+            fs::copy(folder.path().join(&name), apart.path().join(&name))
+                .with_context(|| format!("cannot copy {name}"))?;
+        }
+        let hood = Neighbourhood::new(apart.path(), hood)?;
         hood.cut(&mut found)?;
         hood.flip(&mut found)?;
     }
@@ -82,6 +90,10 @@ fn write(directory: &Path, kibibytes: usize) -> Result<Vec<SegmentInfo>> {
     journal.segments().context("a journal cannot be listed")
 }
 
+fn file_name(segment: &SegmentInfo) -> String {
+    format!("{:020}.journal", segment.number)
+}
+
 /// One segment and the next.
 struct Neighbourhood<'a> {
     directory: &'a Path,
@@ -97,7 +109,7 @@ struct Neighbourhood<'a> {
 impl<'a> Neighbourhood<'a> {
     fn new(directory: &'a Path, segments: &[SegmentInfo]) -> Result<Self> {
         let (first, last) = (segments[0], segments[segments.len() - 1]);
-        let path = directory.join(format!("{:020}.journal", first.number));
+        let path = directory.join(file_name(&first));
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let start = Position { segment: first.number, offset: 0 };
         let end = Position { segment: last.number, offset: last.bytes };
