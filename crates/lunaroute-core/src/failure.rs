@@ -28,6 +28,8 @@ pub enum FailureKind {
     Forbidden,
     /// No such path or model.
     NotFound,
+    /// The request goes on from an earlier answer that is not known, or not the caller's.
+    UnknownResponse,
     /// The method does not go with the path.
     MethodNotAllowed,
     /// The body, or what it unpacks to, is larger than the limit.
@@ -65,6 +67,7 @@ impl FailureKind {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::UnknownResponse => "unknown_response",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
@@ -86,7 +89,7 @@ impl FailureKind {
     pub const fn status(self) -> http::StatusCode {
         use http::StatusCode as Status;
         match self {
-            Self::BadRequest => Status::BAD_REQUEST,
+            Self::BadRequest | Self::UnknownResponse => Status::BAD_REQUEST,
             Self::Unauthenticated => Status::UNAUTHORIZED,
             Self::Forbidden => Status::FORBIDDEN,
             Self::NotFound => Status::NOT_FOUND,

@@ -29,6 +29,7 @@ pub mod client;
 pub mod coding;
 pub mod error;
 pub mod models;
+pub mod responses;
 pub mod sse;
 
 mod end_watch;

@@ -1,20 +1,29 @@
 //! What a connection's parts tell each other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How one connection is doing. Figures only: nothing waits on them.
+use crate::websocket::Takeover;
+
+/// How one connection is doing, and what becomes of it when HTTP is over. Nothing waits on it.
 #[derive(Debug)]
 pub(crate) struct Conduct {
     arrivals: AtomicUsize,
     open: AtomicUsize,
     /// Whether the client may still be sending what nobody will read. So before the first answer.
     lingers: AtomicBool,
+    /// Who goes on with the connection once its last answer, a 101, has gone out.
+    takeover: Mutex<Option<Takeover>>,
 }
 
 impl Default for Conduct {
     fn default() -> Self {
-        Self { arrivals: AtomicUsize::new(0), open: AtomicUsize::new(0), lingers: AtomicBool::new(true) }
+        Self {
+            arrivals: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            lingers: AtomicBool::new(true),
+            takeover: Mutex::default(),
+        }
     }
 }
 
@@ -37,6 +46,16 @@ impl Conduct {
     /// Notes whether the answer that is on its way may have left a part of its request unread.
     pub(crate) fn set_lingers(&self, lingers: bool) {
         self.lingers.store(lingers, Ordering::Relaxed);
+    }
+
+    /// Notes who goes on with the connection.
+    pub(crate) fn hand_over(&self, takeover: Takeover) {
+        *self.takeover.lock().unwrap_or_else(PoisonError::into_inner) = Some(takeover);
+    }
+
+    /// Who goes on with the connection, told once.
+    pub(crate) fn successor(&self) -> Option<Takeover> {
+        self.takeover.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A request is served until the returned guard goes.

@@ -100,7 +100,7 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
         let answer = answer(Arc::clone(&shared.handler), Arc::clone(&conduct), caller, request);
         async { Ok::<_, Infallible>(answer.await) }
     });
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(socket), service));
+    let mut connection = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(socket), service));
 
     let config = &shared.config;
     // Few connections are taken beyond the limit, so those that say nothing must not keep the others out.
@@ -117,8 +117,9 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
+                    return;
                 }
-                return;
+                break;
             }
             () = shared.stopping.cancelled(), if !is_closing => {
                 is_closing = true;
@@ -139,6 +140,10 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
                 clock.as_mut().reset(tokio::time::Instant::now() + next);
             }
         }
+    }
+    // It stays in this task, so that it keeps the connection's place and is cut with it.
+    if let Some(takeover) = conduct.successor() {
+        takeover.run(shared.stopping.clone()).await;
     }
 }
 
@@ -186,6 +191,9 @@ async fn answer<H: Handler>(
     };
     let is_refusal = response.status().is_client_error() || response.status().is_server_error();
     conduct.set_lingers(has_body && is_refusal);
+    if let Some(takeover) = response.body_mut().take_over() {
+        conduct.hand_over(takeover);
+    }
     if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -75,8 +75,8 @@ pub fn classify(method: &Method, uri: &Uri, headers: &HeaderMap) -> Door {
     Door { dialect: place.0, operation: place.1, probe: None }
 }
 
-/// Whether the client wants to leave HTTP for WebSocket, which is not spoken here: the answer is 426, on which clients
-/// fall back to plain requests at once.
+/// Whether the client wants to leave HTTP for WebSocket. Where that is not spoken the answer is 426, on which clients fall
+/// back to plain requests at once.
 #[must_use]
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.get_all(header::UPGRADE).iter().any(|value| {
@@ -84,6 +84,13 @@ pub fn is_upgrade(headers: &HeaderMap) -> bool {
             .to_str()
             .is_ok_and(|value| value.split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket")))
     })
+}
+
+/// Whether this is where Responses may be asked for over WebSocket: a GET of a path that takes their POST.
+#[must_use]
+pub fn is_responses_socket(method: &Method, uri: &Uri) -> bool {
+    let place = by_path(&Method::POST, canonical(uri.path()));
+    method == Method::GET && matches!(place, Some((_, Operation::Responses)))
 }
 
 /// The path and query to ask a provider for: as sent, but of a doubled `/v1/v1/` one is left, and a slash at the end of

@@ -6,7 +6,8 @@
 //! byte of what an answer says. Rendering a [`lunaroute_core::Failure`] in a caller's dialect is done elsewhere.
 //!
 //! In reading order: [`door`] says what a path asks for, [`hygiene`] and [`cors`] refuse what must not come in,
-//! [`read_body`] takes the body within a [`Budget`], [`Listener`] serves connections, [`Reply`] goes out.
+//! [`read_body`] takes the body within a [`Budget`], [`Listener`] serves connections, [`Reply`] goes out;
+//! [`websocket`] is for the connections that leave HTTP.
 
 mod budget;
 mod config;
@@ -15,6 +16,7 @@ pub mod door;
 pub mod hygiene;
 pub mod request_id;
 pub mod trace_context;
+pub mod websocket;
 
 mod gathered;
 mod reception;

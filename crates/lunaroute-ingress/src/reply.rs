@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use lunaroute_core::Failure;
 
 use crate::gathered::Gathered;
+use crate::websocket::Takeover;
 
 /// The answer cannot be completed. The connection (over HTTP/2: the stream) is then cut, so that the client sees a
 /// truncated body and never a normal end that is not one.
@@ -19,7 +20,7 @@ pub struct Broken {
     pub failure: Failure,
 }
 
-/// The body of an answer: nothing, one piece, or pieces as they come.
+/// The body of an answer: nothing, one piece, pieces as they come, or the end of HTTP on this connection.
 ///
 /// A streamed body whose head declares a `content-length` is dropped as soon as that many bytes were taken from it,
 /// without being asked for its end: whoever observes the end of a stream has to count bytes or look at
@@ -32,6 +33,7 @@ enum Content {
     #[default]
     Empty,
     Full(Bytes),
+    Switch(Takeover),
     Stream(Gathered<Pin<Box<dyn Body<Data = Bytes, Error = Broken> + Send>>>),
 }
 
@@ -48,6 +50,22 @@ impl Reply {
         Self(Content::Full(bytes))
     }
 
+    /// No body; after the head somebody else goes on with the connection.
+    pub(crate) const fn switch(takeover: Takeover) -> Self {
+        Self(Content::Switch(takeover))
+    }
+
+    /// Who goes on with the connection, if this is the answer after which it is no longer HTTP.
+    pub(crate) fn take_over(&mut self) -> Option<Takeover> {
+        match std::mem::take(&mut self.0) {
+            Content::Switch(takeover) => Some(takeover),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
     /// Pieces as they come. Small pieces that are ready at once travel as one; none waits for another.
     #[must_use]
     pub fn stream(body: impl Body<Data = Bytes, Error = Broken> + Send + 'static) -> Self {
@@ -59,6 +77,7 @@ impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (kind, size) = match &self.0 {
             Content::Empty => ("empty", Some(0)),
+            Content::Switch(_) => ("switch", Some(0)),
             Content::Full(bytes) => ("full", Some(bytes.len() as u64)),
             Content::Stream(body) => ("stream", body.size_hint().exact()),
         };
@@ -75,7 +94,7 @@ impl Body for Reply {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.0 {
-            Content::Empty => Poll::Ready(None),
+            Content::Empty | Content::Switch(_) => Poll::Ready(None),
             Content::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.0 = Content::Empty;
@@ -87,7 +106,7 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Content::Empty => true,
+            Content::Empty | Content::Switch(_) => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
         }
@@ -95,7 +114,7 @@ impl Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Content::Empty => SizeHint::with_exact(0),
+            Content::Empty | Content::Switch(_) => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
         }

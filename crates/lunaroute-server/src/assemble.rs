@@ -31,6 +31,7 @@ use crate::config::{
 use crate::descriptors;
 use crate::house::{House, Limits, Remainder, StreamPolicy, Upstream};
 use crate::records;
+use crate::response_store::{Bounds, ResponseStore};
 
 /// How long a browser may remember that it may call.
 const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -179,7 +180,14 @@ pub(crate) fn house(
             decoded_body: config.limits.decoded_body.bytes(),
             requests: Budget::new(config.limits.requests),
             bodies: Budget::new(config.limits.bodies.bytes()),
+            websocket_idle: config.responses.websocket_idle.duration(),
         },
+        websocket: config.responses.websocket,
+        responses: Arc::new(ResponseStore::new(Bounds {
+            answers: config.responses.remembered,
+            bytes: config.responses.memory.bytes(),
+            age: config.responses.remembered_for.duration(),
+        })),
         models: offered,
         stopping: AtomicBool::new(false),
         cutting: Arc::default(),

@@ -76,7 +76,7 @@ impl Decoded {
         if let Some(conversation) = self.0.get() {
             return Ok(conversation);
         }
-        let body = desk.plain_body(visitor);
+        let body = desk.whole_body(visitor)?;
         let decoded = match &visitor.addressed {
             // A list of pieces is told at once, as a list of one.
             Some(addressed) => {
@@ -112,6 +112,10 @@ impl Decoded {
         crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
         crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
         crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
+        if let Some(earlier) = &desk.peek.hints.previous_response_id {
+            // The conversation stands in its place now, and the answer still has to name it.
+            crossing.asked.repeat("previous_response_id", earlier.as_str());
+        }
         let body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
         let Crossing { asked, warnings, .. } = crossing;
         if house.strict_translation {

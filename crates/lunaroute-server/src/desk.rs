@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
-use lunaroute_core::{Addressed, Failure, FailureKind, SessionHint};
+use lunaroute_core::{Addressed, Failure, FailureKind, Operation, SessionHint};
 use lunaroute_dialect::coding;
-use lunaroute_dialect::{Peek, client, peek};
+use lunaroute_dialect::{Peek, client, peek, responses};
 use lunaroute_ingress::Share;
 
-use crate::house::Limits;
+use crate::house::{House, Limits};
+use crate::response_store::{Chain, unknown_response};
 use crate::visitor::Visitor;
 
 /// What the desk read.
@@ -23,12 +24,30 @@ pub(crate) struct Desk {
     decoded: Option<(Bytes, Share)>,
     /// Why the body cannot be read, when it cannot and has to be.
     problem: Option<Failure>,
+    /// The answer from which the request goes on.
+    earlier: Earlier,
+}
+
+/// The answer from which a request goes on.
+enum Earlier {
+    /// None is named.
+    Nothing,
+    /// One that the gateway does not know; its provider may.
+    Unknown(String),
+    /// The conversation up to it, and the request with all of that in it.
+    Known(Box<Known>),
+}
+
+struct Known {
+    chain: Chain,
+    whole: Bytes,
+    _held: Share,
 }
 
 impl Desk {
     /// Reads a request.
-    pub(crate) fn read(visitor: &Visitor, limits: &Limits) -> Self {
-        let (decoded, problem) = match decode(visitor, limits) {
+    pub(crate) fn read(visitor: &Visitor, house: &House) -> Self {
+        let (decoded, mut problem) = match decode(visitor, &house.limits) {
             Ok(decoded) => (decoded, None),
             // Only a generation has to be understood; anything else is the provider's to judge.
             Err(failure) => (None, visitor.operation.is_generation().then_some(failure)),
@@ -40,7 +59,12 @@ impl Desk {
             Peek::default()
         };
         let hint = client::identify(&visitor.headers, &peek);
-        Self { peek, hint, addressed: visitor.addressed.clone(), decoded, problem }
+        let plain = decoded.as_ref().map_or(&visitor.body, |(plain, _)| plain);
+        let earlier = earlier(visitor, house, &peek, plain).unwrap_or_else(|failure| {
+            problem = Some(failure);
+            Earlier::Nothing
+        });
+        Self { peek, hint, addressed: visitor.addressed.clone(), decoded, problem, earlier }
     }
 
     /// Whether the request can go on.
@@ -63,6 +87,62 @@ impl Desk {
     pub(crate) fn plain_body<'a>(&'a self, visitor: &'a Visitor) -> &'a Bytes {
         self.decoded.as_ref().map_or(&visitor.body, |(plain, _)| plain)
     }
+
+    /// The conversation from which the request goes on, as far as the gateway knows it.
+    pub(crate) fn earlier(&self) -> Option<&Chain> {
+        match &self.earlier {
+            Earlier::Known(known) => Some(&known.chain),
+            Earlier::Nothing | Earlier::Unknown(_) => None,
+        }
+    }
+
+    /// The plain body for a provider that remembers nothing: with all that the client did not send again.
+    ///
+    /// # Errors
+    /// `unknown_response` when it goes on from an answer that is not known.
+    pub(crate) fn whole_body<'a>(&'a self, visitor: &'a Visitor) -> Result<&'a Bytes, Failure> {
+        match &self.earlier {
+            Earlier::Nothing => Ok(self.plain_body(visitor)),
+            Earlier::Unknown(id) => Err(unknown_response(id)),
+            Earlier::Known(known) => Ok(&known.whole),
+        }
+    }
+
+    /// The plain body with all that the client did not send again, for a provider of the client's own dialect. `None` when
+    /// the client's bytes will do: it names no earlier answer, or one that this provider remembers, or one of which only
+    /// the provider can know.
+    pub(crate) fn completed_body(&self, provider: &str) -> Option<&Bytes> {
+        match &self.earlier {
+            Earlier::Known(known) if known.chain.stored_by.as_deref() != Some(provider) => Some(&known.whole),
+            _ => None,
+        }
+    }
+}
+
+/// Looks for the answer from which a request goes on.
+fn earlier(visitor: &Visitor, house: &House, peek: &Peek, plain: &Bytes) -> Result<Earlier, Failure> {
+    let Some(id) = &peek.hints.previous_response_id else { return Ok(Earlier::Nothing) };
+    if visitor.operation != Operation::Responses {
+        return Ok(Earlier::Nothing);
+    }
+    let Some(chain) = house.earlier(&visitor.headers, visitor.thread.as_deref(), id) else {
+        return Ok(Earlier::Unknown(id.clone()));
+    };
+    // What is put together counts before it is there. A comma goes before each part of it.
+    let held = house.limits.bodies.take(plain.len() + chain.size() + chain.items().count() + 64);
+    let Some(held) = held else {
+        let message = "there is no memory for the conversation now (limits.bodies); try again in a moment";
+        return Err(Failure::gateway(FailureKind::Overloaded, message));
+    };
+    let whole = responses::expand(plain, chain.items());
+    if whole.len() > house.limits.decoded_body {
+        let message = format!(
+            "the conversation that the request goes on from is larger than {} bytes with it (limits.decoded_body);              begin a new one",
+            house.limits.decoded_body
+        );
+        return Err(Failure::client(FailureKind::TooLarge, message));
+    }
+    Ok(Earlier::Known(Box::new(Known { chain, whole, _held: held })))
 }
 
 fn decode(visitor: &Visitor, limits: &Limits) -> Result<Option<(Bytes, Share)>, Failure> {

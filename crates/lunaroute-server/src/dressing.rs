@@ -1,7 +1,7 @@
 //! How a request is dressed for its target. Where the dialects match that is the client's own bytes; a model that the
 //! target knows under another name, and the request for token figures, are put in by cutting, never by writing the
 //! document anew. Reasoning that the gateway sealed for the client while another vendor answered is cut out: its own
-//! vendor would refuse it.
+//! vendor would refuse it. A request that goes on from an answer that its provider does not know gets the conversation.
 
 use std::borrow::Cow;
 
@@ -41,15 +41,16 @@ pub(crate) fn dress<'a>(
 ) -> Outbound<'a> {
     let mut headers = (*visitor.headers).clone();
     let usage = house.streaming.include_usage && visitor.dialect == Dialect::OpenaiChat;
-    let plain = desk.plain_body(visitor);
+    let completed = desk.completed_body(&target.provider);
+    let plain = completed.unwrap_or_else(|| desk.plain_body(visitor));
     let model = target.upstream_model.as_deref();
     // Only a gateway that translates can have sealed anything for its clients.
     let unsealed = house.translates.then(|| without_tagged(visitor.dialect, plain)).flatten();
-    let edited = match unsealed {
+    let edited = match unsealed.or_else(|| completed.cloned()) {
         None => splice(plain, &desk.peek, model, usage),
-        Some(unsealed) => {
-            let peek = peek(visitor.dialect, &unsealed);
-            Some(splice(&unsealed, &peek, model, usage).unwrap_or(unsealed))
+        Some(edited) => {
+            let peek = peek(visitor.dialect, &edited);
+            Some(splice(&edited, &peek, model, usage).unwrap_or(edited))
         }
     };
     let body = match edited {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::Response;
+use http::{HeaderMap, Response};
 use lunaroute_catalog::Catalog;
 use lunaroute_core::Failure;
 use lunaroute_dialect::cross::Profile;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::desk::Desk;
+use crate::response_store::{Chain, ResponseStore, Thread};
 use crate::visitor::Visitor;
 use crate::walk::walk;
 
@@ -48,6 +49,10 @@ pub(crate) struct House {
     pub(crate) retry_budget: RetryBudget,
     pub(crate) streaming: StreamPolicy,
     pub(crate) limits: Limits,
+    /// Whether Responses are spoken over WebSocket.
+    pub(crate) websocket: bool,
+    /// Answers that clients may go on from and no provider knows.
+    pub(crate) responses: Arc<ResponseStore>,
     /// Model names that the configuration offers beside those of the providers.
     pub(crate) models: Vec<models::Entry>,
     /// Set when the gateway is told to stop.
@@ -91,6 +96,8 @@ pub(crate) struct Limits {
     pub(crate) requests: Arc<Budget>,
     /// Bytes of request bodies in memory.
     pub(crate) bodies: Arc<Budget>,
+    /// How long a WebSocket may be without a request.
+    pub(crate) websocket_idle: Duration,
 }
 
 impl House {
@@ -101,6 +108,14 @@ impl House {
     pub(crate) fn plan(&self, visitor: &Visitor, desk: &Desk) -> Result<Plan, Failure> {
         let head = Head { dialect: visitor.dialect, operation: visitor.operation, model: desk.model() };
         Ok(self.routes.plan(&head)?)
+    }
+
+    /// The conversation up to an answer: the last one of the caller's connection, or one of the same caller's.
+    pub(crate) fn earlier(&self, headers: &HeaderMap, thread: Option<&Thread>, id: &str) -> Option<Chain> {
+        thread.and_then(|thread| thread.find(id)).or_else(|| {
+            let caller = self.responses.caller(headers);
+            self.responses.find(caller, id, Instant::now())
+        })
     }
 
     /// Whether the configuration names models, which `GET /v1/models` then lists besides the provider's.

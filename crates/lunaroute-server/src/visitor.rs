@@ -9,8 +9,9 @@ use http::{HeaderMap, Method, Uri};
 use lunaroute_core::{Addressed, Dialect, Exchange, Operation, RequestId, Timestamp};
 use lunaroute_ingress::Share;
 
+use crate::response_store::Thread;
+
 /// A request whose head was checked and whose body was read.
-#[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) id: RequestId,
     pub(crate) dialect: Dialect,
@@ -28,6 +29,8 @@ pub(crate) struct Visitor {
     pub(crate) received_at: Timestamp,
     /// The same moment, for measuring.
     pub(crate) started: Instant,
+    /// Present for a request over WebSocket: the connection's last answer.
+    pub(crate) thread: Option<Arc<Thread>>,
 }
 
 impl Visitor {

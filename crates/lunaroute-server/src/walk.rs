@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use http::Response;
-use lunaroute_core::Failure;
-use lunaroute_ingress::{Arrival, Reply};
+use lunaroute_core::{Failure, RequestId};
+use lunaroute_ingress::{Arrival, Reply, Share};
 
 use crate::counting;
 use crate::desk::Desk;
 use crate::gate::{self, Passage};
 use crate::guest_book::Entry;
 use crate::house::House;
+use crate::keeper::Keeper;
 use crate::reception::{self, Received};
 use crate::visitor::Visitor;
 use crate::way_out;
@@ -24,17 +25,39 @@ pub(crate) async fn walk(house: Arc<House>, arrival: Arrival) -> Response<Reply>
         Received::Visitor(visitor, place) => (visitor, place),
         Received::Answered(response) => return response,
     };
+    let Served { response, keeper, .. } = serve(&house, visitor, place).await;
+    match keeper {
+        Some(keeper) => keeper.watch(response),
+        None => response,
+    }
+}
+
+/// An answer on its way to the client.
+pub(crate) struct Served {
+    pub(crate) id: RequestId,
+    pub(crate) response: Response<Reply>,
+    /// Wants to see the answer, so that the client can go on from it.
+    pub(crate) keeper: Option<Keeper>,
+}
+
+/// The walk of a request that was let in, by whatever door.
+pub(crate) async fn serve(house: &House, visitor: Visitor, place: Share) -> Served {
     // Desk: model, stream flag and session hints are read from the bytes. It stands before the guest book because the
     // hints are part of the first entry; it cannot refuse anybody by itself.
-    let desk = Desk::read(&visitor, &house.limits);
+    let desk = Desk::read(&visitor, house);
     // Guest book: from here on every exit is written down.
-    let mut entry = Entry::open(&house, &visitor, &desk, place);
-    match admit(&house, &visitor, &desk, &mut entry).await {
+    let mut entry = Entry::open(house, &visitor, &desk, place);
+    let mut keeper = None;
+    let response = match admit(house, &visitor, &desk, &mut entry).await {
         // Gallery and way out: frames flow to the client, the record gets a reference to each.
-        Ok(Admission::Passage(passage)) => way_out::answer(&house, &visitor, passage, entry).await,
-        Ok(Admission::Estimate(tokens)) => counting::answer(&house, &visitor, tokens, entry),
-        Err(failure) => way_out::refuse(&house, &visitor, &failure, entry).await,
-    }
+        Ok(Admission::Passage(passage)) => {
+            keeper = Keeper::of(house, &visitor, &desk, &passage);
+            way_out::answer(house, &visitor, passage, entry).await
+        }
+        Ok(Admission::Estimate(tokens)) => counting::answer(house, &visitor, tokens, entry),
+        Err(failure) => way_out::refuse(house, &visitor, &failure, entry).await,
+    };
+    Served { id: visitor.id, response, keeper }
 }
 
 /// What a request is answered with.

@@ -272,7 +272,7 @@ async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_is_refused_so_that_the_client_falls_back() {
-    let stage = Vendors::open("").await;
+    let stage = Vendors::open("responses: { websocket: false }\n").await;
     let upgrade = Call::get(RESPONSES)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")

@@ -20,6 +20,7 @@ fn words(failure: &Failure) -> (StatusCode, &'static str) {
     let status = failure.kind.status();
     match failure.kind {
         FailureKind::BadRequest
+        | FailureKind::UnknownResponse
         | FailureKind::MethodNotAllowed
         | FailureKind::UnsupportedEncoding
         | FailureKind::UpgradeRequired

@@ -91,3 +91,10 @@ pub struct Asked {
     /// A stable word of the request's conversation: ids that have to be made are made from it.
     pub seed: String,
 }
+
+impl Asked {
+    /// Notes a member that the caller's dialect repeats in its answers, where the translated request has it no longer.
+    pub fn repeat(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.echo.insert(name.to_owned(), value.into());
+    }
+}

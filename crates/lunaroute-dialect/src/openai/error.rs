@@ -14,7 +14,11 @@ pub(crate) fn members(failure: &Failure) -> (StatusCode, Value) {
         (Side::Upstream, FailureKind::Unauthenticated) => StatusCode::BAD_GATEWAY,
         (_, kind) => kind.status(),
     };
-    (status, json!({ "message": failure.message, "type": kind, "param": null, "code": code }))
+    let parameter = match failure.kind {
+        FailureKind::UnknownResponse => Some("previous_response_id"),
+        _ => None,
+    };
+    (status, json!({ "message": failure.message, "type": kind, "param": parameter, "code": code }))
 }
 
 /// OpenAI's `type` and `code` for a failure.
@@ -27,6 +31,7 @@ pub(crate) const fn words(failure: &Failure) -> (&'static str, Option<&'static s
         },
         FailureKind::Forbidden => ("invalid_request_error", Some("permission_denied")),
         FailureKind::NotFound => ("invalid_request_error", Some("not_found")),
+        FailureKind::UnknownResponse => ("invalid_request_error", Some("previous_response_not_found")),
         FailureKind::MethodNotAllowed => ("invalid_request_error", Some("method_not_allowed")),
         FailureKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
         FailureKind::UnsupportedEncoding => ("invalid_request_error", Some("unsupported_content_encoding")),

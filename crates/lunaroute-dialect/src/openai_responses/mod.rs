@@ -1,7 +1,9 @@
 //! OpenAI Responses.
 
+pub(crate) mod chain;
 mod decode;
 mod encode;
+pub(crate) mod frames;
 mod grammar;
 mod items;
 mod output;

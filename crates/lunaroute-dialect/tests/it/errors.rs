@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{generation, headers, read_body, show};
 
-const KINDS: [FailureKind; 17] = [
+const KINDS: [FailureKind; 18] = [
     FailureKind::BadRequest,
     FailureKind::Unauthenticated,
     FailureKind::Forbidden,
     FailureKind::NotFound,
+    FailureKind::UnknownResponse,
     FailureKind::MethodNotAllowed,
     FailureKind::TooLarge,
     FailureKind::UnsupportedEncoding,
@@ -52,6 +53,14 @@ fn failures_have_the_status_and_the_words_of_the_dialect() {
             403,
             "invalid_request_error",
             json!("permission_denied"),
+        ),
+        (
+            FailureKind::UnknownResponse,
+            400,
+            "invalid_request_error",
+            400,
+            "invalid_request_error",
+            json!("previous_response_not_found"),
         ),
         (FailureKind::NotFound, 404, "not_found_error", 404, "invalid_request_error", json!("not_found")),
         (

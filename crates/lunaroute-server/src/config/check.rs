@@ -117,6 +117,7 @@ fn check_bounds(config: &Config) -> Result<(), String> {
         ("limits.decoded_body", config.limits.decoded_body, Size::kibibytes(1), Size::mebibytes(1024)),
         ("limits.bodies", config.limits.bodies, Size::kibibytes(1), Size::mebibytes(1024 * 1024)),
         ("limits.headers", config.limits.headers, Size::kibibytes(8), Size::mebibytes(1)),
+        ("responses.memory", config.responses.memory, Size::kibibytes(1), Size::mebibytes(1024 * 1024)),
         ("recording.queue", config.recording.queue, Size::mebibytes(1), Size::mebibytes(16 * 1024)),
     ];
     for (key, size, least, most) in sizes {
@@ -133,6 +134,8 @@ fn check_bounds(config: &Config) -> Result<(), String> {
         ("timeouts.first_byte", times.first_byte),
         ("timeouts.idle", times.idle),
         ("timeouts.total", times.total),
+        ("responses.websocket_idle", config.responses.websocket_idle),
+        ("responses.remembered_for", config.responses.remembered_for),
         ("recording.sync_interval", config.recording.sync_interval),
         ("recording.session_idle", config.recording.session_idle),
         ("network.idle_timeout", config.network.idle_timeout),

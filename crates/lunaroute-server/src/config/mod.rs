@@ -15,7 +15,7 @@ pub use paths::{Environment, state_directory};
 pub use provider::{Authentication, ConfiguredSecret, Difference, Provider, ProviderFamily};
 pub use schema::{
     Access, Catalog, Config, Disconnect, Fallback, Limits, Log, LogFormat, ModelRoute, Network, Recording,
-    Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
+    Responses, Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
 };
 pub use units::{Period, Size};
 

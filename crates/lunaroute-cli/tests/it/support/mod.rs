@@ -8,5 +8,6 @@ pub(crate) mod gateway;
 pub(crate) mod ledger;
 pub(crate) mod raw_upstream;
 pub(crate) mod stage;
+pub(crate) mod websocket;
 
 pub(crate) use gateway::{Gateway, GatewayOptions};
