@@ -6,6 +6,7 @@
 mod bench;
 mod chaos;
 mod ci;
+mod fuzz;
 mod layers;
 mod process;
 mod setup;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Throw damaged input at everything that reads bytes from outside; fails when a reader or a translation stumbles.
+    Fuzz(fuzz::Options),
     /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
     Tidy,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Soak { options } => chaos::soak(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
     });
     match done {

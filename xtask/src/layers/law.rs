@@ -31,6 +31,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "bench", floor: 4, may_name: &["core", "dialect", "session"] },
     // It breaks what is around the binary, and reads the record as the product's own queries do.
     Row { name: "chaos", floor: 4, may_name: &["core", "storage", "session", SIM] },
+    // It throws damaged input at what reads the outside's bytes, each alone.
+    Row { name: "fuzz", floor: 4, may_name: &["core", "storage", "dialect", "session"] },
     Row { name: "xtask", floor: 0, may_name: &[] },
 ];
 

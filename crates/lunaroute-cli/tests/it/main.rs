@@ -1,5 +1,7 @@
 //! The real binary from outside: started as a user would, spoken to over sockets, killed, and read back.
 
+mod agents_claude_code;
+mod agents_codex;
 mod commands;
 mod configuration;
 mod cuts;

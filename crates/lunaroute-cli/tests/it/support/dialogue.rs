@@ -77,7 +77,14 @@ pub(crate) fn go_on(dialect: Dialect, mut request: Value, read: &Read) -> Value 
     let results = read.calls.iter().map(|(id, _, _)| match dialect {
         Dialect::OpenaiChat => json!({ "role": "tool", "tool_call_id": id, "content": "rain" }),
         Dialect::OpenaiResponses => {
-            json!({ "type": "function_call_output", "call_id": id, "output": "rain" })
+            let is_free_text =
+                |item: &&Value| item["type"] == "custom_tool_call" && item["call_id"] == id.as_str();
+            let call = if read.history.iter().any(|item| is_free_text(&item)) {
+                "custom_tool_call"
+            } else {
+                "function_call"
+            };
+            json!({ "type": format!("{call}_output"), "call_id": id, "output": "rain" })
         }
         Dialect::Anthropic => json!({ "type": "tool_result", "tool_use_id": id, "content": "rain" }),
     });
@@ -176,6 +183,9 @@ fn of_responses(answer: &Value) -> Read {
             Some("function_call") => {
                 let (id, name) = (text(&item["call_id"]), text(&item["name"]));
                 read.calls.push((id, name, arguments(&item["arguments"])));
+            }
+            Some("custom_tool_call") => {
+                read.calls.push((text(&item["call_id"]), text(&item["name"]), item["input"].clone()));
             }
             other => panic!("an item {other:?}"),
         }
