@@ -137,6 +137,7 @@ impl Dialogue {
         Visitor {
             id,
             dialect: Dialect::OpenaiResponses,
+            addressed: None,
             operation: Operation::Responses,
             method: Method::POST,
             uri: self.uri.clone(),

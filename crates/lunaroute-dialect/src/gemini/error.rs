@@ -28,6 +28,7 @@ fn words(failure: &Failure) -> (StatusCode, &'static str) {
     let status = failure.kind.status();
     match failure.kind {
         FailureKind::BadRequest
+        | FailureKind::UnknownResponse
         | FailureKind::MethodNotAllowed
         | FailureKind::TooLarge
         | FailureKind::UnsupportedEncoding

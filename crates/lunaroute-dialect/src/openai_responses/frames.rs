@@ -12,7 +12,7 @@ use super::chain::without;
 use crate::cross::Meaning;
 use crate::error::upstream_error;
 use crate::json::Json;
-use crate::openai_chat::error::meant;
+use crate::openai::error::meant;
 
 /// Members of a frame that are none of the request over HTTP.
 const ENVELOPE: [&str; 5] = ["type", "generate", "stream_id", "stream", "background"];
