@@ -27,6 +27,7 @@ pub(crate) const fn word(dialect: Dialect) -> &'static str {
         Dialect::OpenaiChat => "chat",
         Dialect::OpenaiResponses => "responses",
         Dialect::Anthropic => "messages",
+        Dialect::Gemini => "gemini",
     }
 }
 

@@ -128,8 +128,9 @@ fn exchange(dialect: Dialect) -> Exchange {
         Dialect::OpenaiChat => Operation::Chat,
         Dialect::OpenaiResponses => Operation::Responses,
         Dialect::Anthropic => Operation::Messages,
+        Dialect::Gemini => Operation::GenerateContent,
     };
-    Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()) }
+    Exchange { dialect, operation, headers: Arc::new(HeaderMap::new()), addressed: None }
 }
 
 /// The bytes in pieces, as a socket gives them.

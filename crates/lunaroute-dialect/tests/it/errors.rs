@@ -98,7 +98,8 @@ fn failures_have_the_status_and_the_words_of_the_dialect() {
             "type": "error", "error": {"type": anthropic, "message": "What happened."}, "request_id": "req-7",
         });
         assert_eq!(rendered(Dialect::Anthropic, &failure), (status, expected));
-        let error = json!({"message": "What happened.", "type": openai, "param": null, "code": code});
+        let parameter = (kind == FailureKind::UnknownResponse).then_some("previous_response_id");
+        let error = json!({"message": "What happened.", "type": openai, "param": parameter, "code": code});
         for dialect in [Dialect::OpenaiChat, Dialect::OpenaiResponses] {
             assert_eq!(rendered(dialect, &failure), (openai_status, json!({"error": error})), "{kind:?}");
         }

@@ -147,3 +147,18 @@ fn messages_to_chat() {
 fn messages_to_responses() {
     check(MESSAGES, RESPONSES);
 }
+
+#[test]
+fn gemini_to_chat() {
+    check(GEMINI, CHAT);
+}
+
+#[test]
+fn gemini_to_responses() {
+    check(GEMINI, RESPONSES);
+}
+
+#[test]
+fn gemini_to_messages() {
+    check(GEMINI, MESSAGES);
+}
