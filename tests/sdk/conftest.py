@@ -110,11 +110,15 @@ def gateway(simulator, tmp_path_factory):
 @pytest.fixture(scope="session")
 def translating_gateways(simulator, tmp_path_factory):
     """A gateway for each dialect, behind which every model is at a provider that speaks nothing else."""
-    spoken = {"chat": "openai_chat", "responses": "openai_responses", "messages": "anthropic"}
+    spoken = {
+        "chat": ("openai", "openai_chat"),
+        "responses": ("openai", "openai_responses"),
+        "messages": ("anthropic", "anthropic"),
+        "gemini": ("gemini", "gemini"),
+    }
     servers = {}
-    for name, spoke in spoken.items():
+    for name, (family, spoke) in spoken.items():
         home = tmp_path_factory.mktemp(f"gateway-{name}")
-        family = "anthropic" if name == "messages" else "openai"
         only = {"dialect": family, "dialects": [spoke], "base_url": simulator.url}
         config = {
             "providers": {"only": only},

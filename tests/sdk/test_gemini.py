@@ -21,13 +21,16 @@ def client_of(setting, script="", attempts=1):
 
 
 def config(tools=False):
+    # A translating gateway shows thoughts to those who ask for them, as Google does.
+    thinking = types.ThinkingConfig(include_thoughts=True)
     if not tools:
-        return types.GenerateContentConfig(max_output_tokens=4096)
+        return types.GenerateContentConfig(max_output_tokens=4096, thinking_config=thinking)
     declarations = [
         types.FunctionDeclaration(name=name, description=told, parameters_json_schema=SCHEMA)
         for name, told in TOOLS.items()
     ]
     return types.GenerateContentConfig(
+        thinking_config=thinking,
         tools=[types.Tool(function_declarations=declarations)],
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
     )
@@ -58,7 +61,8 @@ def agrees(answers, entry):
     assert "".join(part.text for part in said if part.thought) == entry["reasoning"]
     assert sum(part.function_call is not None for part in said) == entry["tool_calls"]
     cached, thoughts = told.get("cache_read", 0), told.get("reasoning", 0)
-    assert figures.prompt_token_count == told["input"] + cached
+    whole_input = sum(told.get(name, 0) for name in ("input", "cache_read", "cache_write_5m", "cache_write_1h"))
+    assert figures.prompt_token_count == whole_input
     assert (figures.cached_content_token_count or 0, figures.thoughts_token_count or 0) == (cached, thoughts)
     assert figures.candidates_token_count == told["output"] - thoughts
     assert entry["outcome"] == "completed"

@@ -2,13 +2,15 @@
 
 import pytest
 from conftest import Setting
-from dialects import DIALECTS, Stream, ask, helper_stream, stream
+from dialects import DIALECTS, MODEL, Stream, ask, helper_stream, stream
 from test_answers import agrees
 
-PAIRS = [(client, provider) for client in DIALECTS for provider in DIALECTS if client is not provider]
+# Where a provider of each dialect is asked; Gemini's verb says whether for a stream.
+PATHS = {dialect.name: dialect.path for dialect in DIALECTS} | {"gemini": f"/v1beta/models/{MODEL}:"}
+PAIRS = [(client, provider) for client in DIALECTS for provider in PATHS if client.name != provider]
 
 
-@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0].name}-to-{pair[1].name}")
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0].name}-to-{pair[1]}")
 def pair(request):
     return request.param
 
@@ -20,7 +22,7 @@ def dialect(pair):
 
 @pytest.fixture
 def setting(pair, translating_gateways, simulator):
-    return Setting(translating_gateways[pair[1].name].url, simulator)
+    return Setting(translating_gateways[pair[1]].url, simulator)
 
 
 @pytest.mark.parametrize("get", [ask, helper_stream], ids=["plain", "streamed"])
@@ -28,7 +30,8 @@ def setting(pair, translating_gateways, simulator):
 def test_answer(pair, dialect, setting, script, get):
     said = dialect.read(get(dialect, setting, script))
     entry = setting.entry()
-    assert entry["path"] == pair[1].path
+    verb = "streamGenerateContent?alt=sse" if get is helper_stream else "generateContent"
+    assert entry["path"] == PATHS[pair[1]] + (verb if pair[1] == "gemini" else "")
     agrees(said, entry)
     assert said.stop == ("length" if "length" in script else "end")
 
@@ -74,7 +77,7 @@ def test_error_is_the_sdks_exception(dialect, setting, theirs, name, get):
 
 
 def test_overload_is_told_in_the_clients_own_status(pair, dialect, setting):
-    theirs = 529 if pair[1].name == "messages" else 503
+    theirs = 529 if pair[1] == "messages" else 503
     with pytest.raises(dialect.sdk.InternalServerError) as caught:
         ask(dialect, setting, f"error={theirs}")
     assert caught.value.status_code == (529 if dialect.name == "messages" else 503)

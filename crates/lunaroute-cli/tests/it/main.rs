@@ -21,6 +21,7 @@ mod support;
 mod translate;
 mod translation;
 mod translation_agents;
+mod translation_gemini;
 mod translation_oddities;
 mod translation_record;
 mod translation_tools;

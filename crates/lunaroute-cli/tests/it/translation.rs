@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Answer, Call, End, exchange};
-use crate::support::dialogue::{pairs, path, question, read};
+use crate::support::dialogue::{pairs, path, post, question, read};
 use crate::support::stage::{MESSAGES, provider};
 use crate::support::{Gateway, GatewayOptions};
 
@@ -35,7 +35,7 @@ impl Foreign {
 
     /// Asks in one dialect for a model that only speaks another.
     pub(crate) async fn ask(&self, from: Dialect, body: &Value, script: &str) -> Answer {
-        self.exchange(&Call::post(path(from), body.to_string()).short(script)).await
+        self.exchange(&post(from, body).short(script)).await
     }
 
     /// The body that the provider got last.
@@ -54,7 +54,11 @@ pub(crate) fn model(to: Dialect) -> String {
 fn providers(base_url: &str) -> String {
     let mut yaml = "providers:\n".to_owned();
     for dialect in Dialect::ALL {
-        let family = if dialect == Dialect::Anthropic { "anthropic" } else { "openai" };
+        let family = match dialect {
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => "openai",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Gemini => "gemini",
+        };
         yaml += &format!(
             "  only_{dialect}: {{ dialect: {family}, dialects: [{dialect}], base_url: '{base_url}' }}\n"
         );
@@ -78,7 +82,7 @@ async fn every_answer_says_in_the_clients_dialect_what_the_provider_said() {
             let told = read(from, &answer, stream);
             let entry = stage.provider.ledger().entries.last().cloned().expect("a request");
             assert_eq!((entry.dialect, entry.stream), (to, stream), "{what}");
-            assert_eq!(entry.path, path(to), "{what}");
+            assert_eq!(entry.path, path(to, "m", stream), "{what}");
             assert_eq!(entry.model.as_deref(), Some("m"), "{what}: the provider's name of the model");
             assert_eq!(told.text, entry.text, "{what}");
             assert_eq!(told.stop, "end", "{what}");
@@ -108,13 +112,17 @@ async fn every_answer_says_in_the_clients_dialect_what_the_provider_said() {
 async fn a_stream_flows_while_the_provider_speaks_and_lives_through_its_silence() {
     let stage = Foreign::open("streaming: { keep_alive: 40ms }\n").await;
     for (from, to) in pairs() {
-        let call = Call::post(path(from), question(from, &model(to), true).to_string());
-        let answer = stage.exchange(&call.short("text=4,delay=150")).await;
+        let answer = stage.ask(from, &question(from, &model(to), true), "text=4,delay=150").await;
         let told = read(from, &answer, true);
         assert_eq!(told.text.split_whitespace().count(), 4, "{from} to {to}");
         let spread = *answer.arrivals.last().expect("pieces") - answer.arrivals[0];
         assert!(spread.as_millis() > 300, "{from} to {to}: all came within {spread:?}");
-        let sign = if from == Dialect::Anthropic { "event: ping" } else { ": " };
+        let sign = match from {
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => ": ",
+            Dialect::Anthropic => "event: ping",
+            // An empty line of its own.
+            Dialect::Gemini => "\r\n\r\n\n",
+        };
         assert!(answer.text().contains(sign), "{from} to {to}: {}", answer.text());
     }
 }
@@ -148,6 +156,13 @@ async fn a_field_that_cannot_cross_is_named_and_counted_and_refused_when_strict(
             Dialect::OpenaiChat,
             "context_management",
             json!({ "edits": [{ "type": "x" }] }),
+        ),
+        (Dialect::OpenaiChat, Dialect::Gemini, "logit_bias", json!({ "50256": -100 })),
+        (
+            Dialect::Gemini,
+            Dialect::OpenaiResponses,
+            "safetySettings",
+            json!([{ "category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE" }]),
         ),
     ] {
         let mut body = question(from, &model(to), false);
@@ -183,7 +198,7 @@ async fn the_length_of_a_request_is_estimated_where_the_provider_cannot_count() 
         let body = json!({ "model": model, "messages": [{ "role": "user", "content": said }] });
         Call::post("/v1/messages/count_tokens", body.to_string())
     };
-    for to in [Dialect::OpenaiChat, Dialect::OpenaiResponses] {
+    for to in [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Gemini] {
         let answer = stage.exchange(&counted(&model(to), 100)).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
         assert_eq!(answer.head.header("x-lunaroute-estimated"), Some("input_tokens"));

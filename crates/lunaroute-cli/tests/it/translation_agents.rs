@@ -78,7 +78,7 @@ fn codex(model: &str) -> Value {
 async fn claude_code_works_at_every_foreign_provider() {
     let stage = Foreign::open("").await;
     let from = Dialect::Anthropic;
-    for to in [Dialect::OpenaiChat, Dialect::OpenaiResponses] {
+    for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
         let ask = async |request: &Value| {
             let call = Call::post("/v1/messages?beta=true", request.to_string())
                 .header("user-agent", "claude-cli/2.1.329 (external, cli)")
@@ -117,7 +117,7 @@ async fn claude_code_works_at_every_foreign_provider() {
 async fn codex_works_at_every_foreign_provider() {
     let stage = Foreign::open("").await;
     let from = Dialect::OpenaiResponses;
-    for to in [Dialect::OpenaiChat, Dialect::Anthropic] {
+    for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
         let ask = async |request: &Value, script: &str| {
             let call = Call::post("/v1/responses", encode("zstd", request.to_string().as_bytes()))
                 .header("content-encoding", "zstd")

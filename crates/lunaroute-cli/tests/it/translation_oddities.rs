@@ -8,8 +8,8 @@ use lunaroute_session::query::SessionQuery;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::client::{Answer, Call, Connection, End, exchange};
-use crate::support::dialogue::{path, question, read};
+use crate::support::client::{Answer, Connection, End, exchange};
+use crate::support::dialogue::{post, question, read};
 use crate::support::raw_upstream::RawUpstream;
 use crate::support::stage::{query, record};
 use crate::support::{Gateway, GatewayOptions};
@@ -42,8 +42,8 @@ impl Odd {
             "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ));
-        let request = question(Dialect::Anthropic, "m", stream).to_string();
-        exchange(self.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await
+        let request = question(Dialect::Anthropic, "m", stream);
+        exchange(self.gateway.address, &post(Dialect::Anthropic, &request)).await
     }
 }
 
@@ -97,8 +97,8 @@ async fn figures_that_never_come_are_not_waited_for_for_long() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     odd.upstream.answer_with(format!("{head}{chunk}"));
     let began = Instant::now();
-    let request = question(Dialect::Anthropic, "m", true).to_string();
-    let answer = exchange(odd.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await;
+    let request = question(Dialect::Anthropic, "m", true);
+    let answer = exchange(odd.gateway.address, &post(Dialect::Anthropic, &request)).await;
     let told = read(Dialect::Anthropic, &answer, true);
     assert_eq!((told.text.as_str(), told.stop.as_str(), answer.end), ("Rain.", "end", End::Whole));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
@@ -128,8 +128,8 @@ async fn limits_and_names_of_the_provider_are_told_in_the_clients_words() {
          x-ratelimit-remaining-requests: 41\r\nx-ratelimit-limit-tokens: 9000\r\ncontent-length: {}\r\n\r\n{PLAIN}",
         PLAIN.len()
     ));
-    let request = question(Dialect::Anthropic, "m", false).to_string();
-    let answer = exchange(odd.gateway.address, &Call::post(path(Dialect::Anthropic), request)).await;
+    let request = question(Dialect::Anthropic, "m", false);
+    let answer = exchange(odd.gateway.address, &post(Dialect::Anthropic, &request)).await;
     for (name, value) in [
         ("anthropic-ratelimit-requests-remaining", Some("41")),
         ("anthropic-ratelimit-tokens-limit", Some("9000")),
@@ -151,7 +151,7 @@ async fn an_answer_is_read_on_for_the_record_when_the_client_is_gone() {
     let stage = Foreign::open("streaming: { on_disconnect: drain }\n").await;
     let (from, to) = (Dialect::Anthropic, Dialect::OpenaiChat);
     let mut connection = Connection::open(stage.gateway.address).await;
-    let call = Call::post(path(from), question(from, &model(to), true).to_string());
+    let call = post(from, &question(from, &model(to), true));
     connection.send(&call.short("text=40,delay=5")).await;
     let head = connection.head().await;
     connection.piece().await;

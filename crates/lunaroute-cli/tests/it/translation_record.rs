@@ -4,7 +4,7 @@ use lunaroute_core::Dialect;
 use lunaroute_session::query::SessionQuery;
 
 use crate::support::client::{Call, exchange};
-use crate::support::dialogue::{go_on, pairs, path, question, read};
+use crate::support::dialogue::{body, go_on, pairs, path, post, question, read, turns};
 use crate::support::gateway::run;
 use crate::support::stage::{query, record};
 use crate::translation::{Foreign, model};
@@ -16,28 +16,29 @@ async fn both_forms_of_request_and_answer_are_kept_byte_for_byte() {
     for (from, to) in pairs() {
         for stream in [false, true] {
             let what = format!("{from} to {to}, stream {stream}");
-            let body = question(from, &model(to), stream).to_string();
-            let call = Call::post(path(from), body.clone()).short("text=9,reasoning=3,cached=40,one_write");
+            let request = question(from, &model(to), stream);
+            let call = post(from, &request).short("text=9,reasoning=3,cached=40,one_write");
             let answer = stage.exchange(&call).await;
             read(from, &answer, stream);
             let entry = stage.provider.ledger().entries.last().cloned().expect("a request");
             let id = answer.head.request_id();
             let kept = record(stage.home.path(), id).await;
             let query = query(stage.home.path());
-            assert_eq!(query.request_body(id).expect("kept"), body.as_bytes(), "{what}");
+            assert_eq!(query.request_body(id).expect("kept"), body(from, &request).as_bytes(), "{what}");
             assert_eq!(query.response_body(id).expect("kept"), answer.body, "{what}");
             let sent = query.provider_request_body(id).expect("kept");
             assert_eq!(Some(sent.as_slice()), entry.body.as_deref(), "{what}");
             let got = query.provider_response_body(id).expect("kept");
             assert_eq!(got.len() as u64, entry.bytes_sent, "{what}");
-            let direct = Call::post(path(to), sent).short("text=9,reasoning=3,cached=40,one_write");
+            let there = path(to, "m", stream);
+            let direct = Call::post(&there, sent).short("text=9,reasoning=3,cached=40,one_write");
             let direct = exchange(stage.provider.address(), &direct).await;
             assert_eq!(read(to, &direct, stream).text, entry.text, "{what}");
             assert_eq!(shape(&direct.body), shape(&got), "{what}: the provider's own bytes");
             assert_eq!(kept.request.provider_dialect.as_deref(), Some(to.as_str()), "{what}");
             assert_eq!(kept.request.dialect.as_deref(), Some(from.as_str()), "{what}");
             let form = kept.provider_form.expect("the heads are kept");
-            assert_eq!((form.path.as_str(), form.status), (path(to), Some(200)), "{what}");
+            assert_eq!((form.path, form.status), (there, Some(200)), "{what}");
             let tokens = kept.request.tokens;
             let told = (tokens.input, tokens.cache_read, tokens.output, tokens.reasoning);
             let theirs = entry.usage;
@@ -62,7 +63,7 @@ async fn a_tool_loop_is_shown_with_both_forms_and_what_was_lost() {
     let mut request = question(from, &model(to), true);
     request["logit_bias"] = serde_json::json!({ "50256": -100 });
     let ask = async |request: &serde_json::Value| {
-        let call = Call::post(path(from), request.to_string()).short("agent=1,text=4");
+        let call = post(from, request).short("agent=1,text=4");
         stage.exchange(&call.header("x-lunaroute-session-id", "shown")).await
     };
     let first = ask(&request).await;
@@ -103,12 +104,12 @@ async fn a_lost_database_is_filled_again_with_both_forms() {
     for (from, to) in pairs() {
         // Long enough that the files tell only what is new of it.
         let mut request = question(from, &model(to), true);
-        let list = if from == Dialect::OpenaiResponses { "input" } else { "messages" };
+        let list = turns(from);
         let turn = request[list].as_array().expect("turns").last().expect("a turn").clone();
         for _ in 0..2 {
             let turns = request[list].as_array_mut().expect("turns");
             turns.extend(std::iter::repeat_n(turn.clone(), 40));
-            let call = Call::post(path(from), request.to_string()).short("text=6");
+            let call = post(from, &request).short("text=6");
             let answer = stage.exchange(&call.header("x-lunaroute-session-id", from.as_str())).await;
             assert_eq!(answer.status(), 200, "{}", answer.text());
             ids.push(answer.head.request_id());

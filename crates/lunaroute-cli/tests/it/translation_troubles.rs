@@ -4,8 +4,8 @@
 use lunaroute_core::Dialect;
 use lunaroute_session::query::SessionQuery;
 
-use crate::support::client::{Call, Connection, End};
-use crate::support::dialogue::{events, pairs, path, question, read};
+use crate::support::client::{Connection, End};
+use crate::support::dialogue::{events, pairs, post, question, read, turns};
 use crate::support::stage::{provider, query, record, until};
 use crate::support::{Gateway, GatewayOptions};
 use crate::translation::{Foreign, model};
@@ -61,7 +61,7 @@ async fn an_error_within_a_stream_ends_it_in_the_clients_dialect() {
             let events = events(&answer.body);
             let last = events.last().expect("an event");
             let is_error = match from {
-                Dialect::OpenaiChat => last["error"]["message"].is_string(),
+                Dialect::OpenaiChat | Dialect::Gemini => last["error"]["message"].is_string(),
                 Dialect::OpenaiResponses => last["type"] == "response.failed" || last["type"] == "error",
                 Dialect::Anthropic => last["type"] == "error" && last["error"]["message"].is_string(),
             };
@@ -107,7 +107,7 @@ async fn a_provider_of_another_dialect_takes_over() {
     );
     let gateway = Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
     let ask = async |from: Dialect, name: &str, stream, script: &str| {
-        let call = Call::post(path(from), question(from, name, stream).to_string()).short(script);
+        let call = post(from, &question(from, name, stream)).short(script);
         crate::support::client::exchange(gateway.address, &call).await
     };
     for from in Dialect::ALL {
@@ -147,7 +147,7 @@ async fn a_client_that_hangs_up_cuts_the_provider() {
     let stage = Foreign::open("").await;
     for (from, to) in pairs() {
         let mut connection = Connection::open(stage.gateway.address).await;
-        let call = Call::post(path(from), question(from, &model(to), true).to_string());
+        let call = post(from, &question(from, &model(to), true));
         connection.send(&call.short("endless,delay=5").header("x-test-id", format!("{from}-{to}"))).await;
         let head = connection.head().await;
         connection.piece().await;
@@ -169,8 +169,12 @@ async fn a_client_that_hangs_up_cuts_the_provider() {
 async fn a_body_that_is_no_request_is_refused_before_anybody_is_asked() {
     let stage = Foreign::open("").await;
     for (from, to) in pairs() {
-        let body = format!(r#"{{"model":"{}","messages":"none","input":7,"stream":false}}"#, model(to));
-        let answer = stage.exchange(&Call::post(path(from), body)).await;
+        let mut request = question(from, &model(to), false);
+        request[turns(from)] = "none".into();
+        if from == Dialect::OpenaiResponses {
+            request["input"] = 7.into();
+        }
+        let answer = stage.exchange(&post(from, &request)).await;
         assert_eq!(answer.status(), 400, "{from} to {to}: {}", answer.text());
         let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(message.contains('\''), "{from} to {to}: the field is named: {message}");

@@ -5,7 +5,7 @@ use lunaroute_dialect::cross::check_stream;
 use lunaroute_dialect::sse::Framer;
 use serde_json::{Value, json};
 
-use super::client::Answer;
+use super::client::{Answer, Call};
 use super::stage::{CHAT, MESSAGES, RESPONSES};
 
 /// Every way from a client's dialect to another one that a provider speaks.
@@ -14,11 +14,38 @@ pub(crate) fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
     Dialect::ALL.into_iter().flat_map(to)
 }
 
-pub(crate) const fn path(dialect: Dialect) -> &'static str {
+/// Where a generation is asked for, with the query. Gemini is told in the path what others are told in the body.
+pub(crate) fn path(dialect: Dialect, model: &str, stream: bool) -> String {
     match dialect {
-        Dialect::OpenaiChat => CHAT,
-        Dialect::OpenaiResponses => RESPONSES,
-        Dialect::Anthropic => MESSAGES,
+        Dialect::OpenaiChat => CHAT.to_owned(),
+        Dialect::OpenaiResponses => RESPONSES.to_owned(),
+        Dialect::Anthropic => MESSAGES.to_owned(),
+        Dialect::Gemini if stream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        Dialect::Gemini => format!("/v1beta/models/{model}:generateContent"),
+    }
+}
+
+/// The call that sends a request. `model` and `stream` of one of Gemini, which has neither, go into its path.
+pub(crate) fn post(dialect: Dialect, request: &Value) -> Call {
+    let (model, stream) = (text(&request["model"]), request["stream"] == true);
+    Call::post(&path(dialect, &model, stream), body(dialect, request))
+}
+
+/// What of a request goes into the body.
+pub(crate) fn body(dialect: Dialect, request: &Value) -> String {
+    let mut request = request.clone();
+    if let (Dialect::Gemini, Some(members)) = (dialect, request.as_object_mut()) {
+        members.retain(|name, _| name != "model" && name != "stream");
+    }
+    request.to_string()
+}
+
+/// The member of a request that holds its turns.
+pub(crate) const fn turns(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenaiChat | Dialect::Anthropic => "messages",
+        Dialect::OpenaiResponses => "input",
+        Dialect::Gemini => "contents",
     }
 }
 
@@ -66,15 +93,21 @@ pub(crate) fn question(dialect: Dialect, model: &str, stream: bool) -> Value {
             "messages": [{ "role": "user", "content": asked }],
             "tools": [{ "name": "weather", "input_schema": schema }],
         }),
+        Dialect::Gemini => json!({
+            "model": model, "stream": stream,
+            "systemInstruction": { "parts": [{ "text": "Answer in one word." }] },
+            "contents": [{ "role": "user", "parts": [{ "text": asked }] }],
+            "tools": [{ "functionDeclarations": [{ "name": "weather", "parametersJsonSchema": schema }] }],
+            "generationConfig": { "thinkingConfig": { "includeThoughts": true } },
+        }),
     }
 }
 
 /// The request that goes on with an answer and the results of its calls.
 pub(crate) fn go_on(dialect: Dialect, mut request: Value, read: &Read) -> Value {
-    let list = if dialect == Dialect::OpenaiResponses { "input" } else { "messages" };
-    let turns = request[list].as_array_mut().expect("a list of turns");
+    let turns = request[turns(dialect)].as_array_mut().expect("a list of turns");
     turns.extend(read.history.iter().cloned());
-    let results = read.calls.iter().map(|(id, _, _)| match dialect {
+    let results = read.calls.iter().map(|(id, name, _)| match dialect {
         Dialect::OpenaiChat => json!({ "role": "tool", "tool_call_id": id, "content": "rain" }),
         Dialect::OpenaiResponses => {
             let is_free_text =
@@ -87,8 +120,15 @@ pub(crate) fn go_on(dialect: Dialect, mut request: Value, read: &Read) -> Value 
             json!({ "type": format!("{call}_output"), "call_id": id, "output": "rain" })
         }
         Dialect::Anthropic => json!({ "type": "tool_result", "tool_use_id": id, "content": "rain" }),
+        Dialect::Gemini => {
+            json!({ "functionResponse": { "id": id, "name": name, "response": { "output": "rain" } } })
+        }
     });
     match dialect {
+        Dialect::Gemini => {
+            let results: Vec<Value> = results.collect();
+            turns.push(json!({ "role": "user", "parts": results }));
+        }
         Dialect::Anthropic => {
             let results: Vec<Value> = results.collect();
             turns.push(json!({ "role": "user", "content": results }));
@@ -130,8 +170,8 @@ fn arguments(value: &Value) -> Value {
 
 fn stop(word: &str) -> String {
     match word {
-        "stop" | "end_turn" | "completed" => "end",
-        "length" | "max_tokens" | "incomplete" => "length",
+        "stop" | "end_turn" | "completed" | "STOP" => "end",
+        "length" | "max_tokens" | "incomplete" | "MAX_TOKENS" => "length",
         "tool_calls" | "tool_use" => "tools",
         other => other,
     }
@@ -143,11 +183,13 @@ fn count(value: &Value) -> u64 {
 }
 
 fn whole(dialect: Dialect, answer: &Value) -> Read {
-    let model = text(&answer["model"]);
+    let named = if dialect == Dialect::Gemini { "modelVersion" } else { "model" };
+    let model = text(&answer[named]);
     let read = match dialect {
         Dialect::OpenaiChat => of_chat(answer),
         Dialect::OpenaiResponses => of_responses(answer),
         Dialect::Anthropic => of_messages(answer),
+        Dialect::Gemini => of_gemini(answer),
     };
     Read { model, ..read }
 }
@@ -221,6 +263,32 @@ fn of_messages(answer: &Value) -> Read {
     read
 }
 
+fn of_gemini(answer: &Value) -> Read {
+    let candidate = &answer["candidates"][0];
+    let mut read = Read { stop: stop(&text(&candidate["finishReason"])), ..Read::default() };
+    for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
+        if let Some(call) = part["functionCall"].as_object() {
+            read.calls.push((text(&call["id"]), text(&call["name"]), call["args"].clone()));
+        } else {
+            let to = if part["thought"] == true { &mut read.reasoning } else { &mut read.text };
+            to.push_str(part["text"].as_str().expect("a part of text"));
+        }
+    }
+    if !read.calls.is_empty() {
+        // Gemini stops in the same way whether it asks for tools or not.
+        assert_eq!(read.stop, "end");
+        read.stop = "tools".to_owned();
+    }
+    let usage = &answer["usageMetadata"];
+    read.usage = (
+        count(&usage["promptTokenCount"]),
+        count(&usage["cachedContentTokenCount"]),
+        count(&usage["candidatesTokenCount"]) + count(&usage["thoughtsTokenCount"]),
+    );
+    read.history = vec![candidate["content"].clone()];
+    read
+}
+
 /// The plain answer that a stream's events add up to, as a client adds them up.
 fn assembled(dialect: Dialect, events: &[Value]) -> Read {
     match dialect {
@@ -232,6 +300,7 @@ fn assembled(dialect: Dialect, events: &[Value]) -> Read {
             whole(dialect, &events.iter().find(is_end).expect("an end")["response"])
         }
         Dialect::Anthropic => whole(dialect, &messages(events)),
+        Dialect::Gemini => whole(dialect, &chunks(events)),
     }
 }
 
@@ -312,5 +381,17 @@ fn messages(events: &[Value]) -> Value {
             members.retain(|_, value| !value.is_null());
         }
     }
+    answer
+}
+
+/// Chunks are answers whose parts follow each other; each has its own signature.
+fn chunks(events: &[Value]) -> Value {
+    let (mut answer, mut parts) = (Value::Null, Vec::new());
+    for chunk in events {
+        let said = chunk["candidates"][0]["content"]["parts"].as_array();
+        parts.extend(said.into_iter().flatten().cloned());
+        answer = chunk.clone();
+    }
+    answer["candidates"][0]["content"] = json!({ "role": "model", "parts": parts });
     answer
 }
