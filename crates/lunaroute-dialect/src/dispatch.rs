@@ -15,6 +15,7 @@ use crate::openai_responses::OpenaiResponses;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 use crate::sse::Event;
+use crate::tagged::Ridden;
 
 /// What a dialect can do: one implementation in each vendor's folder.
 pub(crate) trait Language: Sync {
@@ -34,6 +35,11 @@ pub(crate) trait Language: Sync {
     /// The member of a message that holds what it says.
     fn content_name(&self) -> &'static str {
         "content"
+    }
+
+    /// How seals ride on parts that say something else; `None` where a seal stands in a block of reasoning.
+    fn ridden_seals(&self) -> Option<&'static Ridden> {
+        None
     }
 
     /// What tells the end of a stream.

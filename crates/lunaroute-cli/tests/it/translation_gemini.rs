@@ -100,7 +100,11 @@ async fn a_foreign_seal_rides_on_the_call_and_goes_home_to_its_maker_alone() {
             next["model"] = model(FROM).into();
             let answer = stage.ask(FROM, &next, "text=3").await;
             assert_eq!(answer.status(), 200, "{what}: {}", answer.text());
-            assert!(!stage.received().to_string().contains(&signature), "{what}");
+            next.as_object_mut().expect("members").retain(|name, _| name != "model" && name != "stream");
+            let parts = next["contents"][1]["parts"].as_array_mut().expect("parts");
+            let call = parts.iter_mut().find(|part| part["functionCall"].is_object()).expect("a call");
+            call["thoughtSignature"] = "skip_thought_signature_validator".into();
+            assert_eq!(stage.received(), next, "{what}");
         }
     }
 }

@@ -54,7 +54,7 @@ async fn an_error_has_the_clients_status_words_and_headers() {
 async fn an_error_within_a_stream_ends_it_in_the_clients_dialect() {
     let stage = Foreign::open("").await;
     for (from, to) in pairs() {
-        for script in ["error_event=4,text=30", "cut_events=5,text=30", "cut_events=5,reset,text=30"] {
+        for script in ["error_event=8,text=30", "cut_events=9,text=30", "cut_events=9,reset,text=30"] {
             let what = format!("{from} to {to}, {script}");
             let answer = stage.ask(from, &question(from, &model(to), true), script).await;
             assert_eq!((answer.status(), answer.end), (200, End::Whole), "{what}");

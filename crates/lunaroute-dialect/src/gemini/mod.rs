@@ -27,6 +27,7 @@ use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
+use crate::tagged::Ridden;
 
 /// The dialect.
 pub(crate) struct Gemini;
@@ -46,6 +47,10 @@ impl Language for Gemini {
 
     fn content_name(&self) -> &'static str {
         "parts"
+    }
+
+    fn ridden_seals(&self) -> Option<&'static Ridden> {
+        Some(&seal::RIDDEN)
     }
 
     fn signs(&self) -> &'static Signs {

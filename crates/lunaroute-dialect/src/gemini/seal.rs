@@ -8,9 +8,18 @@ use lunaroute_core::Dialect;
 use lunaroute_core::conversation::Seal;
 
 use crate::cross::{open_seal, tag_seal};
+use crate::tagged::Ridden;
 
 /// What Google documents for calls whose signature nobody has, such as those of another model.
 pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// Seals on parts. The start is that of the gateway's tag in base64, which is the same in both alphabets.
+pub(super) static RIDDEN: Ridden = Ridden {
+    start: "bHIxL",
+    names: ["thoughtSignature", "thought_signature"],
+    calls: ["functionCall", "function_call"],
+    stand_in: NO_SIGNATURE,
+};
 
 /// The member is bytes: clients decode it and encode it anew, some in the alphabet for addresses.
 const LENIENT: GeneralPurposeConfig =
@@ -43,6 +52,7 @@ mod tests {
         let signature = signature_of(&seal, true);
         let for_addresses = signature.replace('+', "-").replace('/', "_").replace('=', "");
         for signature in [signature, for_addresses] {
+            assert!(signature.starts_with(RIDDEN.start), "{signature}");
             assert_eq!(seal_of(&signature), (seal.clone(), true), "{signature}");
         }
         let (own, _) = seal_of("EqQB+/==");
