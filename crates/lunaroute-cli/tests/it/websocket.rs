@@ -23,7 +23,7 @@ fn kinds(body: &Value) -> Vec<&str> {
 async fn a_frame_takes_the_walk_of_a_post_and_each_event_is_a_message() {
     let stage = Stage::open("").await;
     let beta = ("openai-beta", "other=1, responses_websockets=2026-02-06");
-    let script = ("x-lunaroute-sim", "text=5");
+    let script = ("x-sim-script", "text=5");
     let mut socket =
         Socket::open(stage.gateway.address, &[beta, script, ("authorization", "Bearer k")]).await;
     assert!(socket.handshake.headers().contains_key("x-lunaroute-request-id"));
@@ -61,7 +61,7 @@ async fn a_frame_takes_the_walk_of_a_post_and_each_event_is_a_message() {
 async fn what_was_said_before_is_put_in_where_the_provider_does_not_remember_it() {
     let stage = Foreign::open("").await;
     for to in Dialect::ALL {
-        let mut socket = Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "text=3")]).await;
+        let mut socket = Socket::open(stage.gateway.address, &[("x-sim-script", "text=3")]).await;
         let stateless = || json!({"store": false});
         let first = socket.response(&model(to), json!("one"), stateless()).await;
         let further = json!({"store": false, "previous_response_id": first["id"]});
@@ -134,8 +134,7 @@ async fn a_warm_up_asks_nobody_and_is_gone_on_from() {
 async fn a_tool_loop_goes_on_with_nothing_but_the_result() {
     let stage = Foreign::open("").await;
     for to in Dialect::ALL {
-        let mut socket =
-            Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "tools=1,thinking=4")]).await;
+        let mut socket = Socket::open(stage.gateway.address, &[("x-sim-script", "tools=1,thinking=4")]).await;
         let tools = json!([{"type": "function", "name": "weather", "parameters": {"type": "object"}}]);
         let further = json!({"store": false, "tools": tools, "include": ["reasoning.encrypted_content"]});
         let first = socket.response(&model(to), json!("weather?"), further.clone()).await;
@@ -161,7 +160,7 @@ async fn a_tool_loop_goes_on_with_nothing_but_the_result() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_wait_for_their_turn_and_answers_say_their_lane() {
     let stage = Stage::open("").await;
-    let mut socket = Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "text=3,delay=20")]).await;
+    let mut socket = Socket::open(stage.gateway.address, &[("x-sim-script", "text=3,delay=20")]).await;
     for lane in ["a", "b", "c"] {
         socket.ask("m", json!(lane), json!({"stream_id": lane})).await;
     }
@@ -182,7 +181,7 @@ async fn errors_come_in_band_and_the_connection_lives_on() {
     for to in Dialect::ALL {
         let script = "429,fail_times=1,retry_after_ms=9000,text=2";
         let mut socket =
-            Socket::open(stage.gateway.address, &[("x-lunaroute-sim", script), ("x-test-id", to.as_str())])
+            Socket::open(stage.gateway.address, &[("x-sim-script", script), ("x-test-id", to.as_str())])
                 .await;
         socket.send(r#"{"no":"#.into()).await;
         let event = socket.event().await;
@@ -206,7 +205,7 @@ async fn a_stream_that_breaks_ends_with_an_error() {
     let stage = Foreign::open("").await;
     for to in Dialect::ALL {
         let mut socket =
-            Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "text=9,cut_events=5")]).await;
+            Socket::open(stage.gateway.address, &[("x-sim-script", "text=9,cut_events=5")]).await;
         socket.ask(&model(to), json!("one"), json!({})).await;
         let events = socket.answer().await;
         let last = events.last().expect("events");

@@ -13,7 +13,7 @@ use crate::support::websocket::Socket;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_hangs_up_cancels_what_it_asked_for() {
     let stage = Stage::open("").await;
-    let headers = [("x-lunaroute-sim", "endless,delay=3"), ("x-test-id", "gone")];
+    let headers = [("x-sim-script", "endless,delay=3"), ("x-test-id", "gone")];
     let mut socket = Socket::open(stage.gateway.address, &headers).await;
     socket.ask("m", json!("talk"), json!({})).await;
     assert_eq!(socket.event().await["type"], "response.created");
@@ -42,7 +42,7 @@ async fn each_end_has_its_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_finished_before_the_gateway_stops() {
     let stage = Stage::open("").await;
-    let mut socket = Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "text=6,delay=50")]).await;
+    let mut socket = Socket::open(stage.gateway.address, &[("x-sim-script", "text=6,delay=50")]).await;
     socket.ask("m", json!("talk"), json!({})).await;
     assert_eq!(socket.event().await["type"], "response.created");
     stage.gateway.terminate();
@@ -61,7 +61,7 @@ async fn who_says_nothing_is_told_goodbye() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_waiting_frames_end_the_connection() {
     let stage = Stage::open("").await;
-    let mut socket = Socket::open(stage.gateway.address, &[("x-lunaroute-sim", "first_byte=20000")]).await;
+    let mut socket = Socket::open(stage.gateway.address, &[("x-sim-script", "first_byte=20000")]).await;
     for _ in 0..18 {
         socket.ask("m", json!("more"), json!({})).await;
     }
