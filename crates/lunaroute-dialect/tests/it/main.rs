@@ -12,6 +12,7 @@ mod models;
 mod peek;
 mod repeats;
 mod requests;
+mod responses;
 mod sse;
 mod streams;
 
