@@ -7,15 +7,17 @@ mod check;
 mod load;
 mod paths;
 mod provider;
+mod responses;
 mod schema;
 mod units;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use paths::{Environment, state_directory};
 pub use provider::{Authentication, ConfiguredSecret, Difference, Provider, ProviderFamily};
+pub use responses::Responses;
 pub use schema::{
     Access, Catalog, Config, Disconnect, Fallback, Limits, Log, LogFormat, ModelRoute, Network, Recording,
-    Responses, Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
+    Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
 };
 pub use units::{Period, Size};
 
