@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::workload::FOREIGN_MODEL;
+
 /// The names that `docs/RECORDING.md` promises.
 pub(crate) const DATABASE: &str = "lunaroute.sqlite";
 pub(crate) const FILES: &str = "sessions";
@@ -53,9 +55,10 @@ impl Home {
         Self { path: path.to_owned(), _own: None }
     }
 
-    /// Writes the configuration of a gateway that keeps its records here.
-    pub(crate) fn configure(&self, keeping: Keeping, provider: SocketAddr) -> Result<()> {
-        let configuration = json!({
+    /// Writes the configuration of a gateway that keeps its records here. With `foreign`, one model is at a provider that
+    /// speaks nothing but Chat Completions.
+    pub(crate) fn configure(&self, keeping: Keeping, provider: SocketAddr, foreign: bool) -> Result<()> {
+        let mut configuration = json!({
             "listen": "127.0.0.1:0",
             "providers": {
                 "openai": {"base_url": format!("http://{provider}/v1")},
@@ -68,6 +71,11 @@ impl Home {
             },
             "network": {"proxy_from_environment": false},
         });
+        if foreign {
+            configuration["providers"]["foreign"] = json!({"dialect": "openai", "dialects": ["openai_chat"], "base_url": format!("http://{provider}/v1")});
+            let model = json!({"model": FOREIGN_MODEL, "provider": "foreign", "upstream": "gpt-5-mini"});
+            configuration["models"] = json!([model]);
+        }
         let file = self.configuration();
         fs::write(&file, configuration.to_string())
             .with_context(|| format!("cannot write {}", file.display()))

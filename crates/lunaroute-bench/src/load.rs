@@ -215,7 +215,7 @@ impl Client {
             Ok(request) => self.connection.exchange(request).await,
             Err(error) => Err(error.into()),
         };
-        let expected = self.template.workload().events();
+        let expected = self.template.events();
         let seen = seen.and_then(|seen| {
             anyhow::ensure!(
                 expected == 0 || seen.events == expected,

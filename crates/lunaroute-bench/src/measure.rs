@@ -55,17 +55,19 @@ pub(crate) struct Task {
     pub(crate) connections: usize,
     /// Milliseconds that the provider waits before it answers.
     pub(crate) pause_ms: u32,
+    /// Whether the model is one that only a provider of another dialect has.
+    pub(crate) is_foreign: bool,
 }
 
 impl Task {
     /// 64 connections at saturation, with a provider that answers at once.
     pub(crate) const fn saturating(workload: Workload) -> Self {
-        Self { workload, load: Load::SATURATING, connections: 64, pause_ms: 0 }
+        Self { workload, load: Load::SATURATING, connections: 64, pause_ms: 0, is_foreign: false }
     }
 
     /// A fixed rate, spread over 64 connections.
     pub(crate) const fn per_second(workload: Workload, rate: f64, pause_ms: u32) -> Self {
-        Self { workload, load: Load::PerSecond(rate), connections: 64, pause_ms }
+        Self { workload, load: Load::PerSecond(rate), connections: 64, pause_ms, is_foreign: false }
     }
 
     fn length(&self, settings: Settings) -> Duration {
@@ -150,7 +152,9 @@ impl Bench {
     pub(crate) fn once(&mut self, task: Task, place: Place) -> Result<Figures> {
         let at = self.stand.address(place)?;
         let process = self.stand.id(place)?;
-        let template = Arc::new(Template::new(task.workload, task.pause_ms));
+        let made: fn(Workload, u32) -> Template =
+            if task.is_foreign { Template::foreign } else { Template::new };
+        let template = Arc::new(made(task.workload, task.pause_ms));
         let runtime = self.stand.runtime();
         let mut pool = runtime.block_on(Pool::open(at, task.connections))?;
         let (warm_up, load) = self.warm_up(&mut pool, &template, task.load, place)?;
@@ -193,7 +197,7 @@ impl Bench {
             return Ok((runtime.block_on(pool.run(template, load, length))?, Ok(load)));
         }
         let by_bytes = WARM_UP_BYTES / template.body_bytes().max(1);
-        let by_events = WARM_UP_EVENTS / template.workload().events().max(1);
+        let by_events = WARM_UP_EVENTS / template.events().max(1);
         let started = Instant::now();
         let bounded = load.at_most(WARM_UP_REQUESTS.min(by_bytes).min(by_events));
         let tally = runtime.block_on(pool.run(template, bounded, length))?;
@@ -219,9 +223,9 @@ impl Bench {
 
 fn figures(task: &Task, tally: &Tally, spent: &Spent, left: Option<Backlog>) -> Figures {
     let times = match task.workload {
-        Workload::Small | Workload::Agent | Workload::History { .. } => &tally.whole,
         Workload::Paced => &tally.gaps,
-        Workload::Stream50 | Workload::Stream500 | Workload::Messages50 => &tally.first,
+        plain if plain.events() == 0 => &tally.whole,
+        _ => &tally.first,
     };
     let microseconds = spent.process.as_secs_f64() * 1e6;
     // A temporary folder in memory has no disk to be written to: then nothing is known.

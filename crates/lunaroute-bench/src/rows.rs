@@ -7,6 +7,7 @@ mod recorder;
 mod saturation;
 mod session;
 mod time;
+mod translation;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -32,6 +33,8 @@ pub enum Row {
     Stream500,
     /// CPU of a 157 KB Messages turn, answered by 50 events at once.
     Msgs50,
+    /// CPU that translation adds to the passthrough of the same: a small request, a stream's event, an agent's turn.
+    Translate,
     /// Added latency at 1,000 small requests per second.
     Latency,
     /// Added time to the first event at 100 streams per second.
@@ -92,6 +95,7 @@ impl Row {
             Self::Stream50 => saturation::stream50(bench),
             Self::Stream500 => saturation::stream500(bench),
             Self::Msgs50 => saturation::messages50(bench),
+            Self::Translate => translation::translate(bench),
             Self::Latency => time::latency(bench),
             Self::FirstEvent => time::first_event(bench),
             Self::Paced => time::paced(bench),

@@ -41,6 +41,8 @@ pub(crate) enum Place {
     Nginx,
     /// The gateway with recording off.
     Off,
+    /// The same, with one model that only a provider of Chat Completions has.
+    OffForeign,
     /// The gateway with recording on as it is by default: journal, SQLite, JSON Lines, group synchronisation.
     On,
     /// The same with interval synchronisation.
@@ -62,7 +64,9 @@ impl Place {
         match self {
             Self::On | Self::OnFilled | Self::EarlierOn => Keeping::Group,
             Self::OnInterval => Keeping::Interval,
-            Self::Direct | Self::Bare | Self::Nginx | Self::Off | Self::EarlierOff => Keeping::Nothing,
+            Self::Direct | Self::Bare | Self::Nginx | Self::Off | Self::OffForeign | Self::EarlierOff => {
+                Keeping::Nothing
+            }
         }
     }
 
@@ -242,7 +246,7 @@ impl Stand {
             (Place::OnFilled, Some(filled)) => Home::existing(filled.path()),
             _ => Home::empty(self.folder.path())?,
         };
-        home.configure(place.keeping(), self.provider.address())?;
+        home.configure(place.keeping(), self.provider.address(), place == Place::OffForeign)?;
         let process = Process::start(home.command(self.program(place)).arg("serve"))?;
         self.runtime.block_on(probe::ready(process.address(), PATIENCE))?;
         let cold_start = process.started().elapsed();

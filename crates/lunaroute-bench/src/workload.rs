@@ -17,6 +17,9 @@ pub(crate) use self::words::Words;
 /// The header by which the simulated provider is told what to answer.
 const SCRIPT_HEADER: &str = "x-sim-script";
 
+/// The model that a gateway before a foreign provider sends there.
+pub(crate) const FOREIGN_MODEL: &str = "foreign";
+
 /// Sizes of request bodies in bytes.
 const SMALL: usize = 1_024;
 const AGENT: usize = 157_000;
@@ -41,6 +44,10 @@ pub enum Workload {
     Stream500,
     /// An agent's Messages turn of 157 KB, answered by 50 events at once.
     Messages50,
+    /// A Messages request of 1 KB with a plain answer.
+    MessagesSmall,
+    /// A Messages request of 1 KB, answered by 500 events at once.
+    MessagesStream500,
     /// A chat request of 1 KB, answered by 50 events with 5 ms between them.
     Paced,
     /// A chat request with a plain answer after so many turns of 1.5 KB.
@@ -55,9 +62,9 @@ impl Workload {
     #[must_use]
     pub const fn events(self) -> u64 {
         match self {
-            Self::Small | Self::Agent | Self::History { .. } => 0,
+            Self::Small | Self::Agent | Self::History { .. } | Self::MessagesSmall => 0,
             Self::Stream50 | Self::Messages50 | Self::Paced => 50,
-            Self::Stream500 => 500,
+            Self::Stream500 | Self::MessagesStream500 => 500,
         }
     }
 
@@ -65,10 +72,11 @@ impl Workload {
     /// Chat Completions, six in Messages.
     const fn script(self) -> &'static str {
         match self {
-            Self::Small | Self::Agent | Self::History { .. } => "text=24",
+            Self::Small | Self::Agent | Self::History { .. } | Self::MessagesSmall => "text=24",
             Self::Stream50 => "text=46",
             Self::Stream500 => "text=496",
             Self::Messages50 => "text=44",
+            Self::MessagesStream500 => "text=494",
             Self::Paced => "text=46,delay=5",
         }
     }
@@ -85,9 +93,15 @@ impl Workload {
                     |name, text, schema| json!({"type": "function", "function": {"name": name, "description": text, "parameters": schema}}),
                 ),
             ),
-            Self::Messages50 => messages(tools(
-                |name, text, schema| json!({"name": name, "description": text, "input_schema": schema}),
-            )),
+            Self::Messages50 => messages(
+                true,
+                AGENT,
+                tools(
+                    |name, text, schema| json!({"name": name, "description": text, "input_schema": schema}),
+                ),
+            ),
+            Self::MessagesSmall => messages(false, SMALL, Vec::new()),
+            Self::MessagesStream500 => messages(true, SMALL, Vec::new()),
         }
     }
 }
@@ -98,6 +112,8 @@ pub struct Template {
     workload: Workload,
     path: &'static str,
     script: String,
+    /// Events of one answer; 0 for a plain one.
+    events: u64,
     body: Vec<u8>,
     /// Where the digits of the request's number stand.
     request_digits: Range<usize>,
@@ -109,7 +125,21 @@ impl Template {
     /// A request of this kind. With a pause, the provider waits so many milliseconds before the head of its answer.
     #[must_use]
     pub fn new(workload: Workload, pause_ms: u32) -> Self {
-        let body = workload.body().to_string().into_bytes();
+        Self::of(workload, pause_ms, &workload.body())
+    }
+
+    /// The same request for a model that only a provider of another dialect has.
+    #[must_use]
+    pub fn foreign(workload: Workload, pause_ms: u32) -> Self {
+        let mut body = workload.body();
+        body["model"] = json!(FOREIGN_MODEL);
+        // Only Anthropic's own streams have a ping behind their start.
+        let events = workload.events().saturating_sub(1);
+        Self { events, ..Self::of(workload, pause_ms, &body) }
+    }
+
+    fn of(workload: Workload, pause_ms: u32, body: &Value) -> Self {
+        let body = body.to_string().into_bytes();
         let request_digits = digits_of(&body, NONCE);
         let session_digits = digits_of(&body, SESSION);
         let script = match pause_ms {
@@ -117,16 +147,22 @@ impl Template {
             pause => format!("{},first_byte={pause}", workload.script()),
         };
         let path = match workload {
-            Workload::Messages50 => "/v1/messages",
+            Workload::Messages50 | Workload::MessagesSmall | Workload::MessagesStream500 => "/v1/messages",
             _ => "/v1/chat/completions",
         };
-        Self { workload, path, script, body, request_digits, session_digits }
+        let events = workload.events();
+        Self { workload, path, script, events, body, request_digits, session_digits }
     }
 
     /// The kind of exchange.
     #[must_use]
     pub const fn workload(&self) -> Workload {
         self.workload
+    }
+
+    /// Events of one answer; 0 for a plain one.
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
     }
 
     /// Length of its body.
@@ -190,19 +226,23 @@ fn chat(stream: bool, size: usize, tools: Vec<Value>) -> Value {
     grow(body, size, |history| json!({"role": "assistant", "content": history}))
 }
 
-fn messages(tools: Vec<Value>) -> Value {
-    let body = json!({
+fn messages(stream: bool, size: usize, tools: Vec<Value>) -> Value {
+    let mut body = json!({
         "model": "claude-sonnet-4-5",
         "max_tokens": 4_096,
-        "stream": true,
         "system": [{"type": "text", "text": "You are a careful programmer."}],
-        "tools": tools,
         "messages": [
             {"role": "user", "content": SESSION},
             {"role": "user", "content": NONCE},
         ],
     });
-    grow(body, AGENT, |history| json!({"role": "assistant", "content": [{"type": "text", "text": history}]}))
+    if stream {
+        body["stream"] = json!(true);
+    }
+    if !tools.is_empty() {
+        body["tools"] = json!(tools);
+    }
+    grow(body, size, |history| json!({"role": "assistant", "content": [{"type": "text", "text": history}]}))
 }
 
 /// Puts pieces of history before the last message until the body has its size to the byte.
@@ -266,6 +306,8 @@ mod tests {
         check(Workload::Paced, SMALL);
         check(Workload::Agent, AGENT);
         check(Workload::Messages50, AGENT);
+        check(Workload::MessagesSmall, SMALL);
+        check(Workload::MessagesStream500, SMALL);
     }
 
     #[test]

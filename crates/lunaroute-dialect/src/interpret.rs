@@ -146,10 +146,12 @@ impl ResponseReader for BodyReader {
 impl BodyReader {
     /// Takes bytes without coding, up to the limit for one answer that is held in memory. A stream is not held, so only
     /// the coded ones have a limit, and that is the decoder's. Gives whether more can be read.
-    fn take(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) -> bool {
+    fn take(&mut self, mut bytes: &[u8], deltas: &mut Vec<Delta>) -> bool {
         if matches!(self.body, Body::Undecided) {
-            let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return true };
-            self.body = self.decide(*first);
+            let Some(first) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else { return true };
+            self.body = self.decide(bytes[first]);
+            // What came before is gone, if it came in a piece of its own; so it goes in every case.
+            bytes = &bytes[first..];
         }
         let is_read = self.is_read();
         match &mut self.body {

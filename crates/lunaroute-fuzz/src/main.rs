@@ -1,6 +1,6 @@
 //! The program behind `cargo xtask fuzz`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -98,15 +98,14 @@ fn chosen<'a>(all: &'a [Target], words: &[String]) -> Result<Vec<&'a Target>> {
 }
 
 /// Tries one saved input.
-fn again(targets: &[&Target], path: &std::path::Path) -> Result<bool> {
+fn again(targets: &[&Target], path: &Path) -> Result<bool> {
     let [target] = targets else { bail!("--input needs the name of one target") };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let case = name.rsplit('-').next().and_then(|digits| digits.parse().ok());
     let case = case.with_context(|| format!("'{name}' does not end with a case, as saved inputs do"))?;
     let input = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    match Run::again(target, &input, case) {
-        Ok(()) => println!("{}: nothing is wrong with it", target.name()),
-        Err(what) => println!("{}: {what}", target.name()),
-    }
-    Ok(Run::again(target, &input, case).is_ok())
+    let outcome = Run::again(target, &input, case);
+    let what = outcome.as_ref().map_or_else(String::as_str, |()| "nothing is wrong with it");
+    println!("{}: {what}", target.name());
+    Ok(outcome.is_ok())
 }

@@ -1,16 +1,19 @@
 //! Makes an input small that shows a mistake.
 
+use std::time::{Duration, Instant};
+
 use crate::tree::Tree;
 
-/// Most tries at making one input smaller.
+/// Most tries at making one input smaller, and how long they may take: an input that is slow is tried slowly.
 const TRIES: usize = 4_000;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The smallest input found that still fails. `fails` says whether an input shows the same mistake.
 pub(crate) fn reduced(input: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
-    let mut left = TRIES;
+    let (started, mut left) = (Instant::now(), TRIES);
     let mut attempt = |input: &[u8]| {
         left = left.saturating_sub(1);
-        left > 0 && fails(input)
+        left > 0 && started.elapsed() < PATIENCE && fails(input)
     };
     let smaller = by_value(input, &mut attempt);
     by_stretch(&smaller, &mut attempt)

@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::{cpu_by_thread, honest, recording};
+use crate::Workload;
 use crate::figures::{Reading, Rounds};
 use crate::limits::Limit;
 use crate::line::Line;
 use crate::measure::{Bench, Fact, Task};
 use crate::stand::Place;
-use crate::{Load, Workload};
 
 const P50: Reading = |figures| figures.p50;
 const P95: Reading = |figures| figures.p95;
@@ -56,7 +56,7 @@ pub(super) fn first_event(bench: &mut Bench) -> Result<Vec<Line>> {
 
 /// Twenty streams at once, each with 5 ms between its events.
 pub(super) fn paced(bench: &mut Bench) -> Result<Vec<Line>> {
-    let task = Task { workload: Workload::Paced, load: Load::SATURATING, connections: 20, pause_ms: 0 };
+    let task = Task { connections: 20, ..Task::saturating(Workload::Paced) };
     let ways = [Place::Direct, Place::Bare, Place::Nginx, Place::Off, Place::On];
     let rounds = bench.rounds(task, &ways)?;
     let per_event: Reading = |figures| figures.cpu_per_event;

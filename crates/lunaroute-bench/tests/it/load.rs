@@ -42,6 +42,8 @@ fn every_kind_is_answered_whole() {
     check(Workload::Stream50, Load::SATURATING);
     check(Workload::Stream500, Load::SATURATING);
     check(Workload::Messages50, Load::SATURATING);
+    check(Workload::MessagesSmall, Load::SATURATING);
+    check(Workload::MessagesStream500, Load::SATURATING);
     check(Workload::Paced, Load::SATURATING);
 }
 

@@ -178,9 +178,9 @@ async fn a_session_of_two_tool_steps_comes_to_its_end() {
         let mut request = opening(&model(to));
         for step in 0..3 {
             let what = format!("{to}, step {step}");
-            let call =
-                call("/v1/messages?beta=true", &request).short("agent=2,tools=3,reasoning=6,cached=50");
-            let answer = stage.exchange(&call).await;
+            let script =
+                if step < 2 { "tools=3,reasoning=6,cached=50" } else { "text=7,reasoning=6,cached=50" };
+            let answer = stage.exchange(&call("/v1/messages?beta=true", &request).short(script)).await;
             assert_eq!(answer.status(), 200, "{what}: {}", answer.text());
             let (told, sent) = (read(Dialect::Anthropic, &answer, true), stage.received());
             check_foreign(&stage, &sent, &answer);

@@ -20,7 +20,6 @@ mod streams;
 mod support;
 mod translate;
 mod translation;
-mod translation_agents;
 mod translation_gemini;
 mod translation_oddities;
 mod translation_record;

@@ -224,10 +224,15 @@ fn call(mut members: Members) -> Result<Use, Failure> {
     else {
         return Ok(Use { id, rest: members.rest(), ..Use::default() });
     };
-    let name = inner.text("name")?.unwrap_or_default();
+    let name = inner.name("name")?;
     let member = if is_custom { "input" } else { "arguments" };
     let arguments = match inner.value(member) {
-        Some(Value::String(text)) => text,
+        Some(Value::String(text)) => {
+            if text.is_empty() {
+                inner.restore(member, Value::from(""));
+            }
+            text
+        }
         // Some hosts send the JSON itself.
         Some(value) => {
             let text = value.to_string();

@@ -91,8 +91,11 @@ fn own_call(call: &Use) -> Value {
     if !call.id.is_empty() {
         value.insert("id".to_owned(), json!(call.id));
     }
-    if !call.name.is_empty() || !call.arguments.is_empty() {
-        value.insert(kind.to_owned(), json!({"name": call.name, argument: call.arguments}));
+    let told =
+        [("name", &call.name), (argument, &call.arguments)].into_iter().filter(|(_, text)| !text.is_empty());
+    let inner: Rest = told.map(|(member, text)| (member.to_owned(), json!(text))).collect();
+    if !inner.is_empty() {
+        value.insert(kind.to_owned(), Value::Object(inner));
     }
     merge(&mut value, &call.rest);
     Value::Object(value)

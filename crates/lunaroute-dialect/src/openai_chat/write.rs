@@ -209,7 +209,7 @@ fn annotation(citation: &Citation) -> Value {
 fn figures(usage: &Usage) -> Value {
     let prompt = usage.total_input().unwrap_or_default();
     let output = usage.output.unwrap_or_default();
-    let written = usage.cache_write_5m.unwrap_or_default() + usage.cache_write_1h.unwrap_or_default();
+    let written = usage.total_written();
     json!({
         "prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt.saturating_add(output),
         "prompt_tokens_details": {

@@ -255,7 +255,7 @@ pub(super) fn response(asked: &Asked, status: &str, output: Vec<Value>) -> Value
 pub(super) fn figures(usage: &Usage) -> Value {
     let input = usage.total_input().unwrap_or_default();
     let output = usage.output.unwrap_or_default();
-    let written = usage.cache_write_5m.unwrap_or_default() + usage.cache_write_1h.unwrap_or_default();
+    let written = usage.total_written();
     let mut value = json!({
         "input_tokens": input,
         "input_tokens_details": {

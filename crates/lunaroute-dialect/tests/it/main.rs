@@ -7,6 +7,7 @@ mod cross;
 mod end_watch;
 mod errors;
 mod fixtures;
+mod found;
 mod hostile;
 mod models;
 mod peek;

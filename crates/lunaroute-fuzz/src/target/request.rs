@@ -75,9 +75,9 @@ fn keeps(one: &Value, other: &Value, path: &str) -> Result<(), String> {
                 None => Err(format!("a request does not come back as it was: it lost \"{path}\"")),
             }
         }),
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            (0..).zip(one.iter().zip(other)).try_for_each(|(place, (one, other))| keeps(one, other, &format!("{path}[{place}]")))
-        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => (0..)
+            .zip(one.iter().zip(other))
+            .try_for_each(|(place, (one, other))| keeps(one, other, &format!("{path}[{place}]"))),
         _ => same(&format!("a request does not come back as it was at \"{path}\""), one, other),
     }
 }
@@ -87,7 +87,8 @@ fn settles(dialect: Dialect, value: &Value) -> Result<(), String> {
     let decoded = decode_request(dialect, value.to_string().as_bytes())
         .map_err(|failure| format!("a request that came back is refused: {failure}"))?;
     let (facts, profile) = (ModelFacts::default(), Profile::default());
-    let encoded = encode_request(decoded.origin, &decoded, &mut Crossing::new(&facts, &profile, &decoded.model));
+    let encoded =
+        encode_request(decoded.origin, &decoded, &mut Crossing::new(&facts, &profile, &decoded.model));
     let encoded = encoded.map_err(|failure| format!("a request that came back is refused: {failure}"))?;
     same("a request that came back does not come back again", value, &encoded)
 }

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use lunaroute_core::conversation::{Allowed, ModelFacts, Sent};
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Answer, Dialect, Failure, FailureKind};
 use lunaroute_dialect::cross::{
     Asked, Crossing, Profile, Translation, check_stream, decode_request, encode_request, translate_answer,
 };
@@ -147,15 +147,23 @@ pub(super) fn answer(
                 told.error
             ));
         }
-        // The provider's reader calls an answer with an error in it broken; the hub has no answer to translate then.
-        match said.error {
-            None => same("figures of output are not conserved", &said.usage.output, &told.usage.output)
-                .or_else(|what| {
-                    // Where the provider tells none, the dialects that need a figure get an estimate.
-                    if said.usage.output.is_none() { Ok(()) } else { Err(format!("{what}\n  {text}")) }
-                }),
-            Some(_) => Ok(()),
-        }
+        conserved(&said, &told).map_err(|what| format!("{what}\n  {text}"))
+    }
+}
+
+/// That the client is told the words and the figures of the provider. An answer with an error in it is none, and one that
+/// cannot be told becomes an error; where there is
+/// a call it may be the structured answer itself; and where the provider tells no figures the client may get an estimate.
+fn conserved(said: &Answer, told: &Answer) -> Result<(), String> {
+    if said.error.is_some() || told.error.is_some() || !said.ended {
+        return Ok(());
+    }
+    if said.tool_calls.is_empty() && said.refusal.is_empty() {
+        same("words of an answer are lost", &said.text, &told.text)?;
+    }
+    match said.usage.output {
+        Some(_) => same("figures of output are not conserved", &said.usage.output, &told.usage.output),
+        None => Ok(()),
     }
 }
 
@@ -171,6 +179,11 @@ pub(super) fn stream(
         let whole = translated(from, to, &asked, &[input]);
         in_proportion(input.len(), whole.len())?;
         takes(to, &whole)?;
+        let mut said = assembled(&read(from, 200, [input]));
+        if to == Dialect::OpenaiChat && !asked.include_usage {
+            said.usage.output = None;
+        }
+        conserved(&said, &assembled(&read(to, 200, [whole.as_slice()])))?;
         let cut = pieces(input, rng);
         let shown = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
         same(

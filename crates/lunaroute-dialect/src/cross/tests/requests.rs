@@ -206,6 +206,25 @@ fn within_a_dialect_the_requests_of_clients_come_back_as_they_were() {
 }
 
 #[test]
+fn an_odd_request_comes_back_as_it_was() {
+    let (facts, profile) = (ModelFacts::default(), Profile::default());
+    let call = |call: Value| json!({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]});
+    for (dialect, request) in [
+        (Dialect::OpenaiChat, call(json!({"function": {"arguments": ""}}))),
+        (Dialect::OpenaiChat, call(json!({"function": {"name": ""}}))),
+        (Dialect::OpenaiChat, call(json!({"function": {"name": "f"}}))),
+        (Dialect::OpenaiChat, call(json!({"custom": {"input": ""}, "type": "custom"}))),
+        (Dialect::OpenaiChat, json!({"model": "m", "messages": [], "top_p": 1e42})),
+    ] {
+        let text = request.to_string();
+        let decoded = decode_request(dialect, text.as_bytes()).expect("a request");
+        let mut crossing = Crossing::new(&facts, &profile, "m");
+        let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+        assert_eq!(encoded, request, "{dialect}");
+    }
+}
+
+#[test]
 fn every_request_crosses_into_every_other_dialect_and_is_taken_there() {
     let (facts, profile) = (ModelFacts::default(), Profile::default());
     for from in Dialect::ALL {
