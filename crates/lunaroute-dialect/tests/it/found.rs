@@ -26,7 +26,8 @@ fn figures_beyond_all_bounds_are_told_as_the_most_that_there_is() {
         (Dialect::OpenaiChat, "prompt_tokens_details", "prompt_tokens", "cache_write_tokens"),
         (Dialect::OpenaiResponses, "input_tokens_details", "input_tokens", "cache_write_tokens"),
     ] {
-        let told = translate_answer(Dialect::Anthropic, to, answer.as_bytes(), &Asked::default()).expect("an answer");
+        let told = translate_answer(Dialect::Anthropic, to, answer.as_bytes(), &Asked::default())
+            .expect("an answer");
         let usage = &told["usage"];
         assert_eq!((&usage[read], &usage["total_tokens"]), (&u64::MAX.into(), &u64::MAX.into()), "{to}");
         assert_eq!(usage[details][written], u64::MAX, "{to}");
