@@ -57,7 +57,8 @@ impl Usage {
     /// All tokens that were written to a cache; 0 when no class is known.
     #[must_use]
     pub fn total_written(&self) -> u64 {
-        let (short, long) = (self.cache_write_5m.unwrap_or_default(), self.cache_write_1h.unwrap_or_default());
+        let (short, long) =
+            (self.cache_write_5m.unwrap_or_default(), self.cache_write_1h.unwrap_or_default());
         short.saturating_add(long)
     }
 }

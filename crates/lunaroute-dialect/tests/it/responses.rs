@@ -107,13 +107,13 @@ proptest! {
         if let Ok(create) = read_frame(&bytes).asked {
             prop_assert!(serde_json::from_slice::<Value>(&create.body).is_ok() || !is_json(&bytes));
         }
-        event_frame(&bytes, Some("lane"));
-        error_frame(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes, None);
-        expand(&Bytes::from(bytes.clone()), [b"{}".as_slice()]);
+        let _ = event_frame(&bytes, Some("lane"));
+        let _ = error_frame(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes, None);
+        let _ = expand(&Bytes::from(bytes.clone()), [b"{}".as_slice()]);
         let mut gathered = AnswerItems::new(true);
         gathered.event(&bytes);
         gathered.answer(&bytes);
-        gathered.finish();
+        let _ = gathered.finish();
     }
 }
 
