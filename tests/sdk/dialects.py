@@ -222,7 +222,7 @@ class Messages:
     def read(self, answer):
         told = answer.usage
         whole_input = told.input_tokens + told.cache_read_input_tokens + told.cache_creation_input_tokens
-        thinking = told.output_tokens_details.thinking_tokens
+        thinking = told.output_tokens_details.thinking_tokens if told.output_tokens_details else 0
         usage = (whole_input, told.cache_read_input_tokens, told.output_tokens, thinking)
         text = "".join(block.text for block in answer.content if block.type == "text")
         reasoning = "".join(block.thinking for block in answer.content if block.type == "thinking")

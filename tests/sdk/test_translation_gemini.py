@@ -62,8 +62,7 @@ def test_tool_loop_of_three_turns_with_thinking(provider, setting, streamed, kee
         ]))
 
 
-@WAYS
-def test_chat_that_calls_functions_by_itself(setting, streamed):
+def test_chat_that_calls_functions_by_itself(setting):
     asked = []
 
     def weather(city: str) -> str:
@@ -74,7 +73,7 @@ def test_chat_that_calls_functions_by_itself(setting, streamed):
     wanted = types.GenerateContentConfig(tools=[weather])
     with client_of(setting, "agent=2,reasoning=4") as client:
         chat = client.chats.create(model=MODEL, config=wanted)
-        answers = list(chat.send_message_stream(QUESTION)) if streamed else [chat.send_message(QUESTION)]
+        answers = [chat.send_message(QUESTION)]
     assert len(asked) == 2 and all(asked)
     entries = setting.entries(3)
     assert [entry["tool_calls"] for entry in entries] == [1, 1, 0]
