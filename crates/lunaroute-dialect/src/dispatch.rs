@@ -79,7 +79,7 @@ pub(crate) trait Language: Sync {
     fn leftovers(&self) -> &'static Leftovers;
 
     /// Decodes a generation request.
-    fn decode(&self, body: &Rest) -> Result<Conversation, Failure>;
+    fn decode(&self, body: Rest) -> Result<Conversation, Failure>;
 
     /// Notes what the answer to a request of this dialect depends on.
     fn asks(&self, conversation: &Conversation, asked: &mut Asked);

@@ -25,7 +25,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
 /// An answer of this dialect depends on nothing that other dialects do not have, too.
 pub(super) const fn asks(_conversation: &Conversation, _asked: &mut Asked) {}
 
-pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     let mut members = Members::of_body(body);
     let mut conversation = Conversation::new(Dialect::Anthropic, members.required("model")?);
     conversation.stream = members.peek("stream").and_then(Value::as_bool).unwrap_or_default();

@@ -91,7 +91,7 @@ impl Language for Anthropic {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
+    fn decode(&self, body: Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 

@@ -12,8 +12,8 @@ pub(crate) struct Members {
 
 impl Members {
     /// The members of the body itself.
-    pub(crate) fn of_body(body: &Rest) -> Self {
-        Self { rest: body.clone(), path: String::new() }
+    pub(crate) fn of_body(body: Rest) -> Self {
+        Self { rest: body, path: String::new() }
     }
 
     /// The members of an object at this path.

@@ -72,7 +72,7 @@ use crate::json::Json;
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => language(spoken(from, &members)).decode(&members),
+        Ok(Value::Object(members)) => language(spoken(from, &members)).decode(members),
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
     }

@@ -53,7 +53,7 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
     }
 }
 
-pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     let mut members = Members::of_body(body);
     let mut conversation = Conversation::new(Dialect::OpenaiChat, members.required("model")?);
     conversation.stream = members.peek("stream").and_then(Value::as_bool).unwrap_or_default();

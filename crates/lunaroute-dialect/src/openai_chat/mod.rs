@@ -87,7 +87,7 @@ impl Language for OpenaiChat {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
+    fn decode(&self, body: Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 

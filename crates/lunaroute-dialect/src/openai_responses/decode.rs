@@ -88,7 +88,7 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
     }
 }
 
-pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     let mut members = Members::of_body(body);
     // A stored prompt may name the model.
     let model = members.name("model")?;

@@ -106,7 +106,7 @@ impl Language for OpenaiResponses {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
+    fn decode(&self, body: Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 
