@@ -105,10 +105,10 @@ pub fn event_frame(data: &[u8], stream_id: Option<&str>) -> Option<String> {
 /// The message for an answer that is an error: its status, and the error as its body has it.
 #[must_use]
 pub fn error_frame(status: StatusCode, headers: &HeaderMap, body: &[u8], stream_id: Option<&str>) -> String {
-    let own = serde_json::from_slice::<Value>(body).ok().and_then(|mut body| match body["error"].take() {
-        error @ Value::Object(_) => Some(error),
-        _ => None,
-    });
+    let own = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|mut body| body.get_mut("error").map(Value::take));
+    let own = own.filter(Value::is_object);
     let error = own.unwrap_or_else(|| {
         let error = upstream_error(status, &HeaderMap::new(), body);
         let (kind, code, message) =

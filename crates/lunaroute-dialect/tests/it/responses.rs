@@ -90,6 +90,10 @@ fn errors_have_the_status_of_an_answer() {
     let told = parsed(&error_frame(StatusCode::BAD_GATEWAY, &headers, b"<html>no</html>", None));
     assert_eq!((&told["status"], &told["headers"]), (&json!(502), &json!({"retry-after": "9"})));
     assert!(told["error"]["message"].as_str().expect("a sentence").contains("no"));
+    for odd in ["[]", "7", r#"{"error":"no"}"#, ""] {
+        let told = parsed(&error_frame(StatusCode::BAD_REQUEST, &HeaderMap::new(), odd.as_bytes(), None));
+        assert!(told["error"].is_object(), "{odd}");
+    }
     assert_eq!(event_frame(b"[DONE]", None), None);
     assert_eq!(event_frame(b"{}", Some("a")).as_deref(), Some(r#"{"stream_id":"a"}"#));
 }
@@ -107,13 +111,17 @@ proptest! {
         if let Ok(create) = read_frame(&bytes).asked {
             prop_assert!(serde_json::from_slice::<Value>(&create.body).is_ok() || !is_json(&bytes));
         }
-        let _ = event_frame(&bytes, Some("lane"));
-        let _ = error_frame(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes, None);
-        let _ = expand(&Bytes::from(bytes.clone()), [b"{}".as_slice()]);
+        if let Some(message) = event_frame(&bytes, Some("lane")).filter(|_| is_json(&bytes)) {
+            prop_assert_eq!(&parsed(&message)["stream_id"], "lane");
+        }
+        let refused = error_frame(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes, None);
+        prop_assert_eq!(&parsed(&refused)["status"], 400);
+        let whole = expand(&Bytes::from(bytes.clone()), [b"{}".as_slice()]);
+        prop_assert!(is_json(&whole) || !is_json(&bytes));
         let mut gathered = AnswerItems::new(true);
         gathered.event(&bytes);
         gathered.answer(&bytes);
-        let _ = gathered.finish();
+        prop_assert!(gathered.size() <= 2 * bytes.len());
     }
 }
 
