@@ -30,10 +30,12 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
         conversation.reasoning.and_then(|reasoning| reasoning.summary) != Some(Summary::Auto);
 }
 
-pub(super) fn decode(body: &Rest) -> Result<Conversation, Failure> {
+pub(super) fn decode(mut body: Rest) -> Result<Conversation, Failure> {
     // A question for the length of a request may hold the request itself.
-    let body = body.get("generateContentRequest").and_then(Value::as_object).unwrap_or(body);
-    let mut body = members(Value::Object(body.clone()), String::new())?;
+    if let Some(Value::Object(asked)) = body.get_mut("generateContentRequest") {
+        body = std::mem::take(asked);
+    }
+    let mut body = members(Value::Object(body), String::new())?;
     let model = body.text("model")?.unwrap_or_default();
     let model = model.strip_prefix("models/").map_or(model.clone(), str::to_owned);
     let mut conversation = Conversation::new(Dialect::Gemini, model);

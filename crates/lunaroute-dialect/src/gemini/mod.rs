@@ -108,7 +108,7 @@ impl Language for Gemini {
         &decode::LEFTOVERS
     }
 
-    fn decode(&self, body: &Rest) -> Result<Conversation, Failure> {
+    fn decode(&self, body: Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
 
