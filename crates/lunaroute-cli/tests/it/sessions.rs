@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::client::{Answer, Call};
 use crate::support::gateway::{command, run, signal};
 use crate::support::ledger::jsonl_files;
-use crate::support::stage::{CHAT, MESSAGES, RESPONSES, Stage, body};
+use crate::support::stage::{CHAT, MESSAGES, RESPONSES, Stage, body, until};
 
 /// Runs `sessions` with these arguments; it has to succeed.
 #[track_caller]
@@ -337,6 +337,8 @@ async fn removed_sessions_are_gone_from_the_database_and_the_files() {
             .filter(|file| file.to_string_lossy().contains(id.as_str()))
             .count()
     };
+    // The files' writer may be behind the database; what it has not written yet it would write after the removal.
+    until("each session has its file", async || ids.iter().all(|id| of(id) == 1).then_some(())).await;
     let unknown = run(stage.home.path(), &["sessions", "delete", &ids[0], "nobody"]);
     assert_eq!(unknown.status.code(), Some(1), "a misspelt name removes nothing");
     assert_eq!(listed(&stage, &[]).len(), 3);

@@ -5,7 +5,7 @@ use lunaroute_core::conversation::{
     CallResult, Conversation, Media, MediaKind, MediaSource, Opaque, Part, Rest, Speaker, Summary, Text,
     Thought, Turn, Use,
 };
-use lunaroute_core::{Dialect, Failure};
+use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
 use super::seal::seal_of;
@@ -57,20 +57,28 @@ pub(super) fn decode(mut body: Rest) -> Result<Conversation, Failure> {
 
 fn turn(content: Value, path: String, speaker: Option<Speaker>) -> Result<Turn, Failure> {
     let mut content = members(content, path.clone())?;
-    let speaker = match (speaker, content.word("role")) {
-        (Some(speaker), _) => speaker,
-        (None, "model") => Speaker::Assistant,
-        (None, "function") => Speaker::Tool,
-        (None, _) => Speaker::User,
+    let speaker = match speaker {
+        Some(speaker) => speaker,
+        None => speaker_of(content.text("role")?.as_deref(), &path)?,
     };
-    if speaker != Speaker::System {
-        content.value("role");
-    }
     let mut parts = Vec::new();
     for (place, part) in content.list("parts")?.unwrap_or_default().into_iter().enumerate() {
         decode_part(part, format!("{path}.parts[{place}]"), &mut parts)?;
     }
     Ok(Turn { speaker, parts, is_plain: false, rest: content.rest() })
+}
+
+/// Who speaks; the person that asks where nobody is named.
+fn speaker_of(role: Option<&str>, path: &str) -> Result<Speaker, Failure> {
+    match role {
+        None | Some("user") => Ok(Speaker::User),
+        Some("model") => Ok(Speaker::Assistant),
+        Some("function") => Ok(Speaker::Tool),
+        Some(other) => {
+            let message = format!("'{path}.role' is {other:?}; it is user, model or function");
+            Err(Failure::client(FailureKind::BadRequest, message))
+        }
+    }
 }
 
 fn decode_part(part: Value, path: String, parts: &mut Vec<Part>) -> Result<(), Failure> {

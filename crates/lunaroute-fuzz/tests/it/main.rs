@@ -29,17 +29,17 @@ fn check(prefix: &str, inputs: u64, count: usize) {
 
 #[test]
 fn requests() {
-    check("request:", 400, 3);
+    check("request:", 400, 4);
 }
 
 #[test]
 fn answers() {
-    check("answer:", 400, 3);
+    check("answer:", 400, 4);
 }
 
 #[test]
 fn streams() {
-    check("stream:", 400, 3);
+    check("stream:", 400, 4);
 }
 
 #[test]
@@ -50,17 +50,17 @@ fn framing_and_the_journal() {
 
 #[test]
 fn translated_requests() {
-    check("translate-request:", 300, 6);
+    check("translate-request:", 300, 12);
 }
 
 #[test]
 fn translated_answers() {
-    check("translate-answer:", 300, 6);
+    check("translate-answer:", 300, 12);
 }
 
 #[test]
 fn translated_streams() {
-    check("translate-stream:", 150, 6);
+    check("translate-stream:", 150, 12);
 }
 
 /// A reader that stumbles over one word.
