@@ -5,6 +5,7 @@ use lunaroute_core::{
     Delta, Earlier, Exchange, Interpreter, Operation, RequestReading, ResponseHead, ResponseReader,
 };
 
+use crate::alike::Alike;
 use crate::coding::{DECODED_LIMIT, StreamDecoder, decode_request};
 use crate::dispatch::{EventReader, Language, language};
 use crate::elements::Elements;
@@ -109,7 +110,7 @@ enum Body {
     /// JSON, or a body of which only the end matters.
     Plain(Vec<u8>),
     /// Server-sent events.
-    Stream { framer: Framer, events: Box<dyn EventReader> },
+    Stream { framer: Framer, alike: Alike, events: Box<dyn EventReader> },
     /// A stream that is one JSON array.
     Array { elements: Elements, events: Box<dyn EventReader> },
 }
@@ -127,7 +128,7 @@ impl ResponseReader for BodyReader {
 
     fn finish(&mut self, deltas: &mut Vec<Delta>) {
         match std::mem::replace(&mut self.body, Body::Undecided) {
-            Body::Stream { mut framer, mut events } => {
+            Body::Stream { mut framer, mut events, .. } => {
                 framer.finish(|event| events.event(event, deltas));
                 events.finish(deltas);
                 without_seals(deltas);
@@ -155,8 +156,8 @@ impl BodyReader {
         }
         let is_read = self.is_read();
         match &mut self.body {
-            Body::Stream { framer, events } => {
-                framer.push(bytes, |event| events.event(event, deltas));
+            Body::Stream { framer, alike, events } => {
+                framer.push(bytes, |event| alike.event(event, events.as_mut(), deltas));
                 without_seals(deltas);
             }
             Body::Array { elements, events } => {
@@ -184,7 +185,11 @@ impl BodyReader {
                 Body::Array { elements: Elements::default(), events: self.language().events() }
             }
             b'{' | b'[' => Body::Plain(Vec::new()),
-            _ if streams => Body::Stream { framer: Framer::new(), events: self.language().events() },
+            _ if streams => Body::Stream {
+                framer: Framer::new(),
+                alike: Alike::default(),
+                events: self.language().events(),
+            },
             _ => Body::Plain(Vec::new()),
         }
     }

@@ -5,6 +5,7 @@
 //! Pure: it never does I/O, never waits and never asks the clock. It never parses what only passes through, never
 //! validates what the provider will validate, and never panics on bytes, whatever they are.
 
+mod alike;
 mod anthropic;
 mod blocks;
 pub mod cross;
