@@ -6,6 +6,7 @@
 mod json;
 mod kind;
 mod parse;
+mod pieces;
 mod started;
 
 use base64::Engine;
@@ -17,7 +18,7 @@ pub(super) use self::json::civil;
 pub use self::parse::LineError;
 pub(super) use self::parse::{Line, LineBody, Place, When, following, stamp, started_at};
 use super::told::Shared;
-use crate::event::{Repeats, SessionEvent, Started};
+use crate::event::{EventKind, Repeats, SessionEvent, Started};
 
 /// What the lines before have told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,10 +51,20 @@ pub(super) fn append(
             }
             // That of the whole body.
             fields.number("body_crc32", crc32fast::hash(&event.body));
-            body("body_middle", "body_middle_base64", middle(&event.body, repeats), &mut fields);
+            let middle = middle(&event.body, repeats);
+            match std::str::from_utf8(middle) {
+                Ok(text) => fields.text("body_middle", text),
+                Err(_) => fields.word("body_middle_base64", &STANDARD.encode(middle)),
+            }
         }
         None if event.body.is_empty() => {}
-        None => body("body", "body_base64", &event.body, &mut fields),
+        None => match std::str::from_utf8(&event.body) {
+            Ok(text) if is_stream(&event.kind) && pieces::append(text, &mut fields) => {
+                fields.number("body_crc32", crc32fast::hash(&event.body));
+            }
+            Ok(text) => fields.text("body", text),
+            Err(_) => fields.word("body_base64", &STANDARD.encode(&event.body)),
+        },
     }
     output.extend_from_slice(b"}\n");
 }
@@ -84,11 +95,9 @@ fn head(event: &SessionEvent, place: Place, reference: &Reference, output: &mut 
     }
 }
 
-fn body(name: &str, name_of_base64: &str, body: &[u8], fields: &mut Fields<'_>) {
-    match std::str::from_utf8(body) {
-        Ok(text) => fields.text(name, text),
-        Err(_) => fields.word(name_of_base64, &STANDARD.encode(body)),
-    }
+/// Whether the body may be the events of a stream.
+fn is_stream(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::StreamDelta { .. } | EventKind::ProviderDelta { .. })
 }
 
 /// What of a body is new.

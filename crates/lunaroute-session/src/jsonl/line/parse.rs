@@ -11,6 +11,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::pieces::{self, Piece};
 use crate::event::Repeats;
 
 /// The place of an event among all. Places in the journal differ; should two be equal, the number in the request decides.
@@ -41,6 +42,9 @@ pub enum LineError {
     /// It has the middle of a body and does not say of what, or without the checksum of the whole.
     #[error("it does not say what its body repeats")]
     Repeats,
+    /// The pieces of its body are not those that were written.
+    #[error("the pieces of its body are damaged")]
+    Pieces,
     /// The body that it repeats is not in the file before it, or is not what it was.
     #[error("the body of request {of}, which it repeats, is not in the file or is damaged")]
     Base {
@@ -105,6 +109,7 @@ struct Fields {
     body_base64: Option<String>,
     body_middle: Option<String>,
     body_middle_base64: Option<String>,
+    body_pieces: Option<Vec<Piece>>,
     body_repeats: Option<Repeats>,
     body_crc32: Option<u32>,
     #[serde(flatten)]
@@ -128,7 +133,10 @@ impl Line {
             (None, None) => return Err(LineError::Time),
         };
         let body = match bytes(line.body_middle, line.body_middle_base64)? {
-            None => LineBody::Whole(bytes(line.body, line.body_base64)?.unwrap_or_default()),
+            None => LineBody::Whole(match &line.body_pieces {
+                None => bytes(line.body, line.body_base64)?.unwrap_or_default(),
+                Some(pieces) => joined(pieces, line.body_crc32)?,
+            }),
             Some(middle) => {
                 let crc32 = line.body_crc32.ok_or(LineError::Repeats)?;
                 LineBody::Middle { middle, repeats: line.body_repeats, crc32 }
@@ -145,6 +153,12 @@ fn bytes(text: Option<String>, base64: Option<String>) -> Result<Option<Bytes>, 
         (None, Some(base64)) => Ok(Some(Bytes::from(STANDARD.decode(base64)?))),
         (None, None) => Ok(None),
     }
+}
+
+/// The body that the pieces give, if it is what was told.
+fn joined(pieces: &[Piece], crc32: Option<u32>) -> Result<Bytes, LineError> {
+    let body = pieces::join(pieces).filter(|body| Some(crc32fast::hash(body)) == crc32);
+    body.map(Bytes::from).ok_or(LineError::Pieces)
 }
 
 fn position(journal: &str) -> Option<Position> {

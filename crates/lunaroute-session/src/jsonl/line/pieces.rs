@@ -1,0 +1,175 @@
+//! The body of a stream, told event by event.
+//!
+//! The events of a stream differ in a few bytes each. Told as what is new in each, a stream takes a fraction of its
+//! bytes in the file, and of the time to write them.
+
+use serde::Deserialize;
+
+use super::json::{self, Fields};
+use crate::event::{common_prefix, common_suffix};
+
+pub(super) const NAME: &str = "body_pieces";
+
+/// What ends an event; other line ends stay within their piece.
+const END: &[u8] = b"\n\n";
+
+/// A shorter body is told whole.
+const LEAST: usize = 1_024;
+
+/// A longer body is none that was written.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// One piece of a body.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Piece {
+    /// It as it is.
+    Whole(String),
+    /// The first bytes of the piece before, so many of them; its last bytes; and what stands between them.
+    Like(usize, usize, String),
+}
+
+/// Appends the body in pieces where that makes it half as long at least; otherwise appends nothing and gives `false`.
+pub(super) fn append(body: &str, fields: &mut Fields<'_>) -> bool {
+    if body.len() < LEAST {
+        return false;
+    }
+    let begin = fields.0.len();
+    fields.name(NAME);
+    fields.0.push(b'[');
+    let mut before = "";
+    for piece in Pieces(body) {
+        if !before.is_empty() {
+            fields.0.push(b',');
+        }
+        append_piece(before, piece, fields.0);
+        before = piece;
+        // The head of it tells whether it pays.
+        let (told, written) =
+            (piece.as_ptr() as usize + piece.len() - body.as_ptr() as usize, fields.0.len() - begin);
+        if told >= LEAST && written * 2 > told {
+            fields.0.truncate(begin);
+            return false;
+        }
+    }
+    fields.0.push(b']');
+    true
+}
+
+fn append_piece(before: &str, piece: &str, output: &mut Vec<u8>) {
+    let (one, other) = (before.as_bytes(), piece.as_bytes());
+    let mut prefix = common_prefix(one, other);
+    let mut suffix = common_suffix(&one[prefix..], &other[prefix..]);
+    // Between characters, so that what is new stays text.
+    while !piece.is_char_boundary(prefix) {
+        prefix -= 1;
+    }
+    while !piece.is_char_boundary(piece.len() - suffix) {
+        suffix -= 1;
+    }
+    if (prefix + suffix) * 2 < piece.len() {
+        return json::text(piece, output);
+    }
+    output.push(b'[');
+    json::number(prefix, output);
+    output.push(b',');
+    json::number(suffix, output);
+    output.push(b',');
+    json::text(&piece[prefix..piece.len() - suffix], output);
+    output.push(b']');
+}
+
+/// The body that the pieces give; `None` when they refer to what is not there, or give more than any body has.
+pub(super) fn join(pieces: &[Piece]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut before = 0..0;
+    for piece in pieces {
+        let begin = body.len();
+        match piece {
+            Piece::Whole(text) => body.extend_from_slice(text.as_bytes()),
+            Piece::Like(prefix, suffix, middle) => {
+                if prefix.checked_add(*suffix)? > before.len() {
+                    return None;
+                }
+                body.extend_from_within(before.start..before.start + prefix);
+                body.extend_from_slice(middle.as_bytes());
+                body.extend_from_within(before.end - suffix..before.end);
+            }
+        }
+        before = begin..body.len();
+        if body.len() > MOST {
+            return None;
+        }
+    }
+    Some(body)
+}
+
+/// A body cut behind the ends of its events.
+struct Pieces<'a>(&'a str);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let end = memchr::memmem::find(self.0.as_bytes(), END).map_or(self.0.len(), |at| at + END.len());
+        let (piece, rest) = self.0.split_at(end);
+        self.0 = rest;
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn told(body: &str) -> Option<Value> {
+        let mut line = b"{\"x\":0".to_vec();
+        if !append(body, &mut Fields(&mut line)) {
+            assert_eq!(line, b"{\"x\":0");
+            return None;
+        }
+        line.push(b'}');
+        serde_json::from_slice::<Value>(&line).ok().map(|mut line| line[NAME].take())
+    }
+
+    fn back(pieces: Value) -> Option<Vec<u8>> {
+        join(&serde_json::from_value::<Vec<Piece>>(pieces).expect("pieces"))
+    }
+
+    #[test]
+    fn a_stream_takes_a_fraction_of_its_bytes() {
+        let body: String = (0..200)
+            .map(|number| format!("data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"delta\":{{\"content\":\"w{number}é\"}}}}]}}\n\n"))
+            .collect();
+        let told = told(&body).expect("it pays");
+        assert!(told.to_string().len() * 5 < body.len(), "{} of {}", told.to_string().len(), body.len());
+        assert_eq!(back(told).as_deref(), Some(body.as_bytes()));
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_referred_to() {
+        for pieces in [r#"[[1,0,"x"]]"#, r#"["abc",[2,2,""]]"#, r#"["abc",[18446744073709551615,1,""]]"#] {
+            assert_eq!(back(serde_json::from_str(pieces).expect("JSON")), None, "{pieces}");
+        }
+        // Each is as long as all before it together.
+        let doubled = std::iter::once(Value::from("x".repeat(1 << 20)))
+            .chain((0..70).map(|_| serde_json::json!([1 << 20, 0, ""])));
+        assert_eq!(back(doubled.collect()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_comes_back(
+            events in prop::collection::vec((0_usize..3, "[ a-zé\"\\\\\u{2028}]{0,9}", prop::sample::select(vec!["\n\n", "\r\n\r\n", "\n", ""])), 0..80),
+        ) {
+            let form = ["data: {\"id\":\"c\",\"delta\":\"W\",\"index\":0,\"finish_reason\":null}", "event: ping\ndata: {\"W\":1}", "W"];
+            let body: String = events.iter().map(|(which, word, end)| form[*which].replace('W', word) + end).collect();
+            if let Some(told) = told(&body) {
+                prop_assert_eq!(back(told), Some(body.into_bytes()));
+            }
+        }
+    }
+}
