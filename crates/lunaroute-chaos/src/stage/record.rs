@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use lunaroute_core::RequestId;
 use lunaroute_session::codec::{self, EventReader};
 use lunaroute_session::event::EventKind;
-use lunaroute_session::query::{Page, RequestFilter, RequestRecord, SessionQuery, SqliteQuery};
+use lunaroute_session::query::{
+    Listing, Page, QueryError, RequestFilter, RequestRecord, SessionFilter, SessionQuery, SqliteQuery,
+};
 use lunaroute_session::writer::JournaledEvent;
 use lunaroute_storage::journal::read_all;
 use serde::Deserialize;
@@ -66,14 +68,25 @@ pub(crate) fn journal_bytes(home: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Every request of the database, in the order of the list.
+/// Every request of the database, session by session: one list of all would be sorted anew for each of its pages.
 pub(crate) fn rows(query: &SqliteQuery) -> Result<Vec<RequestRecord>> {
+    let sessions = all(|page| query.sessions(&SessionFilter::default(), page))?;
     let mut rows = Vec::new();
+    for session in sessions {
+        let filter = RequestFilter { session: Some(session.id), ..RequestFilter::default() };
+        rows.extend(all(|page| query.requests(&filter, page))?);
+    }
+    Ok(rows)
+}
+
+/// All pages of a list.
+fn all<T>(mut list: impl FnMut(Page) -> Result<Listing<T>, QueryError>) -> Result<Vec<T>> {
+    let mut items = Vec::new();
     loop {
-        let page = query.requests(&RequestFilter::default(), Page::new(1_000, rows.len() as u64))?;
-        rows.extend(page.items);
+        let page = list(Page::new(1_000, items.len() as u64))?;
+        items.extend(page.items);
         if !page.more {
-            return Ok(rows);
+            return Ok(items);
         }
     }
 }
