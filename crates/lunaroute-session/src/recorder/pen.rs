@@ -292,7 +292,7 @@ impl Pen {
     }
 
     /// Appends the batch, from which `held` was taken out, and tells the observer who has ended.
-    fn append(&mut self, held: Vec<Run>) -> Result<(), Abandoned> {
+    fn append(&mut self, mut held: Vec<Run>) -> Result<(), Abandoned> {
         let mut batch = std::mem::take(&mut self.outlet.batch);
         if !batch.runs.is_empty() {
             if let Err(abandoned) = self.ledger.append(&mut batch, &mut self.bodies) {
@@ -305,6 +305,7 @@ impl Pen {
                     request.lose_body();
                 }
             }
+            batch.move_on(&mut held);
             if self.ledger.wants_roll_call() {
                 self.call_roll(&held);
             }

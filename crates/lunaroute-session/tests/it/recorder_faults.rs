@@ -284,3 +284,30 @@ async fn a_disk_whose_syncs_take_half_a_second_delays_neither_starts_nor_frames(
     recorder.shutdown(PATIENCE).await;
     assert_eq!(by_request(&journal(directory.path())).len(), 60);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_recorder_that_gives_up_is_told_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let config = RecorderConfig { begin_wait: PATIENCE, ..config(directory.path()) };
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.broken.store(true, Ordering::SeqCst);
+    let _in_hand = recorder.begin(start(b"in hand"));
+    until(&recorder, |figures| matches!(figures.journal, JournalState::Down { .. })).await;
+    let begun = Instant::now();
+    let queued = recorder.begin(start(b"in the queue"));
+    let written = tokio::spawn(queued.written());
+    let flushing = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.flush(PATIENCE).await }
+    });
+    // The start, and the barrier of the flush, which has no charge.
+    until(&recorder, |figures| figures.waiting_notes >= 2).await;
+    tokio::task::yield_now().await;
+    recorder.shutdown(Duration::from_millis(300)).await;
+    assert!(written.await.expect("no panic").is_err());
+    assert!(flushing.await.expect("no panic").is_err());
+    assert!(begun.elapsed() < PATIENCE / 2, "waited out: {:?}", begun.elapsed());
+}
