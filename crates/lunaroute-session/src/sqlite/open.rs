@@ -20,9 +20,10 @@ pub struct SqliteConfig {
     pub path: PathBuf,
     /// How long a statement waits for another process's lock.
     pub busy_timeout: Duration,
-    /// An answer's body beyond this many bytes is kept as its hash only.
+    /// Of an answer's body beyond this many bytes the first MiB and the hash are kept.
     pub response_limit: usize,
-    /// All answers that are still open may hold this many bytes together; beyond it, new ones are kept as their hash only.
+    /// All answers that are still open may hold this many bytes together; beyond it, of those that grow no more than the
+    /// first MiB and the hash are kept.
     pub open_limit: usize,
     /// A request that is open for this long gets a row as running; a shorter one is written once, when it is over.
     pub show_running_after: Duration,

@@ -198,7 +198,7 @@ impl<'writer> Work<'writer> {
         session: i64,
     ) -> Result<Kept, StepError> {
         let over = pending.completed.is_some();
-        let answer = pending.answer.bytes.as_deref().filter(|bytes| over && !bytes.is_empty());
+        let answer = Some(pending.answer.bytes.as_slice()).filter(|bytes| over && !bytes.is_empty());
         let small = answer.filter(|answer| answer.len() <= SMALL_ANSWER);
         let content = content(pending, references.is_some_and(|references| references.is_inline), small);
         let store = &mut self.memory.store;
@@ -228,8 +228,8 @@ impl<'writer> Work<'writer> {
                 let recipe = bodies::of_provider(self.connection, store, &provider.body, messages, session)?;
                 kept.provider_body = Some(recipe);
             }
-            if let Some(answer) = provider.answer.bytes.as_deref().filter(|bytes| !bytes.is_empty()) {
-                kept.provider_answer = Some(store.hold(self.connection, answer)?);
+            if !provider.answer.bytes.is_empty() {
+                kept.provider_answer = Some(store.hold(self.connection, &provider.answer.bytes)?);
             }
         }
         Ok(kept)
