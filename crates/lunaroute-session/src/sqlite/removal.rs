@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
+use super::removed;
 use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
 
 /// Blobs that one transaction looks at.
@@ -107,6 +108,7 @@ fn let_go(
         TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
     if removal == Removal::Session {
+        removed::remember(&transaction, number)?;
         transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
         for table in ["session_errors", "tool_calls"] {
             transaction

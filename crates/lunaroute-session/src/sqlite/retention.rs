@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::failure::{Reach, StepError};
 use super::open::{Database, OpenError, SqliteConfig};
 use super::removal::{self, Progress, Removal};
+use super::removed;
 use crate::jsonl::{self, JsonlError};
 use crate::writer::Upkeep;
 
@@ -71,8 +72,12 @@ impl Keeper {
     ///
     /// # Errors
     /// When the database is damaged.
-    pub(crate) fn step(&mut self, connection: &Connection, upkeep: &mut Upkeep) -> Result<(), StepError> {
-        let failure = match self.try_step(connection, upkeep) {
+    pub(crate) fn step(
+        &mut self,
+        (connection, journal): (&Connection, &Path),
+        upkeep: &mut Upkeep,
+    ) -> Result<(), StepError> {
+        let failure = match self.try_step((connection, journal), upkeep) {
             Ok(()) => {
                 self.told.take_if(|_| self.due.is_empty());
                 return Ok(());
@@ -89,11 +94,16 @@ impl Keeper {
         Ok(())
     }
 
-    fn try_step(&mut self, connection: &Connection, upkeep: &mut Upkeep) -> Result<(), StepError> {
+    fn try_step(
+        &mut self,
+        (connection, journal): (&Connection, &Path),
+        upkeep: &mut Upkeep,
+    ) -> Result<(), StepError> {
         let Some(retention) = &self.retention else { return Ok(()) };
         let until = Instant::now() + STEP;
         if self.due.is_empty() && Instant::now() >= self.next_pass {
             self.next_pass = Instant::now() + PAUSE;
+            removed::forget(connection, journal)?;
             self.due = pass(connection, retention, Timestamp::now().as_millis())?;
         }
         while Instant::now() < until

@@ -9,6 +9,7 @@ use super::decode::decoded;
 use super::digest::RowDigest;
 use super::failure::StepError;
 use super::pending::{Pending, Shown};
+use super::removed;
 use super::row::{Kept, RequestRow};
 use super::sessions::{SessionCache, Touched};
 use super::table::{REQUESTS, SESSION_ERRORS, execute, number, text};
@@ -23,6 +24,8 @@ pub(crate) enum Known {
     Nothing,
     Running(Shown),
     Over,
+    /// It was removed with its session.
+    Removed,
 }
 
 /// What the database knows of a request.
@@ -38,6 +41,7 @@ pub(crate) fn known(connection: &Connection, request: RequestId) -> Result<Known
         })
         .optional()?;
     Ok(match row {
+        None if removed::is_removed(connection, request)? => Known::Removed,
         None => Known::Nothing,
         Some((status, shown)) if status == "running" => Known::Running(shown),
         Some(_) => Known::Over,

@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension;
 use super::database::Snapshot;
 use super::report::{Check, Report};
 use crate::event::{EventKind, SessionEvent};
-use crate::sqlite::StoredBytes;
+use crate::sqlite::{StoredBytes, is_removed};
 
 /// What is known of a request that has not ended yet.
 struct Open {
@@ -161,6 +161,8 @@ impl<'database> Parity<'database> {
                 compare(&mut self.check, place, database, event, &ours, theirs, open.whole);
             }
             Ok(None) if position >= database.state.read => self.check.pending += 1,
+            // The journal holds what was removed for a while longer, and so may a file that is about to go.
+            Ok(None) if is_removed(&database.connection, event.request).unwrap_or(false) => {}
             // What was put aside is told by its own check.
             Ok(None) if is_put_aside(database, event).unwrap_or(false) => {}
             Ok(None) => {
