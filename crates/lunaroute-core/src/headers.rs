@@ -84,17 +84,38 @@ pub fn for_record(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), shown(name, value))).collect()
 }
 
+/// How the names of headers end that carry a credential of a provider, a cloud or a gateway that is not known here:
+/// `x-portkey-api-key`, `ocp-apim-subscription-key`, `x-functions-key`, `helicone-auth`.
+const SECRET_ENDINGS: [&str; 2] = ["key", "auth"];
+
+/// Words that tell of a credential wherever in a name they stand; `tokens` are figures.
+const SECRET_WORDS: [&str; 4] = ["token", "secret", "password", "credential"];
+
+/// Headers that are named like a credential and are none.
+const NO_SECRETS: [&str; 3] = ["idempotency-key", "sec-websocket-key", "x-stainless-idempotency-key"];
+
 fn shown(name: &HeaderName, value: &HeaderValue) -> String {
-    let text = name.as_str();
-    let named_as_secret = ["token", "secret", "password", "credential"].iter().any(|word| holds(text, word))
-        && !holds(text, "tokens");
-    if value.is_sensitive() || CREDENTIALS.contains(name) || PRIVATE.contains(name) || named_as_secret {
+    let is_secret = value.is_sensitive()
+        || CREDENTIALS.contains(name)
+        || PRIVATE.contains(name)
+        || is_named_as_secret(name.as_str());
+    if is_secret {
         return REDACTED.to_owned();
     }
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
     }
+}
+
+fn is_named_as_secret(name: &str) -> bool {
+    let ends_so = SECRET_ENDINGS.iter().any(|ending| {
+        name.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with(['-', '_']))
+    });
+    if ends_so && !NO_SECRETS.contains(&name) {
+        return true;
+    }
+    SECRET_WORDS.iter().any(|word| holds(name, word)) && !holds(name, "tokens")
 }
 
 /// Whether the name holds the word. Names are so short that preparing a search takes longer than looking.
@@ -179,10 +200,22 @@ mod tests {
             ("x-goog-api-key", "canary"),
             ("cookie", "canary"),
             ("x-session-token", "canary"),
+            ("x-portkey-api-key", "canary"),
+            ("helicone-auth", "Bearer canary"),
+            ("ocp-apim-subscription-key", "canary"),
+            ("x-functions-key", "canary"),
+            ("x_gateway_key", "canary"),
+            ("x-client-secret", "canary"),
+            ("idempotency-key", "once"),
+            ("x-author", "me"),
+            ("x-monkey", "banana"),
             ("anthropic-ratelimit-tokens-limit", "5"),
         ]);
         let shown = for_record(&headers);
         assert!(shown.iter().all(|(_, value)| !value.contains("canary")), "{shown:?}");
+        let clear: Vec<&str> =
+            shown.iter().map(|(_, value)| value.as_str()).filter(|value| *value != REDACTED).collect();
+        assert_eq!(clear, ["once", "me", "banana", "5"]);
         assert_eq!(shown.last().map(|(_, value)| value.as_str()), Some("5"), "a figure is not a secret");
         let mut stripped =
             map(&[("authorization", "a"), ("openai-organization", "b"), ("cookie", "c"), ("accept", "d")]);

@@ -132,6 +132,12 @@ fn recorder_figures(figures: &Figures) -> RecorderFigures {
         gaps: figures.gaps,
         syncs: figures.syncs,
         sync_seconds: figures.sync_seconds,
+        refused: figures.refused,
+        interrupted: figures.interrupted,
+        filtered_out: figures.filtered_out,
+        contained_panics: figures.contained_panics,
+        open_requests: figures.open_requests,
+        journal_bytes: figures.journal_bytes,
         writers: writers.collect(),
     }
 }

@@ -224,6 +224,8 @@ async fn drain(mut carrier: Box<Carrier>) {
                 }
             }
         };
+        // What was made of it needs room of its own.
+        std::future::poll_fn(|context| carrier.entry.poll_room(context)).await;
         carrier.frame();
         if let Err(failure) = taken {
             break format!("the answer was read on, until {failure}");

@@ -10,8 +10,11 @@ use bytes::Bytes;
 use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, RequestId, ResponseHead};
 use tokio::time::Sleep;
 
+use crate::event::GapCause;
 use crate::recorder::figures::add;
-use crate::recorder::note::{Begin, Close, Entry, Lost, Note, NoteKind, ProviderForm, RequestStart};
+use crate::recorder::note::{
+    Begin, Close, Entry, Lost, Note, NoteKind, ProviderForm, RequestStart, Stripped,
+};
 use crate::recorder::opening::{Opening, Stage};
 use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES};
 use crate::recorder::shared::{Shared, micros};
@@ -23,8 +26,8 @@ use crate::recorder::{JournalState, NotRecorded, SyncPolicy};
 pub struct Recording {
     ticket: Arc<Ticket>,
     closed: bool,
-    /// From when on frames are only counted and hashed.
-    digest_only: bool,
+    /// Why frames are only counted and hashed, once they are.
+    digest_only: Option<GapCause>,
     /// The stream was told that it may read one more frame, so that frame is taken.
     granted: bool,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -44,14 +47,15 @@ struct Ticket {
 }
 
 struct Digest {
+    cause: GapCause,
     frames: u64,
     bytes: u64,
     hasher: blake3::Hasher,
 }
 
 impl Digest {
-    fn nothing() -> Box<Self> {
-        Box::new(Self { frames: 0, bytes: 0, hasher: blake3::Hasher::new() })
+    fn nothing(cause: GapCause) -> Box<Self> {
+        Box::new(Self { cause, frames: 0, bytes: 0, hasher: blake3::Hasher::new() })
     }
 }
 
@@ -70,7 +74,7 @@ impl Recording {
         } else {
             ticket.opening.hold(begin);
         }
-        Self { ticket, closed: false, digest_only: false, granted: false, waiting: None, lost: None }
+        Self { ticket, closed: false, digest_only: None, granted: false, waiting: None, lost: None }
     }
 
     /// The request.
@@ -133,16 +137,20 @@ impl Recording {
     }
 
     /// The try has its response head or has failed. `discarded` is the start of an answer that the client will not see
-    /// because another try follows; else empty.
-    pub fn attempt_finished(&self, outcome: AttemptOutcome, discarded: Bytes) {
+    /// because another try follows; else empty. Without room for it in the queue a gap stands for it.
+    pub fn attempt_finished(&self, outcome: AttemptOutcome, mut discarded: Bytes) {
+        let stripped = self.ticket.strip(&mut discarded);
         let bytes = discarded.len();
-        self.ticket.send(NoteKind::AttemptFinished { outcome: Box::new(outcome), discarded }, bytes);
+        self.ticket
+            .send(NoteKind::AttemptFinished { outcome: Box::new(outcome), discarded, stripped }, bytes);
     }
 
-    /// A try at a provider of another dialect is made with this; to be told once the attempt has begun.
-    pub fn provider_request(&self, form: ProviderForm) {
+    /// A try at a provider of another dialect is made with this; to be told once the attempt has begun. Without room for
+    /// its body in the queue a gap stands for that.
+    pub fn provider_request(&self, mut form: ProviderForm) {
+        let stripped = self.ticket.strip(&mut form.body);
         let bytes = form.body.len() + HEAD_BYTES;
-        self.ticket.send(NoteKind::ProviderRequest(Box::new(form)), bytes);
+        self.ticket.send(NoteKind::ProviderRequest { form: Box::new(form), stripped }, bytes);
     }
 
     /// The head of that provider's answer.
@@ -152,17 +160,19 @@ impl Recording {
 
     /// A piece of that provider's answer; what the client gets of it follows as a [`frame`](Self::frame).
     pub fn provider_frame(&mut self, bytes: &Bytes) {
-        if self.closed || bytes.is_empty() || self.digest_only {
+        if self.closed || bytes.is_empty() {
             return;
         }
-        let has_room = self.granted || self.ticket.shared.queue.has_room();
-        let length = bytes.len();
-        if !has_room || !self.ticket.send(NoteKind::ProviderFrame(bytes.clone()), length) {
-            // None of the answer is kept from here on, in neither form, and the gap that follows says so.
-            self.digest_only = true;
-            self.lost.get_or_insert_with(Digest::nothing);
-            add(&self.ticket.shared.counters.gaps, 1);
+        if self.takes_frame() {
+            let length = bytes.len();
+            if !self.ticket.send(NoteKind::ProviderFrame(bytes.clone()), length) {
+                self.digest_only = Some(self.ticket.shared.gap_cause());
+            }
+            return;
         }
+        // None of the answer is kept from here on, in neither form, and the gap that follows says so. It tells the length
+        // of what the client got.
+        self.lose();
     }
 
     /// The head of the answer goes to the client.
@@ -176,22 +186,30 @@ impl Recording {
             return;
         }
         // One read of a clock, one addition to a queue; the queue's own lock is the only one.
-        let taken = std::mem::take(&mut self.granted) || self.ticket.shared.queue.has_room();
-        if self.digest_only || !taken {
-            self.count_as_lost(&bytes);
+        if !self.takes_frame() {
+            let lost = self.lose();
+            lost.frames += 1;
+            lost.bytes += bytes.len() as u64;
+            lost.hasher.update(&bytes);
             return;
         }
         let length = bytes.len();
         if !self.ticket.send(NoteKind::Frame(bytes), length) {
-            self.digest_only = true;
+            self.digest_only = Some(self.ticket.shared.gap_cause());
         }
+    }
+
+    /// Whether the next frame is kept. A grant is for one frame: whoever brings more has to ask again or find room.
+    fn takes_frame(&mut self) -> bool {
+        let granted = std::mem::take(&mut self.granted);
+        self.digest_only.is_none() && (granted || self.ticket.shared.queue.has_room())
     }
 
     /// To be asked before the next frame is read from the provider: ready when the record has room for it. When there
     /// is none for [`frame_wait`](crate::RecorderConfig::frame_wait), it is ready all the same, and from then on the
     /// frames of this answer are only counted and hashed, and the record holds a gap that says so.
     pub fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.digest_only || self.granted || self.closed {
+        if self.digest_only.is_some() || self.granted || self.closed {
             return Poll::Ready(());
         }
         let shared = &self.ticket.shared;
@@ -207,7 +225,7 @@ impl Recording {
         if waiting.as_mut().poll(context).is_ready() {
             self.waiting = None;
             shared.queue.forget_waker(self.ticket.request);
-            self.digest_only = true;
+            self.digest_only = Some(shared.gap_cause());
             return Poll::Ready(());
         }
         Poll::Pending
@@ -225,22 +243,20 @@ impl Recording {
             frames: digest.frames,
             bytes: digest.bytes,
             blake3: digest.hasher.finalize(),
-            cause: self.ticket.shared.gap_cause(),
+            cause: digest.cause,
         });
         let close = Box::new(Close { ending, failure: failure.cloned(), lost });
         self.ticket.send(NoteKind::Close(close), 0);
     }
 
-    /// From the first frame that is not kept on, none of this answer is: a record with holes cannot be read.
-    fn count_as_lost(&mut self, bytes: &[u8]) {
-        self.digest_only = true;
-        let counters = &self.ticket.shared.counters;
-        add(&counters.received, 1);
-        add(&counters.gaps, 1);
-        let lost = self.lost.get_or_insert_with(Digest::nothing);
-        lost.frames += 1;
-        lost.bytes += bytes.len() as u64;
-        lost.hasher.update(bytes);
+    /// Counts a frame that is not kept, and gives what is known of all that are not. From the first of them on none of
+    /// this answer is kept: a record with holes cannot be read. Why is judged then, for the gap is told much later.
+    fn lose(&mut self) -> &mut Digest {
+        let shared = &self.ticket.shared;
+        let cause = *self.digest_only.get_or_insert_with(|| shared.gap_cause());
+        add(&shared.counters.received, 1);
+        add(&shared.counters.gaps, 1);
+        self.lost.get_or_insert_with(|| Digest::nothing(cause))
     }
 }
 
@@ -273,6 +289,16 @@ impl Ticket {
             add(&self.shared.counters.gaps, 1);
         }
         taken
+    }
+
+    /// Takes the bytes out of a note when there is no room for them, and says what is missing then. The note itself is
+    /// small and goes in any case.
+    fn strip(&self, body: &mut Bytes) -> Option<Stripped> {
+        if body.is_empty() || self.shared.queue.has_room() {
+            return None;
+        }
+        let bytes = std::mem::take(body).len() as u64;
+        Some(Stripped { bytes, cause: self.shared.gap_cause() })
     }
 
     fn send_begin(&self, begin: Box<Begin>) {

@@ -27,6 +27,18 @@ pub struct RecorderFigures {
     pub syncs: u64,
     /// Seconds that this took.
     pub sync_seconds: f64,
+    /// Requests that were never taken.
+    pub refused: u64,
+    /// Requests of an earlier process that were ended as interrupted.
+    pub interrupted: u64,
+    /// Events that were kept without content because the filter failed.
+    pub filtered_out: u64,
+    /// Panics of what reads, filters or observes; each was contained.
+    pub contained_panics: u64,
+    /// Requests that are open in the record.
+    pub open_requests: u64,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: u64,
     /// The writers behind the journal.
     pub writers: Vec<WriterFigures>,
 }
@@ -71,6 +83,12 @@ pub(super) struct RecorderFamilies {
     gaps: IntCounter,
     syncs: IntCounter,
     sync_seconds: Counter,
+    refused: IntCounter,
+    interrupted: IntCounter,
+    filtered_out: IntCounter,
+    contained_panics: IntCounter,
+    open_requests: IntGauge,
+    journal_bytes: IntGauge,
     waiting_events: IntGauge,
     waiting_bytes: IntGauge,
     oldest_unwritten: Gauge,
@@ -105,6 +123,12 @@ impl RecorderFamilies {
             gaps: counter("gaps", "Events that were lost; gap records name them.")?,
             syncs: counter("syncs", "Times that the journal was made durable.")?,
             sync_seconds,
+            refused: counter("refused", "Requests that the recorder never took.")?,
+            interrupted: counter("interrupted", "Requests of an earlier process that were left open.")?,
+            filtered_out: counter("filtered_out", "Events kept without content: the filter failed.")?,
+            contained_panics: counter("contained_panics", "Panics in reading, filtering or observing.")?,
+            open_requests: gauge("open_requests", "Requests that are open in the record.")?,
+            journal_bytes: gauge("journal_bytes", "Bytes of the journal on disk.")?,
             waiting_events: gauge("waiting_events", "Events that wait for the journal.")?,
             waiting_bytes: gauge("waiting_bytes", "Bytes of the events that wait for the journal.")?,
             oldest_unwritten,
@@ -120,6 +144,12 @@ impl RecorderFamilies {
         raise(&self.gaps, figures.gaps);
         raise(&self.syncs, figures.syncs);
         raise_seconds(&self.sync_seconds, figures.sync_seconds);
+        raise(&self.refused, figures.refused);
+        raise(&self.interrupted, figures.interrupted);
+        raise(&self.filtered_out, figures.filtered_out);
+        raise(&self.contained_panics, figures.contained_panics);
+        self.open_requests.set(signed(figures.open_requests));
+        self.journal_bytes.set(signed(figures.journal_bytes));
         self.waiting_events.set(signed(figures.waiting_events));
         self.waiting_bytes.set(signed(figures.waiting_bytes));
         self.oldest_unwritten.set(figures.oldest_unwritten_seconds);

@@ -183,6 +183,12 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
         gaps: 1,
         syncs: 4,
         sync_seconds: 0.5,
+        refused: 6,
+        interrupted: 7,
+        filtered_out: 8,
+        contained_panics: 9,
+        open_requests: 10,
+        journal_bytes: 11,
         writers: vec![WriterFigures {
             name: "sqlite".to_owned(),
             written: 7,
@@ -201,7 +207,13 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
     };
     metrics.recorder(&figures);
     metrics.recorder(&figures);
-    metrics.recorder(&RecorderFigures { received: 12, waiting_bytes: 3, ..RecorderFigures::default() });
+    metrics.recorder(&RecorderFigures {
+        received: 12,
+        waiting_bytes: 3,
+        open_requests: 2,
+        journal_bytes: 4_096,
+        ..RecorderFigures::default()
+    });
     check(
         &metrics,
         &[
@@ -210,6 +222,12 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
             ("lunaroute_recorder_failed_total", 1.0),
             ("lunaroute_recorder_retried_total", 2.0),
             ("lunaroute_recorder_gaps_total", 1.0),
+            ("lunaroute_recorder_refused_total", 6.0),
+            ("lunaroute_recorder_interrupted_total", 7.0),
+            ("lunaroute_recorder_filtered_out_total", 8.0),
+            ("lunaroute_recorder_contained_panics_total", 9.0),
+            ("lunaroute_recorder_open_requests", 2.0),
+            ("lunaroute_recorder_journal_bytes", 4_096.0),
             ("lunaroute_recorder_waiting_events", 0.0),
             ("lunaroute_recorder_waiting_bytes", 3.0),
             ("lunaroute_recorder_oldest_unwritten_seconds", 0.0),

@@ -3,7 +3,7 @@
 use lunaroute_core::Dialect;
 
 use super::provider::{Provider, ProviderFamily};
-use super::schema::Config;
+use super::schema::{Config, Retention};
 use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.
@@ -47,6 +47,12 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         return Err(
             "network.client_certificate_file and network.client_key_file go together; set both".to_owned()
         );
+    }
+    let recording = &config.recording;
+    if !recording.sqlite && recording.retention != Retention::default() {
+        return Err("recording.retention has no effect with recording.sqlite: false, for the database tells what is old; \
+                    leave recording.retention out, or set recording.sqlite: true"
+            .to_owned());
     }
     check_bounds(config)?;
     let limits = &config.limits;

@@ -308,8 +308,9 @@ impl Default for Recording {
 }
 
 /// How long what is recorded stays in the database and the JSON Lines files, counted from a session's last activity. At most
-/// a twentieth of all sessions goes at a time, and none when more than half would: then a clock may be wrong.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+/// a twentieth of all sessions (or one) goes at a time, and none when more than half are old: then a clock may be wrong. The
+/// database tells what is old: with `sqlite: false` nothing is ever removed, and figures given here are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// After so many days a session's headers, bodies and answers are removed from the database; its figures stay.

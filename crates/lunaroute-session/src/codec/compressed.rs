@@ -1,6 +1,7 @@
 //! Short payloads, compressed.
 
 use bytes::Bytes;
+use lunaroute_storage::journal::FRAME_HEADER_BYTES;
 
 use super::wire::{In, Out};
 use super::{COMPRESSED, DecodeError, EncodedRun};
@@ -22,8 +23,9 @@ pub(crate) struct Compressor {
 }
 
 impl Compressor {
-    /// Makes the payload shorter when that can be done.
-    pub(crate) fn compress(&mut self, run: EncodedRun) -> EncodedRun {
+    /// Makes the payload of so many events shorter when that can be done. Its frame stays longer than their number, because
+    /// events have places within it.
+    pub(crate) fn compress(&mut self, run: EncodedRun, events: usize) -> EncodedRun {
         let bytes = run.bytes();
         if !(LEAST..=LONGEST).contains(&bytes) {
             return run;
@@ -42,7 +44,7 @@ impl Compressor {
         out.0.resize(bytes, 0);
         // No room for the result means that it would not be shorter.
         match zstd.compress_to_buffer(&self.whole[1..], &mut out.0[head..]) {
-            Ok(length) if head + length < bytes => {
+            Ok(length) if head + length < bytes && FRAME_HEADER_BYTES + head + length > events => {
                 out.0.truncate(head + length);
                 EncodedRun { head: out.0, bodies: Vec::new(), body_bytes: 0 }
             }

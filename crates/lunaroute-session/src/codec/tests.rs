@@ -193,7 +193,7 @@ fn a_short_run_is_compressed_and_comes_back_as_it_was() {
     let mut run = run();
     run[0].body = Bytes::from("{\"role\":\"user\",\"content\":\"the walk goes on\"}".repeat(20));
     let plain = encode(&run);
-    let compressed = compressor.compress(plain.clone());
+    let compressed = compressor.compress(plain.clone(), run.len());
     println!("{} bytes are {} when compressed", plain.bytes(), compressed.bytes());
     assert!(compressed.bytes() * 2 < plain.bytes());
     let bytes = payload(&compressed);
@@ -206,14 +206,35 @@ fn a_short_run_is_compressed_and_comes_back_as_it_was() {
         flipped[index] ^= 0x10;
         let _ = is_refused(Bytes::from(flipped));
     }
-    let short = compressor.compress(encode(&run[3..4]));
+    let short = compressor.compress(encode(&run[3..4]), 1);
     assert_eq!(short.bytes(), encode(&run[3..4]).bytes(), "too short to gain anything");
     let mut noise = vec![0; 4_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     run[0].body = noise.into();
-    let noisy = compressor.compress(encode(&run[..1]));
+    let noisy = compressor.compress(encode(&run[..1]), 1);
     assert!(noisy.bytes() <= encode(&run[..1]).bytes(), "never longer");
     assert_eq!(events_of(&payload(&noisy)).expect("decodes"), run[..1]);
+}
+
+#[test]
+fn a_frame_has_a_place_for_each_of_its_events_however_alike_they_are() {
+    let (session, request) = (SessionId::parse("s-1").expect("valid"), RequestId::generate());
+    for events in [10, 100, 300, 500, 600] {
+        let run: Vec<SessionEvent> = (0..events)
+            .map(|seq| SessionEvent {
+                session: session.clone(),
+                request,
+                seq,
+                at: Timestamp::from_micros(0),
+                kind: EventKind::ToolCall { id: "a".into(), name: "b".into(), arguments: String::new() },
+                body: Bytes::new(),
+            })
+            .collect();
+        let written = Compressor::default().compress(encode(&run), run.len());
+        println!("{events} events in a frame of {} bytes", written.frame_bytes());
+        assert!(written.frame_bytes() > run.len(), "{events} events in {} bytes", written.frame_bytes());
+        assert_eq!(events_of(&payload(&written)).expect("decodes"), run);
+    }
 }
 
 #[test]

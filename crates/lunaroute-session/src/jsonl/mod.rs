@@ -190,6 +190,13 @@ fn read_checkpoint(directory: &Path) -> Result<Option<Checkpoint>, JsonlError> {
     }
 }
 
+/// How far the writer of the files in this directory has come in the journal; its start when it has not begun.
+pub(crate) fn reached(directory: &Path) -> Result<Position, JsonlError> {
+    let checkpoint = read_checkpoint(directory)?;
+    Ok(checkpoint
+        .map_or_else(Position::default, |Checkpoint { segment, offset }| Position { segment, offset }))
+}
+
 fn write_checkpoint(directory: &Path, position: Position) -> Result<(), JsonlError> {
     let Position { segment, offset } = position;
     let text = serde_json::to_vec(&Checkpoint { segment, offset })

@@ -241,7 +241,9 @@ impl SessionQuery for SqliteQuery {
     fn requests(&self, filter: &RequestFilter, page: Page) -> Result<Listing<RequestRecord>, QueryError> {
         let select = format!("SELECT {REQUEST_COLUMNS} FROM requests");
         let condition = Condition::of_requests(filter);
-        let listing = self.page(&select, condition, "started_at DESC, id DESC", page, rows::request)?;
+        // Ids rise in the order of arrival also when the clock is set back; within a session that is the order of its turns.
+        let order = if filter.session.is_some() { "id DESC" } else { "started_at DESC, id DESC" };
+        let listing = self.page(&select, condition, order, page, rows::request)?;
         let items = listing.items.into_iter().map(|request| self.with_preview(request)).collect();
         Ok(Listing { items, limit: listing.limit, offset: listing.offset, more: listing.more })
     }

@@ -48,7 +48,8 @@ pub(crate) struct Batch {
     pub(crate) body_bytes: usize,
     pub(crate) openings: Vec<Arc<Opening>>,
     pub(crate) outcomes: Vec<Outcome>,
-    /// Requests whose body was left out on a full disk; the gap that says so took a seq of theirs.
+    /// Requests whose body was left out, on a full disk or because it was too large; the gap that says so took a seq of
+    /// theirs.
     pub(crate) bared: HashSet<RequestId>,
 }
 
@@ -131,6 +132,13 @@ impl Batch {
         held
     }
 
+    /// Makes what was held back follow the gaps that took a seq of its requests meanwhile.
+    pub(crate) fn move_on(&self, held: &mut [Run]) {
+        let behind =
+            |run: &&mut Run| run.events.first().is_some_and(|first| self.bared.contains(&first.request));
+        held.iter_mut().filter(behind).for_each(|run| run.events.iter_mut().for_each(move_on));
+    }
+
     /// Empties it, but for what was held back; what it takes to hold events stays for the next ones.
     pub(crate) fn clear(&mut self, held: Vec<Run>) {
         self.latest.clear();
@@ -143,40 +151,43 @@ impl Batch {
             run.last = 0;
             let Some(first) = run.events.first() else { continue };
             self.latest.insert(first.request, self.runs.len());
-            if self.bared.contains(&first.request) {
-                run.events.iter_mut().for_each(move_on);
-            }
             self.runs.push(run);
         }
         self.bared.clear();
     }
 
     /// The runs in the form of the journal, the first to stand at `start`. An event that is longer than an entry may be
-    /// becomes a gap.
+    /// becomes a gap; a start keeps its place and loses its body to the gap that follows it.
     pub(crate) fn encode(
         &mut self,
         start: Position,
         (bodies, compressor): (&mut Bodies, &mut Compressor),
     ) -> Vec<EncodedRun> {
         let mut place = start;
+        let mut bared = HashSet::new();
         let mut entries = Vec::with_capacity(self.runs.len());
         for run in &mut self.runs {
-            let first = run.events.first();
-            let mut lean = first.and_then(|first| bodies.lean(first, start.segment));
+            let Some(request) = run.events.first().map(|first| first.request) else { continue };
+            if bared.contains(&request) {
+                run.events.iter_mut().for_each(move_on);
+            }
+            let mut lean = run.events.first().and_then(|first| bodies.lean(first, start.segment));
             let mut encoded = codec::encode_leaning(&run.events, lean);
             if encoded.bytes() > MAX_PAYLOAD_BYTES {
-                run.events.iter_mut().for_each(|event| {
-                    reduce(event, GapCause::TooLarge);
-                });
+                reduce_run(run, &mut bared, GapCause::TooLarge);
                 (encoded, lean) = (codec::encode(&run.events), None);
             }
-            let encoded = compressor.compress(encoded);
-            if let Some(first) = run.events.first() {
+            let encoded = compressor.compress(encoded, run.events.len());
+            if bared.contains(&request) {
+                // Nothing may lean on what is not there.
+                bodies.forget(request);
+            } else if let Some(first) = run.events.first() {
                 bodies.stands(first, place, lean);
             }
             place.offset += encoded.frame_bytes() as u64;
             entries.push(encoded);
         }
+        self.bared.extend(bared);
         entries
     }
 
@@ -199,28 +210,35 @@ impl Batch {
     }
 
     /// Leaves only what a full disk has to take: ends, figures and gaps. Returns how many notes are lost by that.
-    ///
-    /// A start that loses its body is followed by the gap that says so, in the same append: there is no moment at which
-    /// the record lacks a body and does not tell. What comes after moves on by one.
     pub(crate) fn reduce(&mut self) -> u64 {
-        let mut lost_notes = 0;
-        for run in &mut self.runs {
-            let events = std::mem::take(&mut run.events);
-            for mut event in events {
-                let gap = matches!(event.kind, EventKind::Started(_)).then(|| gap_after(&event)).flatten();
-                if self.bared.contains(&event.request) {
-                    move_on(&mut event);
-                }
-                lost_notes += reduce(&mut event, GapCause::DiskFull);
-                run.events.push(event);
-                if let Some(gap) = gap {
-                    self.bared.insert(gap.request);
-                    run.events.push(gap);
-                }
-            }
-        }
-        lost_notes
+        let mut bared = HashSet::new();
+        let lost = self.runs.iter_mut().map(|run| reduce_run(run, &mut bared, GapCause::DiskFull)).sum();
+        self.bared.extend(bared);
+        lost
     }
+}
+
+/// Makes the events of a run small; returns how many notes are lost by that. `bared` are requests that lost their body in
+/// the same breath: those of earlier runs, to which this one adds.
+///
+/// A start that loses its body is followed by the gap that says so, in the same append: there is no moment at which the
+/// record lacks a body and does not tell. What comes after moves on by one.
+fn reduce_run(run: &mut Run, bared: &mut HashSet<RequestId>, cause: GapCause) -> u64 {
+    let mut lost_notes = 0;
+    for mut event in std::mem::take(&mut run.events) {
+        let is_start = matches!(event.kind, EventKind::Started(_));
+        let gap = is_start.then(|| gap_after(&event, cause)).flatten();
+        if bared.contains(&event.request) {
+            move_on(&mut event);
+        }
+        lost_notes += reduce(&mut event, cause);
+        run.events.push(event);
+        if let Some(gap) = gap {
+            bared.insert(gap.request);
+            run.events.push(gap);
+        }
+    }
+    lost_notes
 }
 
 /// Whether an event may wait a little for those that follow it.
@@ -245,10 +263,10 @@ fn move_on(event: &mut SessionEvent) {
     }
 }
 
-/// The gap of a start's body that a full disk does not take; `None` when it has none.
-fn gap_after(start: &SessionEvent) -> Option<SessionEvent> {
+/// The gap of a start's body that is not kept; `None` when it has none.
+fn gap_after(start: &SessionEvent, cause: GapCause) -> Option<SessionEvent> {
     let lost_bytes = start.body.len() as u64;
-    let kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause: GapCause::DiskFull };
+    let kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
     let (session, seq) = (start.session.clone(), start.seq + 1);
     (lost_bytes > 0).then(|| SessionEvent {
         session,
@@ -338,3 +356,6 @@ pub(crate) fn without_content(event: &SessionEvent) -> SessionEvent {
     let session = event.session.clone();
     SessionEvent { session, request: event.request, seq: event.seq, at: event.at, kind, body: Bytes::new() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,8 @@ use super::config::RecorderConfig;
 use super::error::RecorderError;
 use super::figures::{JournalState, add};
 use super::ledger::Ledger;
-use super::note::Entry;
+use super::note::{Entry, NoteKind};
+use super::opening::Stage;
 use super::outlet::Outlet;
 use super::pen::{Limits, Pen};
 use super::recover::Recovered;
@@ -201,11 +202,20 @@ fn run(mut pen: Pen) {
     let failed = state != JournalState::Stopped;
     shared.set_journal_state(state);
     for entry in shared.queue.end() {
-        if let Entry::Note(note) = entry {
-            add(&shared.counters.gaps, 1);
-            shared.queue.release(1, note.charge);
+        match entry {
+            Entry::Note(note) => {
+                add(&shared.counters.gaps, 1);
+                shared.queue.release(1, note.charge);
+                if let NoteKind::Begin(begin) = note.kind {
+                    begin.opening.advance(Stage::Failed);
+                }
+            }
+            Entry::Flush(barrier) => barrier.give_up(),
         }
     }
+    // Those that it had in hand; one that was told already stays told.
+    pen.barriers.drain(..).for_each(|barrier| barrier.give_up());
+    pen.outlet.batch.openings.drain(..).for_each(|opening| opening.advance(Stage::Failed));
     // The journal's lock goes before anybody is told, so that the next recorder can open it.
     drop(pen);
     if failed {

@@ -89,7 +89,7 @@ impl Recorder {
         let failed = |behind| FlushError { waited: deadline, behind };
         let barrier = Arc::new(Barrier::default());
         let queued = shared.queue.push(Entry::Flush(Arc::clone(&barrier)), Instant::now());
-        if queued.is_err() || timeout_at(by, barrier.reached()).await.is_err() {
+        if queued.is_err() || !matches!(timeout_at(by, barrier.reached()).await, Ok(Ok(_))) {
             return Err(failed(vec!["journal".to_owned()]));
         }
         let number = shared.published.flush();

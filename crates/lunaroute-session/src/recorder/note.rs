@@ -62,6 +62,13 @@ pub(crate) struct Begin {
     pub(crate) stripped: u64,
 }
 
+/// The body of a note that there was no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stripped {
+    pub(crate) bytes: u64,
+    pub(crate) cause: GapCause,
+}
+
 /// What was not kept of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost {
@@ -91,8 +98,8 @@ pub(crate) struct Note {
 pub(crate) enum NoteKind {
     Begin(Box<Begin>),
     AttemptStarted { provider: String, model: Option<String>, reason: AttemptReason },
-    AttemptFinished { outcome: Box<AttemptOutcome>, discarded: Bytes },
-    ProviderRequest(Box<ProviderForm>),
+    AttemptFinished { outcome: Box<AttemptOutcome>, discarded: Bytes, stripped: Option<Stripped> },
+    ProviderRequest { form: Box<ProviderForm>, stripped: Option<Stripped> },
     ProviderResponse(ResponseHead),
     ProviderFrame(Bytes),
     ResponseStarted(ResponseHead),

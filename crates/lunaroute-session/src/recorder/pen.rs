@@ -138,12 +138,13 @@ impl Pen {
                 return;
             }
             NoteKind::ProviderFrame(bytes) => return self.provider_frame(id, bytes, (offset_us, charge)),
-            NoteKind::ProviderRequest(form) => {
+            NoteKind::ProviderRequest { form, stripped } => {
+                let interpreter = self.interpreter.as_ref();
                 request.provider_request(
                     &mut self.outlet,
                     offset_us,
-                    *form,
-                    (self.interpreter.as_ref(), counters),
+                    (*form, stripped),
+                    (interpreter, counters),
                 );
             }
             NoteKind::ProviderResponse(head) => {
@@ -153,8 +154,8 @@ impl Pen {
             NoteKind::AttemptStarted { provider, model, reason } => {
                 request.attempt_started(&mut self.outlet, offset_us, (provider, model, reason));
             }
-            NoteKind::AttemptFinished { outcome, discarded } => {
-                request.attempt_finished(&mut self.outlet, offset_us, *outcome, discarded);
+            NoteKind::AttemptFinished { outcome, discarded, stripped } => {
+                request.attempt_finished(&mut self.outlet, offset_us, *outcome, (discarded, stripped));
             }
             NoteKind::ResponseStarted(head) => {
                 let readers = (self.interpreter.as_ref(), counters, self.limits.text);
@@ -291,7 +292,7 @@ impl Pen {
     }
 
     /// Appends the batch, from which `held` was taken out, and tells the observer who has ended.
-    fn append(&mut self, held: Vec<Run>) -> Result<(), Abandoned> {
+    fn append(&mut self, mut held: Vec<Run>) -> Result<(), Abandoned> {
         let mut batch = std::mem::take(&mut self.outlet.batch);
         if !batch.runs.is_empty() {
             if let Err(abandoned) = self.ledger.append(&mut batch, &mut self.bodies) {
@@ -304,6 +305,7 @@ impl Pen {
                     request.lose_body();
                 }
             }
+            batch.move_on(&mut held);
             if self.ledger.wants_roll_call() {
                 self.call_roll(&held);
             }

@@ -9,7 +9,7 @@ use lunaroute_core::{
 };
 
 use super::figures::Counters;
-use super::note::{Begin, ProviderForm, RequestStart};
+use super::note::{Begin, ProviderForm, RequestStart, Stripped};
 use super::outlet::{Outlet, contain};
 use super::reply::Reply;
 use super::shared::micros;
@@ -216,10 +216,18 @@ impl OpenRequest {
         outlet: &mut Outlet,
         offset_us: u64,
         outcome: AttemptOutcome,
-        discarded: Bytes,
+        (discarded, stripped): (Bytes, Option<Stripped>),
     ) {
         let ordinal = self.attempts.saturating_sub(1);
         self.emit_with(outlet, offset_us, EventKind::AttemptFinished { ordinal, outcome }, discarded);
+        self.tell_stripped(outlet, offset_us, stripped);
+    }
+
+    /// Says that the body of the event before is missing.
+    fn tell_stripped(&mut self, outlet: &mut Outlet, offset_us: u64, stripped: Option<Stripped>) {
+        if let Some(Stripped { bytes, cause }) = stripped {
+            self.emit(outlet, offset_us, EventKind::Gap { lost_frames: 0, lost_bytes: bytes, cause });
+        }
     }
 
     pub(crate) fn response_started(
@@ -241,11 +249,12 @@ impl OpenRequest {
         &mut self,
         outlet: &mut Outlet,
         offset_us: u64,
-        form: ProviderForm,
+        (form, stripped): (ProviderForm, Option<Stripped>),
         (interpreter, counters): (&dyn Interpreter, &Counters),
     ) {
         let ProviderForm { exchange, path, body, warnings } = form;
-        let reading = contain(counters, || interpreter.request(&exchange, &body)).unwrap_or_default();
+        let reading = stripped.is_none().then(|| contain(counters, || interpreter.request(&exchange, &body)));
+        let reading = reading.flatten().unwrap_or_default();
         let request = ProviderRequest {
             ordinal: self.attempts.saturating_sub(1),
             dialect: exchange.dialect,
@@ -257,6 +266,7 @@ impl OpenRequest {
         self.provider_exchange = Some(Box::new(exchange));
         self.provider_reply = None;
         self.emit_with(outlet, offset_us, EventKind::ProviderRequest(Box::new(request)), body);
+        self.tell_stripped(outlet, offset_us, stripped);
     }
 
     /// That provider answers.

@@ -36,9 +36,9 @@ impl std::fmt::Debug for History {
     }
 }
 
-/// Gives a database and its companions names with the time in them; tells the new name of the database, in words when there
-/// was nothing left of it.
-pub(crate) fn set_aside(path: &Path, reason: &str, upkeep: &mut Upkeep) -> io::Result<String> {
+/// Gives a database and its companions names with the time in them; tells the new name of the database, `None` when there was
+/// nothing left of it.
+pub(crate) fn set_aside(path: &Path, reason: &str, upkeep: &mut Upkeep) -> io::Result<Option<PathBuf>> {
     upkeep.replaced += 1;
     let time: String =
         Timestamp::now().to_string().chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
@@ -47,15 +47,20 @@ pub(crate) fn set_aside(path: &Path, reason: &str, upkeep: &mut Upkeep) -> io::R
         let from = beside(path, companion);
         let to = beside(path, &format!(".damaged-{time}{companion}"));
         match fs::rename(&from, &to) {
-            Ok(()) if companion.is_empty() => aside = Some(to.display().to_string()),
+            Ok(()) if companion.is_empty() => aside = Some(to),
             Ok(()) => {}
             Err(failure) if failure.kind() == io::ErrorKind::NotFound => {}
             Err(failure) => return Err(failure),
         }
     }
-    let aside = aside.unwrap_or_else(|| "nothing, it was gone".to_owned());
-    tracing::error!(path = %path.display(), reason, aside, "the database cannot be used and is made anew");
+    let name = name_of(aside.as_deref());
+    tracing::error!(path = %path.display(), reason, aside = name, "the database cannot be used and is made anew");
     Ok(aside)
+}
+
+/// What was set aside, for people.
+pub(crate) fn name_of(aside: Option<&Path>) -> String {
+    aside.map_or_else(|| "nothing, it was gone".to_owned(), |aside| aside.display().to_string())
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

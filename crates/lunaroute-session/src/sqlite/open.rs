@@ -20,9 +20,10 @@ pub struct SqliteConfig {
     pub path: PathBuf,
     /// How long a statement waits for another process's lock.
     pub busy_timeout: Duration,
-    /// An answer's body beyond this many bytes is kept as its hash only.
+    /// Of an answer's body beyond this many bytes the first MiB and the hash are kept.
     pub response_limit: usize,
-    /// All answers that are still open may hold this many bytes together; beyond it, new ones are kept as their hash only.
+    /// All answers that are still open may hold this many bytes together; beyond it, of those that grow no more than the
+    /// first MiB and the hash are kept.
     pub open_limit: usize,
     /// A request that is open for this long gets a row as running; a shorter one is written once, when it is over.
     pub show_running_after: Duration,
@@ -30,17 +31,21 @@ pub struct SqliteConfig {
     pub check_every: Duration,
     /// What was recorded before, for a database that begins anew.
     pub history: Option<History>,
+    /// The journal's directory: what was removed is remembered for as long as it is in there.
+    pub journal_directory: PathBuf,
     /// When old sessions go; `None` keeps everything.
     pub retention: Option<Retention>,
 }
 
 impl SqliteConfig {
     /// The usual figures: 5 s for locks, 64 MiB for one answer, 256 MiB for all that are open, running requests after 1 s, a
-    /// look for damage every 30 s, no history, and nothing ever removed.
+    /// look for damage every 30 s, the journal in `journal` beside the database, no history, and nothing ever removed.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
         Self {
-            path: path.into(),
+            journal_directory: path.with_file_name("journal"),
+            path,
             busy_timeout: Duration::from_secs(5),
             response_limit: 64 << 20,
             open_limit: 256 << 20,

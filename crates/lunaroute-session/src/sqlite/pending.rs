@@ -64,12 +64,15 @@ pub(crate) struct Lost {
 /// The answer's bytes as far as they came.
 #[derive(Clone)]
 pub(crate) struct AnswerBytes {
-    /// The bytes; `None` when there were too many to hold.
-    pub(crate) bytes: Option<Vec<u8>>,
+    /// The bytes, or the start of them when there were too many to hold.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) length: u64,
-    /// Hash of what came, from the moment on that the bytes are not held.
+    /// Hash of what came, from the moment on that not all bytes are held.
     hasher: Option<Box<blake3::Hasher>>,
 }
+
+/// So much is kept of the start of an answer that has too many bytes to hold.
+const PREFIX: usize = 1 << 20;
 
 /// A request as it went to a provider of another dialect, and what came back.
 #[derive(Clone)]
@@ -249,7 +252,12 @@ impl Pending {
     /// Bytes of the answer that are held in memory, in both of its forms.
     pub(crate) fn held(&self) -> usize {
         let answers = std::iter::once(&self.answer).chain(self.provider.iter().map(|form| &form.answer));
-        answers.filter_map(|answer| answer.bytes.as_ref()).map(Vec::len).sum()
+        answers.map(|answer| answer.bytes.len()).sum()
+    }
+
+    /// Whether an answer had too many bytes, in either of its forms.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.answer.is_cut() || self.provider.as_ref().is_some_and(|form| form.answer.is_cut())
     }
 
     /// The same request without figures that a provider or a clock gave: what is left when they fit no column.
@@ -273,32 +281,34 @@ impl Pending {
 
 impl AnswerBytes {
     fn new() -> Self {
-        Self { bytes: Some(Vec::new()), length: 0, hasher: None }
+        Self { bytes: Vec::new(), length: 0, hasher: None }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.hasher.is_some()
     }
 
     fn append(&mut self, addition: &[u8], room: usize) {
         self.length += addition.len() as u64;
-        if let Some(bytes) = &mut self.bytes {
-            if addition.len() <= room {
-                bytes.extend_from_slice(addition);
-                return;
-            }
-            let mut hasher = Box::new(blake3::Hasher::new());
-            hasher.update(bytes);
-            self.hasher = Some(hasher);
-            self.bytes = None;
-        }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(addition);
+            return;
         }
+        if addition.len() <= room {
+            self.bytes.extend_from_slice(addition);
+            return;
+        }
+        let mut hasher = Box::new(blake3::Hasher::new());
+        hasher.update(&self.bytes).update(addition);
+        self.hasher = Some(hasher);
+        let missing = PREFIX.saturating_sub(self.bytes.len()).min(room).min(addition.len());
+        self.bytes.extend_from_slice(&addition[..missing]);
+        self.bytes.truncate(PREFIX);
+        self.bytes.shrink_to_fit();
     }
 
     /// BLAKE3 of all that came.
     pub(crate) fn hash(&self) -> blake3::Hash {
-        match (&self.bytes, &self.hasher) {
-            (Some(bytes), _) => blake3::hash(bytes),
-            (None, Some(hasher)) => hasher.finalize(),
-            (None, None) => blake3::hash(&[]),
-        }
+        self.hasher.as_ref().map_or_else(|| blake3::hash(&self.bytes), |hasher| hasher.finalize())
     }
 }

@@ -61,7 +61,7 @@ fn payload(pending: &Pending) -> String {
         "ending": pending.completed.as_ref().map(|completed| completed.ending),
         "status": pending.completed.as_ref().and_then(|completed| completed.status),
         "request_body_base64": BASE64_STANDARD.encode(&pending.body),
-        "response_body_base64": pending.answer.bytes.as_ref().map(|bytes| BASE64_STANDARD.encode(bytes)),
+        "response_body_base64": BASE64_STANDARD.encode(&pending.answer.bytes),
     })
     .to_string()
 }

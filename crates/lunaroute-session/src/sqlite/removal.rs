@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
+use super::removed;
 use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
 
 /// Blobs that one transaction looks at.
@@ -26,27 +27,36 @@ pub(crate) enum Removal {
     Session,
 }
 
-/// Goes on with the removal until it is done or `until` has come; tells whether it is done. A session that runs, or that
-/// is not there, is left as it is.
+/// What has become of a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It is done.
+    Removed,
+    /// The session is left as it is: it is not there, has a request under way, or was active again.
+    Left,
+    /// More is to be done.
+    Unfinished,
+}
+
+/// Goes on with the removal until it is done or `until` has come. A session that was active at `unless_active_since` or
+/// later is left as it is, because it was old when it was chosen.
 pub(crate) fn proceed(
     connection: &Connection,
     session: &str,
-    removal: Removal,
+    (removal, unless_active_since): (Removal, Option<i64>),
     until: Instant,
-) -> Result<bool, StepError> {
-    let Some(number) = number(connection, session)? else { return Ok(true) };
-    if !let_go(connection, session, number, removal)? {
-        return Ok(true);
+) -> Result<Progress, StepError> {
+    let Some(number) = number(connection, session)? else { return Ok(Progress::Left) };
+    if !let_go(connection, session, number, (removal, unless_active_since))? {
+        return Ok(Progress::Left);
     }
     while Instant::now() < until {
         if !release(connection, number)? {
-            if removal == Removal::Session {
-                finish(connection, session)?;
-            }
-            return Ok(true);
+            let is_gone = removal != Removal::Session || finish(connection, session)?;
+            return Ok(if is_gone { Progress::Removed } else { Progress::Unfinished });
         }
     }
-    Ok(false)
+    Ok(Progress::Unfinished)
 }
 
 fn number(connection: &Connection, session: &str) -> Result<Option<i64>, StepError> {
@@ -58,12 +68,17 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
 }
 
-/// The rows let go of their blobs, in one transaction. `false` when the session has a request that runs.
-fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal) -> Result<bool, StepError> {
+/// The rows let go of their blobs, in one transaction. `false` when the session has a request that runs or was active again.
+fn let_go(
+    connection: &Connection,
+    session: &str,
+    number: i64,
+    (removal, unless_active_since): (Removal, Option<i64>),
+) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
-    let sql =
-        "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running'))";
-    if transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))? {
+    let sql = "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running')) \
+               OR EXISTS (SELECT 1 FROM sessions WHERE number = ?1 AND last_activity_at >= ?2)";
+    if transaction.prepare_cached(sql)?.query_row((number, unless_active_since), |row| row.get(0))? {
         return Ok(false);
     }
     let sql = format!(
@@ -93,6 +108,7 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
     if removal == Removal::Session {
+        removed::remember(&transaction, number)?;
         transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
         for table in ["session_errors", "tool_calls"] {
             transaction
@@ -245,15 +261,15 @@ fn release(connection: &Connection, number: i64) -> Result<bool, StepError> {
     Ok(!blobs.is_empty())
 }
 
-/// The last of a removed session: its own row, and its conversation when no other session is in it.
-fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
+/// The last of a removed session: its own row, and its conversation when no other session is in it. `false` when a request
+/// came meanwhile, which keeps it.
+fn finish(connection: &Connection, session: &str) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
     let conversation: Option<Option<String>> = transaction
         .prepare_cached("SELECT conversation_id FROM sessions WHERE id = ?1")?
         .query_row([session], |row| row.get(0))
         .optional()?;
-    // A request that came meanwhile keeps it.
-    transaction
+    let removed = transaction
         .prepare_cached(
             "DELETE FROM sessions WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM requests WHERE session = number)",
         )?
@@ -274,5 +290,6 @@ fn finish(connection: &Connection, session: &str) -> Result<(), StepError> {
             )?
             .execute([&conversation])?;
     }
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(removed > 0)
 }

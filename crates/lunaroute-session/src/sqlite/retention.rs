@@ -1,17 +1,18 @@
 //! What is old goes: the bytes of requests first, whole sessions later, a little at a time between two batches.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lunaroute_core::{SessionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::failure::StepError;
+use super::failure::{Reach, StepError};
 use super::open::{Database, OpenError, SqliteConfig};
-use super::removal::{self, Removal};
+use super::removal::{self, Progress, Removal};
+use super::removed;
 use crate::jsonl::{self, JsonlError};
 use crate::writer::Upkeep;
 
@@ -21,8 +22,6 @@ const STEP: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_secs(3_600);
 /// A pass removes at most this share of all sessions, one in so many.
 const SHARE: usize = 20;
-/// So few sessions are no mass.
-const FEW: usize = 20;
 /// Free pages that are given back to the file system at a time.
 const PAGES_AT_ONCE: u32 = 1_024;
 
@@ -39,18 +38,28 @@ pub struct Retention {
     pub files: Option<SessionFiles>,
 }
 
+/// A session that was old when it was looked for.
+struct Due {
+    session: SessionId,
+    removal: Removal,
+    /// Milliseconds: it had no activity since.
+    before: i64,
+}
+
 /// Works through what is old.
 pub(crate) struct Keeper {
     retention: Option<Retention>,
     next_pass: Instant,
-    due: VecDeque<(SessionId, Removal)>,
+    due: VecDeque<Due>,
+    /// The last failure that was told: one that comes again and again is told once.
+    told: Option<String>,
     /// Whether pages may be free that the file system could have back.
     has_freed: bool,
 }
 
 impl Keeper {
     pub(crate) fn new(retention: Option<Retention>) -> Self {
-        Self { retention, next_pass: Instant::now(), due: VecDeque::new(), has_freed: false }
+        Self { retention, next_pass: Instant::now(), due: VecDeque::new(), told: None, has_freed: false }
     }
 
     /// Whether there is something to do.
@@ -59,25 +68,58 @@ impl Keeper {
             && (!self.due.is_empty() || self.has_freed || Instant::now() >= self.next_pass)
     }
 
-    /// Does some of it.
-    pub(crate) fn step(&mut self, connection: &Connection, upkeep: &mut Upkeep) -> Result<(), StepError> {
+    /// Does some of it. What cannot be done is told once per cause and tried again in the next pass; it holds up nobody.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    pub(crate) fn step(
+        &mut self,
+        (connection, journal): (&Connection, &Path),
+        upkeep: &mut Upkeep,
+    ) -> Result<(), StepError> {
+        let failure = match self.try_step((connection, journal), upkeep) {
+            Ok(()) => {
+                self.told.take_if(|_| self.due.is_empty());
+                return Ok(());
+            }
+            Err(damage) if matches!(damage.reach(), Reach::Damage) => return Err(damage),
+            Err(failure) => failure,
+        };
+        let cause = failure.to_string();
+        if self.told.as_ref() != Some(&cause) {
+            tracing::error!(%failure, "what is old could not be removed from the database; it is tried again in an hour");
+            self.told = Some(cause);
+        }
+        (self.due, self.has_freed) = (VecDeque::new(), false);
+        Ok(())
+    }
+
+    fn try_step(
+        &mut self,
+        (connection, journal): (&Connection, &Path),
+        upkeep: &mut Upkeep,
+    ) -> Result<(), StepError> {
         let Some(retention) = &self.retention else { return Ok(()) };
         let until = Instant::now() + STEP;
         if self.due.is_empty() && Instant::now() >= self.next_pass {
             self.next_pass = Instant::now() + PAUSE;
+            removed::forget(connection, journal)?;
             self.due = pass(connection, retention, Timestamp::now().as_millis())?;
         }
         while Instant::now() < until
-            && let Some((session, removal)) = self.due.front()
+            && let Some(Due { session, removal, before }) = self.due.front()
         {
-            if !removal::proceed(connection, session.as_str(), *removal, until)? {
-                return Ok(());
+            match removal::proceed(connection, session.as_str(), (*removal, Some(*before)), until)? {
+                Progress::Unfinished => return Ok(()),
+                Progress::Left => {}
+                Progress::Removed => {
+                    self.has_freed = true;
+                    if *removal == Removal::Session {
+                        upkeep.removed_sessions += 1;
+                        retention.files.iter().for_each(|files| files.remove(session));
+                    }
+                }
             }
-            if *removal == Removal::Session {
-                upkeep.removed_sessions += 1;
-                retention.files.iter().for_each(|files| files.remove(session));
-            }
-            self.has_freed = true;
             self.due.pop_front();
         }
         if self.due.is_empty() && self.has_freed {
@@ -97,21 +139,18 @@ fn give_pages_back(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// What one pass removes: the oldest first, and never a large share of everything at once, because a clock may be wrong.
-fn pass(
-    connection: &Connection,
-    retention: &Retention,
-    now: i64,
-) -> Result<VecDeque<(SessionId, Removal)>, StepError> {
+/// That holds for few sessions too: one of them an hour, and none when more than half are old.
+fn pass(connection: &Connection, retention: &Retention, now: i64) -> Result<VecDeque<Due>, StepError> {
     let all: i64 = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
     let all = usize::try_from(all).unwrap_or(0);
-    let mut due = VecDeque::new();
+    let mut due = VecDeque::<Due>::new();
     for (what, days, removal) in [
         ("sessions", retention.rows_days, Removal::Session),
         ("bodies", retention.bodies_days, Removal::Bodies),
     ] {
         let before = now.saturating_sub(i64::from(days).saturating_mul(MILLIS_OF_A_DAY));
         let old = older(connection, before, removal)?;
-        if old.len() > FEW.max(all / 2) {
+        if old.len() * 2 > all {
             tracing::error!(
                 what,
                 due = old.len(),
@@ -121,7 +160,10 @@ fn pass(
             );
             continue;
         }
-        due.extend(old.into_iter().take(FEW.max(all / SHARE)).map(|session| (session, removal)));
+        let goes_whole: HashSet<SessionId> = due.iter().map(|due| due.session.clone()).collect();
+        let due_now = old.into_iter().filter(|session| !goes_whole.contains(session));
+        let due_now = due_now.take((all / SHARE).max(1));
+        due.extend(due_now.map(|session| Due { session, removal, before }));
     }
     Ok(due)
 }
@@ -255,7 +297,15 @@ impl Remover {
             Some(true) => return Err(RemovalError::Running { session: session.clone() }),
             Some(false) => {}
         }
-        while !removal::proceed(connection, session.as_str(), Removal::Session, Instant::now() + STEP)? {}
+        let removal = (Removal::Session, None);
+        loop {
+            match removal::proceed(connection, session.as_str(), removal, Instant::now() + STEP)? {
+                Progress::Removed => break,
+                Progress::Unfinished => {}
+                // It was there and nothing ran a moment ago.
+                Progress::Left => return Err(RemovalError::Running { session: session.clone() }),
+            }
+        }
         self.files.iter().for_each(|files| files.remove(session));
         Ok(true)
     }

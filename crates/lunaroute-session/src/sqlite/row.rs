@@ -201,13 +201,10 @@ impl<'pending> RequestRow<'pending> {
         let read = pending.read.as_deref();
         let over = pending.completed.is_some();
         let response_bytes = self.stats.map_or(pending.answer.length, |stats| stats.response_bytes);
-        // A body that was too large to be held says so where other losses say their cause.
+        // An answer that was too large to be held whole says so where other losses say their cause.
         let lost = pending.lost.filter(|_| over);
-        let cause = match (&lost, &pending.answer.bytes) {
-            (Some(lost), _) => Some(lost.cause.as_str()),
-            (None, None) => Some("body_limit"),
-            (None, Some(_)) => None,
-        };
+        let cut = pending.is_cut().then_some("body_limit");
+        let cause = lost.as_ref().map(|lost| lost.cause.as_str()).or(cut);
         let encoding = pending.response.as_ref().and_then(|response| response.content_encoding.as_deref());
         Ok([
             text(read.and_then(|read| read.problem.as_deref())),

@@ -9,6 +9,7 @@ use super::decode::decoded;
 use super::digest::RowDigest;
 use super::failure::StepError;
 use super::pending::{Pending, Shown};
+use super::removed;
 use super::row::{Kept, RequestRow};
 use super::sessions::{SessionCache, Touched};
 use super::table::{REQUESTS, SESSION_ERRORS, execute, number, text};
@@ -23,6 +24,8 @@ pub(crate) enum Known {
     Nothing,
     Running(Shown),
     Over,
+    /// It was removed with its session.
+    Removed,
 }
 
 /// What the database knows of a request.
@@ -38,6 +41,7 @@ pub(crate) fn known(connection: &Connection, request: RequestId) -> Result<Known
         })
         .optional()?;
     Ok(match row {
+        None if removed::is_removed(connection, request)? => Known::Removed,
         None => Known::Nothing,
         Some((status, shown)) if status == "running" => Known::Running(shown),
         Some(_) => Known::Over,
@@ -198,7 +202,7 @@ impl<'writer> Work<'writer> {
         session: i64,
     ) -> Result<Kept, StepError> {
         let over = pending.completed.is_some();
-        let answer = pending.answer.bytes.as_deref().filter(|bytes| over && !bytes.is_empty());
+        let answer = Some(pending.answer.bytes.as_slice()).filter(|bytes| over && !bytes.is_empty());
         let small = answer.filter(|answer| answer.len() <= SMALL_ANSWER);
         let content = content(pending, references.is_some_and(|references| references.is_inline), small);
         let store = &mut self.memory.store;
@@ -228,8 +232,8 @@ impl<'writer> Work<'writer> {
                 let recipe = bodies::of_provider(self.connection, store, &provider.body, messages, session)?;
                 kept.provider_body = Some(recipe);
             }
-            if let Some(answer) = provider.answer.bytes.as_deref().filter(|bytes| !bytes.is_empty()) {
-                kept.provider_answer = Some(store.hold(self.connection, answer)?);
+            if !provider.answer.bytes.is_empty() {
+                kept.provider_answer = Some(store.hold(self.connection, &provider.answer.bytes)?);
             }
         }
         Ok(kept)

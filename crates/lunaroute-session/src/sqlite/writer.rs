@@ -17,7 +17,7 @@ use super::retention::Keeper;
 use super::state::{State, WRITER};
 use super::watch::Watch;
 use super::work::{Known, Memory, Work, known};
-use super::{orphans, quarantine};
+use super::{orphans, quarantine, removed};
 use crate::event::SessionEvent;
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, Upkeep, WriteError};
 
@@ -61,12 +61,17 @@ impl SqliteWriter {
         let mut upkeep = Upkeep::default();
         let (database, was_damaged) = match Database::open(&config) {
             Err(OpenError::Damaged { path, source }) => {
-                heal::set_aside(&path, &source.to_string(), &mut upkeep)
+                let aside = heal::set_aside(&path, &source.to_string(), &mut upkeep)
                     .map_err(|source| OpenError::File { path, source })?;
-                (Database::open(&config)?, true)
+                let database = Database::open(&config)?;
+                aside.iter().for_each(|aside| removed::take_over(&database.connection, aside));
+                (database, true)
             }
             opened => (opened?, false),
         };
+        if let Err(failure) = removed::forget(&database.connection, &config.journal_directory) {
+            tracing::warn!(%failure, "removed sessions that nobody needs to remember are still remembered");
+        }
         let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
         let state = State::load(&database.connection).map_err(failed)?;
         let history_is_due =
@@ -102,11 +107,12 @@ impl SqliteWriter {
     fn absorb(&mut self, event: &SessionEvent, position: Option<Position>) -> Result<(), StepError> {
         if !self.pending.contains_key(&event.request) {
             let mut pending = Pending::new(event, position);
-            if position.is_some_and(|position| position < self.known_until)
+            // What was recorded earlier, and what is read again.
+            if position.is_none_or(|position| position < self.known_until)
                 && let Some(database) = &self.database
             {
                 match known(&database.connection, event.request)? {
-                    Known::Over => return Ok(()),
+                    Known::Over | Known::Removed => return Ok(()),
                     Known::Running(shown) => pending.shown = Some(shown),
                     Known::Nothing => {}
                 }
@@ -281,7 +287,7 @@ impl SqliteWriter {
     /// Removes some of what is old, when there is something.
     fn remove_some(&mut self) -> Result<(), StepError> {
         let Some(database) = self.database.as_ref().filter(|_| self.keeper.is_due()) else { return Ok(()) };
-        let done = self.keeper.step(&database.connection, &mut self.upkeep);
+        let done = self.keeper.step((&database.connection, &self.config.journal_directory), &mut self.upkeep);
         // What memory knows of sessions and bodies may be gone.
         self.memory.forget();
         done

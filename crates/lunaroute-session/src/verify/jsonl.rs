@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use super::parity::Parity;
+use super::parity::{Ends, Parity};
 use super::report::Report;
-use crate::jsonl::{JsonlError, entries};
+use crate::jsonl::{JsonlError, entries, reached};
 
-/// Reads every line of every file, the days in order.
-pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Report) {
+/// Reads every line of every file, the days in order, and looks for what the database has besides. `journal` are the
+/// requests that the journal still holds.
+pub(super) fn read(directory: &Path, journal: &Ends, parity: &mut Parity<'_>, report: &mut Report) {
+    // Before the lines: what is written meanwhile is found all the same.
+    let reached = reached(directory);
     for entry in entries(directory) {
         match entry {
             Ok(entry) => {
@@ -24,5 +27,11 @@ pub(super) fn read(directory: &Path, parity: &mut Parity<'_>, report: &mut Repor
             }
             Err(error) => parity.damage(directory.display().to_string(), "it cannot be read", error),
         }
+    }
+    let looked = reached
+        .map_err(|error| error.to_string())
+        .and_then(|reached| parity.look_for_missing(journal, reached).map_err(|error| error.to_string()));
+    if let Err(error) = looked {
+        parity.damage(directory.display().to_string(), "it cannot be compared with the database", error);
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension;
 use super::database::Snapshot;
 use super::report::{Check, Report};
 use crate::event::{EventKind, SessionEvent};
-use crate::sqlite::StoredBytes;
+use crate::sqlite::{StoredBytes, is_removed};
 
 /// What is known of a request that has not ended yet.
 struct Open {
@@ -24,6 +24,11 @@ struct Open {
     whole: bool,
 }
 
+/// Number and place of the last event of requests that are over.
+pub(super) type Ends = HashMap<RequestId, (u32, Position)>;
+
+const MILLIS_OF_A_DAY: i64 = 86_400_000;
+
 /// Compares the events of one keeper with the database.
 pub(super) struct Parity<'database> {
     name: &'static str,
@@ -32,7 +37,9 @@ pub(super) struct Parity<'database> {
     database: Option<&'database Snapshot>,
     open: HashMap<RequestId, Open>,
     /// The last event of each request that is over.
-    over: HashMap<RequestId, u32>,
+    over: Ends,
+    /// When the first and the last request of each day began, in milliseconds, by the number of the day.
+    covered: HashMap<i64, (i64, i64)>,
     check: Check,
 }
 
@@ -52,7 +59,8 @@ impl<'database> Parity<'database> {
         database: Option<&'database Snapshot>,
     ) -> Self {
         let check = Check { name, checked: 0, pending: 0, problem_count: 0, problems: Vec::new() };
-        Self { name, keeps_beginnings, database, open: HashMap::new(), over: HashMap::new(), check }
+        let (open, over, covered) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { name, keeps_beginnings, database, open, over, covered, check }
     }
 
     /// Something that the keeper itself shows as damaged.
@@ -87,6 +95,9 @@ impl<'database> Parity<'database> {
             && self.name == "jsonl"
         {
             report.days.entry(day(event.at)).or_default().jsonl += 1;
+            let at = event.at.as_millis();
+            let (first, last) = self.covered.entry(at.div_euclid(MILLIS_OF_A_DAY)).or_insert((at, at));
+            (*first, *last) = (at.min(*first), at.max(*last));
         }
         let whole = event.seq == 0;
         let open = self.open.entry(id).or_insert_with(|| Open {
@@ -125,7 +136,7 @@ impl<'database> Parity<'database> {
 
     fn is_repeated(&self, event: &SessionEvent) -> bool {
         let open = self.open.get(&event.request).is_some_and(|open| event.seq < open.next_seq);
-        open || self.over.get(&event.request).is_some_and(|last| event.seq <= *last)
+        open || self.over.get(&event.request).is_some_and(|(last, _)| event.seq <= *last)
     }
 
     fn end(
@@ -137,7 +148,7 @@ impl<'database> Parity<'database> {
         status: Option<u16>,
     ) {
         let Some(open) = self.open.remove(&event.request) else { return };
-        self.over.insert(event.request, event.seq);
+        self.over.insert(event.request, (event.seq, position));
         self.check.checked += 1;
         if let Some(hash) = open.hash.as_ref().filter(|_| open.whole && !open.lost) {
             let found = open.hasher.finalize().to_hex().to_string();
@@ -161,6 +172,8 @@ impl<'database> Parity<'database> {
                 compare(&mut self.check, place, database, event, &ours, theirs, open.whole);
             }
             Ok(None) if position >= database.state.read => self.check.pending += 1,
+            // The journal holds what was removed for a while longer, and so may a file that is about to go.
+            Ok(None) if is_removed(&database.connection, event.request).unwrap_or(false) => {}
             // What was put aside is told by its own check.
             Ok(None) if is_put_aside(database, event).unwrap_or(false) => {}
             Ok(None) => {
@@ -170,11 +183,38 @@ impl<'database> Parity<'database> {
         }
     }
 
-    /// Puts the check into the report; tells how many requests there were.
-    pub(super) fn finish(mut self, report: &mut Report) -> u64 {
+    /// Looks for requests of the database that the keeper lacks, which has to have those that began on its days between the
+    /// first and the last of the day. It came as far as `reached` in the journal; what ends after that in `journal` is still
+    /// on its way.
+    pub(super) fn look_for_missing(&mut self, journal: &Ends, reached: Position) -> rusqlite::Result<()> {
+        let Some(database) = self.database else { return Ok(()) };
+        let sql = "SELECT id, started_at FROM requests WHERE ending IS NOT NULL";
+        let mut statement = database.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, began): (String, i64) = (row.get(0)?, row.get(1)?);
+            // An id that is none is told where requests are checked.
+            let Ok(request) = id.parse::<RequestId>() else { continue };
+            let day = self.covered.get(&began.div_euclid(MILLIS_OF_A_DAY));
+            let is_covered = day.is_some_and(|(first, last)| (*first..=*last).contains(&began));
+            if !is_covered || self.over.contains_key(&request) || self.open.contains_key(&request) {
+                continue;
+            }
+            if journal.get(&request).is_some_and(|(_, end)| *end >= reached) {
+                self.check.pending += 1;
+            } else {
+                let what = "it is in the database and not in the files of its day";
+                self.check.problem(format!("requests {id}"), what, "its lines", "none");
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the check into the report; tells how many requests there were, and which of them are over.
+    pub(super) fn finish(mut self, report: &mut Report) -> (u64, Ends) {
         self.check.pending += self.open.len() as u64;
         report.checks.push(self.check);
-        (self.over.len() + self.open.len()) as u64
+        ((self.over.len() + self.open.len()) as u64, self.over)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Questions to the record.
 
-use lunaroute_core::{Ending, Timestamp, Usage};
+use lunaroute_core::{Ending, RequestId, Timestamp, Usage};
 use lunaroute_session::query::{
     Page, Period, QueryError, RequestFilter, SessionFilter, SessionQuery, SqliteQuery, TokenCounts, export,
 };
 use serde_json::Value;
 
-use crate::story::{Place, START, Story, request_id, told};
+use crate::story::{Place, START, Story, journal, request_id, told};
 
 /// Twelve sessions of one request each, and one with three.
 fn library() -> Place {
@@ -184,4 +184,25 @@ fn there_is_nothing_to_ask_before_the_first_record() {
     let place = Place::new();
     let Err(error) = SqliteQuery::open_read_only(&place.path()) else { panic!("was opened") };
     assert!(error.to_string().contains("there is no database at"), "{error}");
+}
+
+#[test]
+fn turns_of_a_session_stay_in_order_when_the_clock_is_set_back() {
+    let place = Place::new();
+    let events = (1..5).flat_map(|number| {
+        let mut events = Story::new(number, "s").events();
+        for event in &mut events {
+            // An hour back before each turn.
+            event.at = Timestamp::from_micros(event.at.as_micros() - number as i64 * 3_600_000_000);
+        }
+        events
+    });
+    place.write(&journal(events));
+    let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+    let ids: Vec<RequestId> = (1..5).map(request_id).collect();
+    let detail = query.session_detail("s").expect("is there");
+    assert_eq!(detail.request_list.iter().map(|request| request.id).collect::<Vec<_>>(), ids);
+    let filter = RequestFilter { session: Some(detail.session.id), ..RequestFilter::default() };
+    let listed = query.requests(&filter, Page::default()).expect("answers").items;
+    assert_eq!(listed.iter().rev().map(|request| request.id).collect::<Vec<_>>(), ids, "the latest first");
 }

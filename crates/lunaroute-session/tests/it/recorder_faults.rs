@@ -284,3 +284,67 @@ async fn a_disk_whose_syncs_take_half_a_second_delays_neither_starts_nor_frames(
     recorder.shutdown(PATIENCE).await;
     assert_eq!(by_request(&journal(directory.path())).len(), 60);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_recorder_that_gives_up_is_told_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let config = RecorderConfig { begin_wait: PATIENCE, ..config(directory.path()) };
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.broken.store(true, Ordering::SeqCst);
+    let _in_hand = recorder.begin(start(b"in hand"));
+    until(&recorder, |figures| matches!(figures.journal, JournalState::Down { .. })).await;
+    let begun = Instant::now();
+    let queued = recorder.begin(start(b"in the queue"));
+    let written = tokio::spawn(queued.written());
+    let flushing = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { recorder.flush(PATIENCE).await }
+    });
+    // The start, and the barrier of the flush, which has no charge.
+    until(&recorder, |figures| figures.waiting_notes >= 2).await;
+    tokio::task::yield_now().await;
+    recorder.shutdown(Duration::from_millis(300)).await;
+    assert!(written.await.expect("no panic").is_err());
+    assert!(flushing.await.expect("no panic").is_err());
+    assert!(begun.elapsed() < PATIENCE / 2, "waited out: {:?}", begun.elapsed());
+}
+
+/// The promise for `interval` is 5 ms for the first byte. How long a busy machine takes is no matter of this test; what can
+/// make it longer at all is waiting for the disk, and here the disk never answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_interval_no_first_byte_waits_for_the_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let config = RecorderConfig {
+        sync: SyncPolicy::Interval(Duration::from_millis(1)),
+        begin_wait: PATIENCE,
+        durable_wait: PATIENCE,
+        ..config(directory.path())
+    };
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.hang_syncs(true);
+    let before = faults.synced.load(Ordering::SeqCst);
+    let mut waits = Vec::new();
+    for _ in 0..200 {
+        let begun = Instant::now();
+        let mut recording = recorder.begin(start(b"body"));
+        recording.written().await.expect("written although no sync ends");
+        recording.response_started(&head(200));
+        recording.durable().await.expect("promised at once");
+        std::future::poll_fn(|context| recording.poll_room(context)).await;
+        recording.frame(Bytes::from_static(b"T:word\nEND\n"));
+        waits.push(begun.elapsed());
+        recording.close(Ending::Completed, None);
+    }
+    assert_eq!(faults.synced.load(Ordering::SeqCst), before, "a sync has ended after all");
+    waits.sort_unstable();
+    println!("first byte beside a sync that hangs: p50 {:?}, p99 {:?}", waits[100], waits[198]);
+    faults.hang_syncs(false);
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), 200);
+}

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lunaroute_core::Ending;
+use lunaroute_core::{AttemptOutcome, AttemptReason, Ending};
 use lunaroute_session::event::{EventKind, GapCause};
-use lunaroute_session::{NotRecorded, RecorderConfig, WriterState};
+use lunaroute_session::{JournalState, NotRecorded, ProviderForm, RecorderConfig, WriterState};
 
 use crate::disks::{Faults, FaultyDisk};
 use crate::rig::{
@@ -74,6 +74,116 @@ async fn a_full_queue_holds_the_stream_back_and_then_names_the_loss() {
     let stripped = &requests[&second.request()];
     assert!(stripped[0].body.is_empty());
     assert!(matches!(stripped[1].kind, EventKind::Gap { lost_bytes: 1_000, cause: GapCause::QueueFull, .. }));
+}
+
+/// What the tests of translated requests tell: a request body as a provider of another dialect gets it.
+fn form(body: Vec<u8>) -> ProviderForm {
+    let exchange = start(b"").exchange;
+    ProviderForm { exchange, path: "/v1/messages".to_owned(), body: body.into(), warnings: Vec::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provider_s_form_is_within_the_budget_and_its_loss_is_named() {
+    const BUDGET: usize = 64 * 1024;
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let mut config = config(directory.path());
+    (config.queue_bytes, config.frame_wait) = (BUDGET, Duration::from_millis(50));
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    let mut recording = recorder.begin(start(b"x"));
+    recording.written().await.expect("written");
+    recording.attempt_started("other", None, AttemptReason::Primary);
+    recording.provider_request(form(b"kept".to_vec()));
+    recording.provider_response(&head(200));
+    recording.response_started(&head(200));
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.hang_writes(true);
+    std::future::poll_fn(|context| recording.poll_room(context)).await;
+    for _ in 0..64 {
+        // One grant, many frames of the provider: each must find room by itself.
+        recording.provider_frame(&Bytes::from(vec![b'p'; 8 * 1024]));
+    }
+    recording.frame(Bytes::from_static(b"T:lost\n"));
+    let outcome = AttemptOutcome {
+        status: Some(529),
+        latency_us: 1,
+        failure: None,
+        message: None,
+        retry_after_ms: None,
+    };
+    for _ in 0..4 {
+        recording.attempt_finished(outcome.clone(), Bytes::from(vec![b'd'; 64 * 1024]));
+        recording.attempt_started("other", None, AttemptReason::Fallback);
+        recording.provider_request(form(vec![b'f'; 512 * 1024]));
+    }
+    let waiting = recorder.figures().waiting_bytes;
+    faults.hang_writes(false);
+    recording.close(Ending::Completed, None);
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = recorder.figures();
+    recorder.shutdown(PATIENCE).await;
+
+    assert!(waiting <= BUDGET as u64 + 64 * 1024, "{waiting} bytes wait");
+    assert_eq!(figures.received, figures.written + figures.gaps, "{figures:?}");
+    assert!(figures.received > 64, "every frame counts: {figures:?}");
+    let requests = by_request(&journal(directory.path()));
+    let events = &requests[&recording.request()];
+    let provider: usize = events
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::ProviderDelta { .. }))
+        .map(|event| event.body.len())
+        .sum();
+    assert!(
+        provider > 0 && provider <= BUDGET + 8 * 1024,
+        "{provider} bytes of the provider's answer are kept"
+    );
+    let gaps: Vec<(u64, u64)> = events
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Gap { lost_frames, lost_bytes, cause: GapCause::QueueFull } => {
+                Some((lost_frames, lost_bytes))
+            }
+            _ => None,
+        })
+        .collect();
+    let lost = |bytes| gaps.iter().filter(|gap| **gap == (0, bytes)).count();
+    assert_eq!((lost(64 * 1024), lost(512 * 1024)), (4, 4), "{gaps:?}");
+    assert!(gaps.contains(&(1, 7)), "{gaps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_names_what_the_trouble_was_when_it_began() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let disk = Box::new(FaultyDisk(Arc::clone(&faults)));
+    let mut config = config(directory.path());
+    (config.queue_bytes, config.frame_wait) = (16 * 1024, Duration::from_millis(50));
+    let recorder = builder(config).disk(disk).start().expect("starts");
+    let mut recording = recorder.begin(start(b"x"));
+    recording.written().await.expect("written");
+    recording.response_started(&head(200));
+    recorder.flush(PATIENCE).await.expect("flushed");
+    faults.broken.store(true, Ordering::SeqCst);
+    recording.frame(Bytes::from_static(b"T:kept\n"));
+    until(&recorder, |figures| matches!(figures.journal, JournalState::Down { .. })).await;
+    for _ in 0..32 {
+        std::future::poll_fn(|context| recording.poll_room(context)).await;
+        recording.frame(Bytes::from(vec![b'x'; 1_024]));
+    }
+    faults.broken.store(false, Ordering::SeqCst);
+    until(&recorder, |figures| figures.journal == JournalState::Healthy).await;
+    recording.close(Ending::Completed, None);
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    let causes: Vec<GapCause> = requests[&recording.request()]
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Gap { cause, .. } => Some(cause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(causes, [GapCause::JournalFailed]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

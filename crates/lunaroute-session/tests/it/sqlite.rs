@@ -241,18 +241,41 @@ fn strange_text_and_bytes_come_back_as_they_were() {
 }
 
 #[test]
-fn an_answer_beyond_the_limit_is_kept_as_its_hash_and_says_so() {
+fn of_an_answer_beyond_the_limit_the_start_is_kept_and_it_says_so() {
     let place = Place::new();
     let story = Story { answer: vec![vec![7; 600], vec![8; 600]], ..Story::new(1, "s") };
     let config = SqliteConfig { response_limit: 1_000, ..SqliteConfig::new(place.path()) };
     write(&mut SqliteWriter::open(config).expect("opens"), &told(std::slice::from_ref(&story)));
     let found: String = one(&place, "SELECT gap_cause || response_bytes || (answer IS NULL) FROM requests");
-    assert_eq!(found, "body_limit12001");
+    assert_eq!(found, "body_limit12001", "a short start is with the small content");
     let hash: String = one(&place, "SELECT lower(hex(response_blake3)) FROM requests");
     assert_eq!(hash, blake3::hash(&story.answer_bytes()).to_hex().to_string());
     let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
-    let error = query.response_body(story.id()).expect_err("was not kept").to_string();
-    assert!(error.contains("body_limit"), "{error}");
+    assert_eq!(query.response_body(story.id()).expect("its start"), story.answer_bytes()[..1_000]);
+    let report = verify(&VerifyInput { database: Some(place.path()), ..VerifyInput::default() });
+    assert!(report.is_sound(), "{report:#?}");
+}
+
+#[test]
+fn what_is_kept_of_answers_that_are_too_long_is_bounded_for_all_together() {
+    const MIB: usize = 1 << 20;
+    let place = Place::new();
+    // The first goes beyond its own limit; the others find no room beside each other.
+    let answer = |number: u64| vec![vec![number as u8; MIB / 2]; 5];
+    let stories: Vec<Story> =
+        (1..4).map(|number| Story { answer: answer(number), ..Story::new(number, "s") }).collect();
+    let config =
+        SqliteConfig { response_limit: 2 * MIB, open_limit: 3 * MIB, ..SqliteConfig::new(place.path()) };
+    let mut writer = SqliteWriter::open(config).expect("opens");
+    write(&mut writer, &told(&stories));
+    let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+    for story in &stories {
+        let (kept, whole) = (query.response_body(story.id()).expect("its start"), story.answer_bytes());
+        assert_eq!(kept, whole[..MIB]);
+        let sql = format!("SELECT lower(hex(response_blake3)) FROM requests WHERE id = '{}'", story.id());
+        assert_eq!(one::<String>(&place, &sql), blake3::hash(&whole).to_hex().to_string());
+    }
+    assert_eq!(one::<i64>(&place, "SELECT count(*) FROM requests WHERE gap_cause = 'body_limit'"), 3);
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! What is removed, and that what others share stays.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lunaroute_core::{Role, SessionId, Timestamp};
-use lunaroute_session::query::{QueryError, SessionQuery, SqliteQuery};
+use lunaroute_core::{Ending, Role, SessionId, Timestamp};
+use lunaroute_session::Recorder;
+use lunaroute_session::codec::EventReader;
+use lunaroute_session::query::{Page, QueryError, SessionFilter, SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{Remover, Retention, SessionFiles, SqliteConfig, SqliteWriter};
 use lunaroute_session::verify::{VerifyInput, verify};
 use lunaroute_session::writer::SessionWriter;
+use lunaroute_storage::journal::read_all;
 use proptest::prelude::*;
 
+use crate::rig::{PATIENCE, builder, config as rig_config, head, start};
 use crate::story::{Place, Story, journal, one, told, write};
 
 /// Words that are the same for the same number and do not compress to nothing.
@@ -185,7 +190,7 @@ fn aged(story: &Story, days: i64) -> Vec<lunaroute_session::event::SessionEvent>
 #[test]
 fn old_bodies_go_first_and_old_sessions_later() {
     let place = Place::new();
-    let ages = [("new", 1), ("month", 40), ("quarter", 100)];
+    let ages = [("new", 1), ("month", 40), ("quarter", 100), ("newer", 0)];
     let stories: Vec<Story> = (1..)
         .zip(ages)
         .map(|(number, (name, _))| {
@@ -212,6 +217,33 @@ fn old_bodies_go_first_and_old_sessions_later() {
     assert_sound(&place);
 }
 
+/// Sessions so many days old, the number of those that a pass removes, and how many it leaves.
+fn one_pass(sessions: usize, old: usize) -> (usize, i64) {
+    let place = Place::new();
+    let stories: Vec<Story> =
+        (0..sessions).map(|number| Story::new(number as u64, &format!("s{number}"))).collect();
+    let (mut writer, removed) = keeping(&place, 30, 90);
+    let age = |number| if number < old { 3_650 } else { 1 };
+    let events = stories.iter().enumerate().flat_map(|(number, story)| aged(story, age(number)));
+    write(&mut writer, &journal(events));
+    for _ in 0..4 {
+        writer.flush().expect("flushes");
+    }
+    let removed = removed.lock().expect("nobody panics").len();
+    (removed, one(&place, "SELECT count(*) FROM requests WHERE content IS NOT NULL"))
+}
+
+#[test]
+fn a_clock_that_jumps_removes_nothing_however_few_sessions_there_are() {
+    for sessions in [1, 2, 15, 20, 30] {
+        assert_eq!(one_pass(sessions, sessions), (0, sessions as i64), "{sessions} sessions, all old");
+    }
+    assert_eq!(one_pass(15, 8), (0, 15), "more than half are old");
+    assert_eq!(one_pass(15, 7), (1, 13), "a session, and the bodies of the next one");
+    assert_eq!(one_pass(30, 15), (1, 28));
+    assert_eq!(one_pass(60, 20), (3, 54), "a twentieth");
+}
+
 #[test]
 fn a_clock_that_jumps_removes_nothing() {
     let place = Place::new();
@@ -229,4 +261,136 @@ fn a_clock_that_jumps_removes_nothing() {
     assert_eq!(old.len(), 50);
     old.iter().for_each(|session| assert!(remover.remove(session).expect("removes")));
     assert_eq!(one::<i64>(&place, "SELECT count(*) FROM sessions"), 0);
+}
+
+#[test]
+fn a_session_that_comes_to_life_again_before_its_turn_is_left_with_its_files() {
+    let place = Place::new();
+    let stories: Vec<Story> = (0..60).map(|number| Story::new(number, &format!("s{number}"))).collect();
+    let removed = Arc::<Mutex<Vec<String>>>::default();
+    let (told, path) = (removed.clone(), place.path());
+    // When the first of the three that are due goes, a request of the second begins, and the third has had one.
+    let files = SessionFiles::new(move |session| {
+        told.lock().expect("nobody panics").push(session.to_string());
+        let connection = rusqlite::Connection::open(&path).expect("opens");
+        let now = Timestamp::now().as_millis();
+        let changed = connection
+            .execute("UPDATE requests SET status = 'running' WHERE session_id = 's1'", [])
+            .and_then(|_| {
+                connection.execute("UPDATE sessions SET last_activity_at = ?1 WHERE id = 's2'", [now])
+            });
+        changed.map(drop).map_err(std::io::Error::other)
+    });
+    let retention = Retention { bodies_days: 90, rows_days: 90, files: Some(files) };
+    let config = SqliteConfig { retention: Some(retention), ..SqliteConfig::new(place.path()) };
+    let mut writer = SqliteWriter::open(config).expect("opens");
+    let events = stories
+        .iter()
+        .enumerate()
+        .flat_map(|(number, story)| aged(story, if number < 3 { 200 - number as i64 } else { 1 }));
+    write(&mut writer, &journal(events));
+    for _ in 0..8 {
+        writer.flush().expect("flushes");
+    }
+    assert_eq!(*removed.lock().expect("nobody panics"), ["s0"]);
+    assert_eq!(writer.upkeep().removed_sessions, 1);
+    assert_eq!(one::<i64>(&place, "SELECT count(*) FROM requests WHERE session_id IN ('s1', 's2')"), 2);
+}
+
+#[test]
+fn what_cannot_be_removed_stops_no_writing() {
+    let place = Place::new();
+    let (mut writer, removed) = keeping(&place, 30, 90);
+    let old = Story::new(1, "old");
+    let events = journal(aged(&old, 100).into_iter().chain(aged(&Story::new(2, "new"), 1)));
+    place
+        .connection()
+        .execute_batch("CREATE TRIGGER keep BEFORE DELETE ON requests BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .expect("a trigger");
+    write(&mut writer, &events);
+    let end = events.last().expect("events").next;
+    for _ in 0..4 {
+        assert_eq!(writer.flush().expect("is flushed all the same").position, end);
+    }
+    assert!(removed.lock().expect("nobody panics").is_empty());
+    assert_eq!(one::<i64>(&place, "SELECT count(*) FROM requests"), 2);
+}
+
+/// A recorder with its database; ten requests, of which every second is of the session `gone`.
+async fn recorded(directory: &Path) -> (Recorder, SqliteConfig) {
+    let config = SqliteConfig::new(directory.join("lunaroute.sqlite"));
+    let writer = SqliteWriter::open(config.clone()).expect("opens");
+    let recorder = builder(rig_config(directory)).writer(Box::new(writer)).start().expect("starts");
+    for number in 0..10 {
+        let mut start = start(b"body");
+        start.hint.external_id = Some(if number % 2 == 0 { "gone" } else { "kept" }.to_owned());
+        let mut recording = recorder.begin(start);
+        recording.written().await.expect("written");
+        recording.response_started(&head(200));
+        recording.frame(bytes::Bytes::from_static(b"T:word\nEND\n"));
+        recording.close(Ending::Completed, None);
+    }
+    recorder.flush(PATIENCE).await.expect("flushed");
+    (recorder, config)
+}
+
+fn all_sound(directory: &Path) {
+    let report = verify(&VerifyInput {
+        database: Some(directory.join("lunaroute.sqlite")),
+        journal_directory: Some(directory.join("journal")),
+        ..VerifyInput::default()
+    });
+    assert!(report.is_sound(), "{report:#?}");
+    assert_eq!(report.requests_in_journal, Some(10), "the journal was shortened too early for this test");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_is_missed_by_nobody_and_comes_back_from_no_journal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, config) = recorded(directory.path()).await;
+    let query = || SqliteQuery::open_read_only(&config.path).expect("opens");
+    let sessions = || query().sessions(&SessionFilter::default(), Page::default()).expect("answers").items;
+    let gone: Vec<SessionId> = sessions().iter().take(1).map(|session| session.id.clone()).collect();
+    assert_eq!(sessions().len(), 2);
+    assert!(Remover::open(&config, None).expect("opens").remove(&gone[0]).expect("removes"));
+    all_sound(directory.path());
+    recorder.shutdown(PATIENCE).await;
+    all_sound(directory.path());
+
+    // A database that is damaged is filled from the journal, without what was removed.
+    let mut events = Vec::new();
+    let mut reader = EventReader::new(directory.path().join("journal"));
+    for frame in read_all(directory.path().join("journal")).expect("readable") {
+        let frame = frame.expect("whole");
+        if frame.kind == lunaroute_session::codec::EVENT {
+            events.extend(reader.events(&frame).expect("events"));
+        }
+    }
+    rusqlite::Connection::open(&config.path)
+        .expect("opens")
+        .execute_batch("DROP TABLE requests")
+        .expect("damages it");
+    let mut writer = SqliteWriter::open(config.clone()).expect("opens");
+    let error = writer.write(&events).expect_err("a table is gone");
+    assert!(error.rewind, "{error}");
+    write(&mut writer, &events);
+    writer.flush().expect("flushes");
+    assert_eq!(sessions().len(), 1, "{:?}", sessions());
+    all_sound(directory.path());
+
+    // When the journal begins later, nothing of it needs to be remembered.
+    let remembered = || {
+        let connection = rusqlite::Connection::open(&config.path).expect("opens");
+        connection
+            .query_row("SELECT count(*) FROM removed_requests", [], |row| row.get::<_, i64>(0))
+            .expect("answers")
+    };
+    drop(writer);
+    assert_eq!(remembered(), 5);
+    for segment in std::fs::read_dir(directory.path().join("journal")).expect("lists") {
+        std::fs::remove_file(segment.expect("an entry").path()).expect("removes");
+    }
+    std::fs::write(directory.path().join("journal").join(format!("{:020}.journal", 9)), []).expect("writes");
+    drop(SqliteWriter::open(config.clone()).expect("opens"));
+    assert_eq!(remembered(), 0);
 }

@@ -331,6 +331,34 @@ fn a_request_that_the_database_lost_is_found() {
 }
 
 #[test]
+fn a_request_that_the_files_lost_is_found_and_one_on_its_way_is_not() {
+    let mut stories = stories();
+    stories.extend([Story::new(4, "u"), Story::new(5, "u")]);
+    let keepers = Keepers::new(&stories);
+    drop(keepers.database(&keepers.events));
+    let without = |lost: &[usize]| {
+        let lost: Vec<String> = lost.iter().map(|&number| stories[number].id().to_string()).collect();
+        keepers.jsonl(|_, line| !lost.iter().any(|id| line["request"] == **id));
+        let report = verify(&keepers.input());
+        (report.problem_count(), report.pending())
+    };
+    let end = keepers.events.last().expect("events").next;
+    let reached = |position: lunaroute_storage::journal::Position| {
+        let path = keepers.place.directory.path().join("jsonl/checkpoint.json");
+        let text = json!({ "segment": position.segment, "offset": position.offset }).to_string();
+        fs::create_dir_all(path.parent().expect("a directory")).expect("makes it");
+        fs::write(path, text).expect("writes");
+    };
+    reached(end);
+    assert_eq!(without(&[]), (0, 0));
+    assert_eq!(without(&[1, 3]), (2, 0));
+    // Files that were begun later or ended earlier lack what came before and after.
+    assert_eq!(without(&[0, 4]), (0, 0));
+    reached(lunaroute_storage::journal::Position::default());
+    assert_eq!(without(&[3]), (0, 1));
+}
+
+#[test]
 fn every_altered_line_is_found() {
     let keepers = Keepers::new(&stories());
     drop(keepers.database(&keepers.events));

@@ -33,7 +33,7 @@ pub use ballast::BallastState;
 pub use error::JournalError;
 pub use frame::{FRAME_HEADER_BYTES, Frame, MAX_PAYLOAD_BYTES, Record};
 pub use position::Position;
-pub use reader::{Damage, JournalReader, WholeJournal, read_all, read_at};
+pub use reader::{Damage, JournalReader, WholeJournal, oldest_segment, read_all, read_at};
 pub use segment::SegmentInfo;
 pub use sync::{FinishedSync, PendingSync};
 pub use tail::JournalFailures;

@@ -218,6 +218,17 @@ pub fn read_all(directory: impl Into<PathBuf>) -> Result<WholeJournal, JournalEr
     Ok(WholeJournal { reader: JournalReader::open(directory, Position::default())?, end })
 }
 
+/// The number of the oldest segment in `directory`; `None` when there is none, or no such directory.
+///
+/// # Errors
+/// [`JournalError::File`] when the directory cannot be read.
+pub fn oldest_segment(directory: &Path) -> Result<Option<u64>, JournalError> {
+    if !directory.exists() {
+        return Ok(None);
+    }
+    Ok(segment::list(directory)?.first().map(|oldest| oldest.number))
+}
+
 /// The frames of a whole journal, see [`read_all`].
 pub struct WholeJournal {
     reader: JournalReader,

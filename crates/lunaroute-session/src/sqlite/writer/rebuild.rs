@@ -8,6 +8,7 @@ use crate::event::{EventKind, SessionEvent};
 use crate::sqlite::failure::StepError;
 use crate::sqlite::heal;
 use crate::sqlite::open::{Database, OpenError};
+use crate::sqlite::removed;
 use crate::sqlite::state::{State, WRITER};
 use crate::writer::WriteError;
 
@@ -109,6 +110,7 @@ impl SqliteWriter {
         let file = |source| OpenError::File { path: path.clone(), source };
         let aside = heal::set_aside(&path, reason, &mut self.upkeep).map_err(file)?;
         let database = Database::open(&self.config)?;
+        aside.iter().for_each(|aside| removed::take_over(&database.connection, aside));
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         self.state = State::load(&database.connection).map_err(sqlite)?;
         self.watch.begin_anew();
@@ -120,6 +122,6 @@ impl SqliteWriter {
         self.known_until = self.known_until.max(self.read);
         self.read = self.state.checkpoint;
         self.history_is_due = self.config.history.is_some();
-        Ok(aside)
+        Ok(heal::name_of(aside.as_deref()))
     }
 }
