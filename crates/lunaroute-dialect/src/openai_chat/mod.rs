@@ -1,6 +1,7 @@
-//! OpenAI Chat Completions, and the paths that share its errors and figures.
+//! OpenAI Chat Completions, the legacy completions that ride on them, and the paths that share its errors and figures.
 
 mod calls;
+mod completions;
 mod decode;
 mod encode;
 mod grammar;
@@ -104,11 +105,19 @@ impl Language for OpenaiChat {
     }
 
     fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
-        Box::new(write::Writer::new(asked))
+        if completions::are_asked(asked) {
+            Box::new(completions::Writer::new(asked))
+        } else {
+            Box::new(write::Writer::new(asked))
+        }
     }
 
     fn whole(&self, whole: &Whole, asked: &Asked) -> serde_json::Value {
-        write::whole(whole, asked)
+        if completions::are_asked(asked) {
+            completions::whole(whole, asked)
+        } else {
+            write::whole(whole, asked)
+        }
     }
 
     fn told_error(
