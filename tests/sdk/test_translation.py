@@ -1,7 +1,7 @@
 """The SDK of one dialect in front of a provider of another: the same expectations as for a provider of its own."""
 
 import pytest
-from conftest import Setting
+from servers import Setting
 from dialects import DIALECTS, MODEL, QUESTION, Chat, Stream, ask, helper_stream, stream
 from test_answers import agrees
 

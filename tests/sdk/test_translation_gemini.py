@@ -1,7 +1,7 @@
 """Google's SDK in front of providers of the other dialects: the same expectations as for a provider of its own."""
 
 import pytest
-from conftest import Setting
+from servers import Setting
 from dialects import DIALECTS, MODEL, PIXEL, QUESTION, TOOLS
 from google.genai import errors, types
 from test_gemini import agrees, ask, client_of, parts, stream
