@@ -9,6 +9,7 @@ mod errors;
 mod gemini;
 mod golden;
 mod history;
+mod limits;
 mod requests;
 mod seals;
 mod streams;
