@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from conftest import Setting
+from servers import Setting
 from dialects import TOOLS, Stream, ask, helper_stream, stream
 
 

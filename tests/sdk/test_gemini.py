@@ -4,7 +4,7 @@ import asyncio
 
 import httpx2
 import pytest
-from conftest import Setting
+from servers import Setting
 from dialects import MODEL, PIXEL, QUESTION, SCHEMA, TOOLS
 from google import genai
 from google.genai import errors, types

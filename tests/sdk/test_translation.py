@@ -1,8 +1,8 @@
 """The SDK of one dialect in front of a provider of another: the same expectations as for a provider of its own."""
 
 import pytest
-from conftest import Setting
-from dialects import DIALECTS, MODEL, Stream, ask, helper_stream, stream
+from servers import Setting
+from dialects import DIALECTS, MODEL, QUESTION, Chat, Stream, ask, helper_stream, stream
 from test_answers import agrees
 
 # Where a provider of each dialect is asked; Gemini's verb says whether for a stream.
@@ -101,3 +101,23 @@ def test_stream_that_breaks_is_no_normal_end(dialect, setting, fault):
 def test_picture(dialect, setting):
     said = dialect.read(ask(dialect, setting, "text", image=True))
     agrees(said, setting.entry())
+
+
+@pytest.mark.parametrize("name", ["responses", "messages", "gemini"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+def test_legacy_completions(name, translating_gateways, simulator, streamed):
+    setting = Setting(translating_gateways[name].url, simulator)
+    api = Chat().client(setting).completions
+    arguments = {"model": MODEL, "prompt": QUESTION, "max_tokens": 900, "extra_headers": setting.headers("text=9,cached=60")}
+    if streamed:
+        chunks = list(api.create(**arguments, stream=True, stream_options={"include_usage": True}))
+        said = "".join(choice.text for chunk in chunks for choice in chunk.choices)
+        reasons = {choice.finish_reason for chunk in chunks for choice in chunk.choices} - {None}
+        usage = chunks[-1].usage
+    else:
+        answer = api.create(**arguments)
+        said, reasons, usage = answer.choices[0].text, {answer.choices[0].finish_reason}, answer.usage
+    entry = setting.entry()
+    assert (said, reasons) == (entry["text"], {"stop"})
+    assert usage.prompt_tokens_details.cached_tokens == 60
+    assert (usage.prompt_tokens, usage.completion_tokens) == (entry["usage"]["input"] + 60, entry["usage"]["output"])

@@ -1,7 +1,7 @@
 """Google's SDK in front of providers of the other dialects: the same expectations as for a provider of its own."""
 
 import pytest
-from conftest import Setting
+from servers import Setting
 from dialects import DIALECTS, MODEL, PIXEL, QUESTION, TOOLS
 from google.genai import errors, types
 from test_gemini import agrees, ask, client_of, parts, stream
@@ -62,7 +62,8 @@ def test_tool_loop_of_three_turns_with_thinking(provider, setting, streamed, kee
         ]))
 
 
-def test_chat_that_calls_functions_by_itself(setting):
+@WAYS
+def test_chat_that_calls_functions_by_itself(setting, streamed):
     asked = []
 
     def weather(city: str) -> str:
@@ -73,8 +74,11 @@ def test_chat_that_calls_functions_by_itself(setting):
     wanted = types.GenerateContentConfig(tools=[weather])
     with client_of(setting, "agent=2,reasoning=4") as client:
         chat = client.chats.create(model=MODEL, config=wanted)
-        answers = [chat.send_message(QUESTION)]
+        answers = list(chat.send_message_stream(QUESTION)) if streamed else [chat.send_message(QUESTION)]
+        history = chat.get_history(curated=True)
     assert len(asked) == 2 and all(asked)
+    told = [part.text or "" for content in history if content.role == "model" for part in content.parts]
+    assert "".join(told) == setting.entries(3)[-1]["text"], "the turn is a part of the chat that goes on"
     entries = setting.entries(3)
     assert [entry["tool_calls"] for entry in entries] == [1, 1, 0]
     said = [part.text or "" for part in parts(answers) if not part.function_call and not part.function_response]

@@ -2,7 +2,7 @@
 
 import openai
 import pytest
-from conftest import Setting
+from servers import Setting
 
 
 @pytest.fixture(params=["responses", "chat", "messages"])

@@ -6,6 +6,7 @@
 mod bench;
 mod chaos;
 mod ci;
+mod e2e;
 mod fuzz;
 mod layers;
 mod process;
@@ -48,6 +49,8 @@ enum Task {
     },
     /// Throw damaged input at everything that reads bytes from outside; fails when a reader or a translation stumbles.
     Fuzz(fuzz::Options),
+    /// Run LangChain and the Vercel AI SDK through the gateway; installs them under the target folder first.
+    E2e,
     /// List the files, functions and crates beyond the usual sizes: a guide, not a gate.
     Tidy,
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Soak { options } => chaos::soak(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::E2e => e2e::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
     });
     match done {

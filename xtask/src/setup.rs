@@ -10,19 +10,24 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-const REQUIREMENTS: &str = "tests/sdk/requirements.txt";
+/// Where the tests' own Python packages are installed.
+const SDK: Environment = Environment { folder: ".venv", requirements: "tests/sdk/requirements.txt" };
 /// The version that `deny.toml` is written for.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const PYTHON_NEEDED: &str =
     "install Python 3.11 or newer with its venv module (Debian: python3 and python3-venv)";
 
+/// A virtual environment of Python, and the file that says what is in it.
+pub(crate) struct Environment<'a> {
+    /// Its folder, within the root of the workspace or absolute.
+    pub(crate) folder: &'a str,
+    /// The pinned packages, within the root.
+    pub(crate) requirements: &'a str,
+}
+
 /// Makes `.venv` and installs cargo-deny, each only when it is missing or out of date.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    if python_is_ready(root)? {
-        println!(".venv: up to date with {REQUIREMENTS}");
-    } else {
-        install_python_packages(root)?;
-    }
+    SDK.make(root)?;
     if deny_is_ready(root) {
         println!("cargo-deny: installed");
     } else {
@@ -34,16 +39,14 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The interpreter of the virtual environment.
+/// The interpreter of `.venv`.
 pub(crate) fn python(root: &Path) -> PathBuf {
-    root.join(".venv/bin/python")
+    SDK.python(root)
 }
 
 /// Whether `.venv` works and holds what the requirements say now.
 pub(crate) fn python_is_ready(root: &Path) -> Result<bool> {
-    let wanted = requirements(root)?;
-    // A link whose interpreter was removed does not exist in this sense either.
-    Ok(python(root).exists() && fs::read_to_string(stamp(root)).is_ok_and(|installed| installed == wanted))
+    SDK.is_ready(root)
 }
 
 /// Whether cargo knows its `deny` command.
@@ -51,63 +54,84 @@ pub(crate) fn deny_is_ready(root: &Path) -> bool {
     process::succeeds(&mut process::cargo(root, ["deny", "--version"]))
 }
 
-fn install_python_packages(root: &Path) -> Result<()> {
-    let wanted = requirements(root)?;
-    if !process::succeeds(Command::new("python3").arg("--version")) {
-        bail!("python3 was not found: {PYTHON_NEEDED}");
+impl Environment<'_> {
+    /// Makes it when it is missing or out of date.
+    pub(crate) fn make(&self, root: &Path) -> Result<()> {
+        if self.is_ready(root)? {
+            println!("{}: up to date with {}", self.folder, self.requirements);
+            return Ok(());
+        }
+        let wanted = self.wanted(root)?;
+        if !process::succeeds(Command::new("python3").arg("--version")) {
+            bail!("python3 was not found: {PYTHON_NEEDED}");
+        }
+        let environment = root.join(self.folder);
+        process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
+            .with_context(|| format!("cannot make {}: {PYTHON_NEEDED}", environment.display()))?;
+        process::run(
+            Command::new(self.python(root))
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-input",
+                    "--disable-pip-version-check",
+                    "--requirement",
+                ])
+                .arg(root.join(self.requirements)),
+        )?;
+        // Written last: an installation that broke off is begun again.
+        let stamp = self.stamp(root);
+        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
     }
-    let environment = root.join(".venv");
-    process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
-        .with_context(|| format!("cannot make {}: {PYTHON_NEEDED}", environment.display()))?;
-    process::run(
-        Command::new(python(root))
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-input",
-                "--disable-pip-version-check",
-                "--requirement",
-            ])
-            .arg(root.join(REQUIREMENTS)),
-    )?;
-    // Written last: an installation that broke off is begun again.
-    fs::write(stamp(root), wanted).with_context(|| format!("cannot write {}", stamp(root).display()))
-}
 
-fn requirements(root: &Path) -> Result<String> {
-    let path = root.join(REQUIREMENTS);
-    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-}
+    /// Its interpreter.
+    pub(crate) fn python(&self, root: &Path) -> PathBuf {
+        root.join(self.folder).join("bin/python")
+    }
 
-/// A copy of the requirements that the environment was made from.
-fn stamp(root: &Path) -> PathBuf {
-    root.join(".venv/installed-requirements.txt")
+    /// Whether it works and holds what the requirements say now.
+    fn is_ready(&self, root: &Path) -> Result<bool> {
+        let wanted = self.wanted(root)?;
+        // A link whose interpreter was removed does not exist in this sense either.
+        Ok(self.python(root).exists()
+            && fs::read_to_string(self.stamp(root)).is_ok_and(|installed| installed == wanted))
+    }
+
+    fn wanted(&self, root: &Path) -> Result<String> {
+        let path = root.join(self.requirements);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// A copy of the requirements that the environment was made from.
+    fn stamp(&self, root: &Path) -> PathBuf {
+        root.join(self.folder).join("installed-requirements.txt")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::{REQUIREMENTS, python, python_is_ready, stamp};
+    use super::SDK;
 
     #[test]
     fn an_environment_is_ready_until_its_requirements_change() {
         let root = tempfile::tempdir().unwrap();
-        let requirements = root.path().join(REQUIREMENTS);
+        let requirements = root.path().join(SDK.requirements);
         fs::create_dir_all(requirements.parent().unwrap()).unwrap();
-        fs::create_dir_all(python(root.path()).parent().unwrap()).unwrap();
+        fs::create_dir_all(SDK.python(root.path()).parent().unwrap()).unwrap();
         fs::write(&requirements, "pytest==1\n").unwrap();
-        assert!(!python_is_ready(root.path()).unwrap(), "nothing is installed");
+        assert!(!SDK.is_ready(root.path()).unwrap(), "nothing is installed");
 
-        fs::write(stamp(root.path()), "pytest==1\n").unwrap();
-        assert!(!python_is_ready(root.path()).unwrap(), "there is no interpreter");
+        fs::write(SDK.stamp(root.path()), "pytest==1\n").unwrap();
+        assert!(!SDK.is_ready(root.path()).unwrap(), "there is no interpreter");
 
-        fs::write(python(root.path()), "").unwrap();
-        assert!(python_is_ready(root.path()).unwrap());
+        fs::write(SDK.python(root.path()), "").unwrap();
+        assert!(SDK.is_ready(root.path()).unwrap());
 
         fs::write(&requirements, "pytest==2\n").unwrap();
-        assert!(!python_is_ready(root.path()).unwrap(), "the requirements changed");
+        assert!(!SDK.is_ready(root.path()).unwrap(), "the requirements changed");
     }
 }

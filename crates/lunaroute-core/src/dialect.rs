@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
-    /// OpenAI Chat Completions, and the OpenAI paths that are neither chat nor Responses.
+    /// OpenAI Chat Completions, its legacy completions, and the OpenAI paths that are neither chat nor Responses.
     OpenaiChat,
     /// OpenAI Responses.
     OpenaiResponses,
@@ -66,6 +66,8 @@ impl FromStr for Dialect {
 pub enum Operation {
     /// `POST /v1/chat/completions`.
     Chat,
+    /// `POST /v1/completions`, OpenAI's legacy form: a text to go on with instead of messages.
+    Completions,
     /// `POST /v1/responses`.
     Responses,
     /// `POST /v1/messages`.
@@ -88,6 +90,7 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Completions => "completions",
             Self::Responses => "responses",
             Self::Messages => "messages",
             Self::GenerateContent => "generate_content",
@@ -101,7 +104,10 @@ impl Operation {
     /// Whether a model generates an answer: such a call has messages, tokens and an end that can be wrong.
     #[must_use]
     pub const fn is_generation(self) -> bool {
-        matches!(self, Self::Chat | Self::Responses | Self::Messages | Self::GenerateContent)
+        matches!(
+            self,
+            Self::Chat | Self::Completions | Self::Responses | Self::Messages | Self::GenerateContent
+        )
     }
 }
 

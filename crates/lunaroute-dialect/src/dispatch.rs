@@ -6,7 +6,7 @@ use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
 use serde_json::Value;
 
 use crate::anthropic::Anthropic;
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Step, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Step, Whole};
 use crate::end_watch::Signs;
 use crate::gemini::Gemini;
 use crate::json::Json;
@@ -77,6 +77,9 @@ pub(crate) trait Language: Sync {
 
     /// What becomes of members that have no word when a request leaves this dialect.
     fn leftovers(&self) -> &'static Leftovers;
+
+    /// What the numbers of a request are called, and their limits.
+    fn limits(&self) -> &'static Limits;
 
     /// Decodes a generation request.
     fn decode(&self, body: Rest) -> Result<Conversation, Failure>;

@@ -10,6 +10,8 @@ pub(crate) struct Outline<'a> {
     pub(crate) stream: Option<Json<'a>>,
     pub(crate) messages: Option<Json<'a>>,
     pub(crate) input: Option<Json<'a>>,
+    /// What a legacy completion goes on with.
+    pub(crate) prompt: Option<Json<'a>>,
     pub(crate) system: Option<Json<'a>>,
     pub(crate) instructions: Option<Json<'a>>,
     pub(crate) contents: Option<Json<'a>>,
@@ -29,6 +31,7 @@ impl<'a> Outline<'a> {
             "stream",
             "messages",
             "input",
+            "prompt",
             "system",
             "instructions",
             "contents",
@@ -38,14 +41,27 @@ impl<'a> Outline<'a> {
             "requests",
         ];
         let (_, members) = Json::object(body, names, known)?;
-        let [model, stream, messages, input, system, instructions, contents, camel, snake, content, requests] =
-            members;
+        let [
+            model,
+            stream,
+            messages,
+            input,
+            prompt,
+            system,
+            instructions,
+            contents,
+            camel,
+            snake,
+            content,
+            requests,
+        ] = members;
         let system_instruction = camel.or(snake);
         Some(Self {
             model,
             stream,
             messages,
             input,
+            prompt,
             system,
             instructions,
             contents,

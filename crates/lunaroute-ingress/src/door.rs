@@ -155,6 +155,7 @@ fn by_path(method: &Method, path: &str) -> Option<(Option<Dialect>, Operation)> 
             (Dialect::OpenaiResponses, Operation::Other)
         }
         ("chat", Some("completions")) => (Dialect::OpenaiChat, posted(Operation::Chat)),
+        ("completions", None) => (Dialect::OpenaiChat, posted(Operation::Completions)),
         ("embeddings", None) => (Dialect::OpenaiChat, posted(Operation::Embeddings)),
         ("openai", Some(tail)) if !versioned => azure(method, tail),
         _ if let Some(operation) = gemini::operation(method, path) => (Dialect::Gemini, operation),
@@ -173,6 +174,7 @@ fn azure(method: &Method, tail: &str) -> (Dialect, Operation) {
     let posted = |operation| if method == Method::POST { operation } else { Operation::Other };
     match inner {
         "chat/completions" => (Dialect::OpenaiChat, posted(Operation::Chat)),
+        "completions" => (Dialect::OpenaiChat, posted(Operation::Completions)),
         "embeddings" => (Dialect::OpenaiChat, posted(Operation::Embeddings)),
         "responses" => (Dialect::OpenaiResponses, posted(Operation::Responses)),
         _ if inner.starts_with("responses/") => (Dialect::OpenaiResponses, Operation::Other),

@@ -20,6 +20,7 @@ mod streams;
 mod support;
 mod translate;
 mod translation;
+mod translation_completions;
 mod translation_gemini;
 mod translation_oddities;
 mod translation_record;

@@ -29,6 +29,8 @@ pub struct Conversation {
     pub stream: bool,
     /// What was said so far, instructions included, in the order of the request.
     pub turns: Vec<Turn>,
+    /// How the only turn stood in a request that has no turns but a prompt: OpenAI's legacy completions.
+    pub prompt: Option<Prompt>,
     /// Tools that the model may call, and those that the provider runs itself.
     pub tools: Vec<Tool>,
     /// Which of them it has to call.
@@ -64,6 +66,7 @@ impl Conversation {
             model: model.into(),
             stream: false,
             turns: Vec::new(),
+            prompt: None,
             tools: Vec::new(),
             tool_choice: None,
             parallel_calls: None,
@@ -78,6 +81,15 @@ impl Conversation {
             rest: Rest::new(),
         }
     }
+}
+
+/// The form of a prompt that is all that a request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// A string.
+    Text,
+    /// An array of one string.
+    List,
 }
 
 /// Who speaks.

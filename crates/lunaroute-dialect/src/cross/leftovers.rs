@@ -2,6 +2,7 @@
 
 use lunaroute_core::conversation::{Conversation, Part};
 use lunaroute_core::{Failure, FailureKind};
+use serde_json::Value;
 
 use super::asked::Crossing;
 use crate::dispatch::language;
@@ -28,6 +29,10 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
+            // What is switched off, or names nothing, is not asked for.
+            if matches!(value, Value::Bool(false)) || value == "" {
+                continue;
+            }
             return Err(refused_member(name, advice));
         }
         crossing.warnings.dropped(name.as_str(), "the provider that serves this model has no such field");

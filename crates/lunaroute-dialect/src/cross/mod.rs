@@ -10,6 +10,7 @@ mod estimate;
 mod exchange;
 mod flow;
 mod leftovers;
+mod limits;
 mod meaning;
 mod media;
 mod members;
@@ -40,6 +41,7 @@ pub use warnings::{Warning, Warnings};
 pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
+pub(crate) use limits::Limits;
 pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
@@ -99,12 +101,16 @@ fn spoken(from: Dialect, members: &Rest) -> Dialect {
 /// warnings afterwards, and what the way back has to know in its `asked`.
 ///
 /// # Errors
-/// `bad_request` when the request asks for something that cannot be had there at all; the message names the field.
+/// `bad_request` when a value is beyond what the caller's own dialect takes, or when the request asks for something that
+/// cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
     conversation: &Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
+    if to != conversation.origin {
+        limits::check(conversation)?;
+    }
     crossing.asked.model.clone_from(&conversation.model);
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);

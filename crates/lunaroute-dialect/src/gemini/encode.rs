@@ -11,9 +11,6 @@ use crate::cross::{Crossing, leave_behind, merge, one_answer, refuse_lost_tools,
 /// Most stop sequences of a request.
 const STOP_SEQUENCES: usize = 5;
 
-/// The highest temperature that the protocol takes.
-const HIGHEST_TEMPERATURE: f64 = 2.0;
-
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::Gemini {
         Ok(same(conversation))
@@ -79,12 +76,6 @@ fn foreign_config(conversation: &Conversation, crossing: &mut Crossing<'_>) -> R
     let mut sampling = conversation.sampling.clone();
     if !crossing.facts.sampling.is_yes() {
         (sampling.temperature, sampling.top_p, sampling.top_k) = (None, None, None);
-    }
-    let too_high =
-        |value: &serde_json::Number| value.as_f64().is_some_and(|value| value > HIGHEST_TEMPERATURE);
-    if sampling.temperature.as_ref().is_some_and(too_high) {
-        crossing.warnings.changed("temperature", "above 2; 2 was sent");
-        sampling.temperature = Some(2.into());
     }
     if !crossing.facts.stop.is_yes() && !sampling.stop.is_empty() {
         crossing.warnings.dropped("stop", "the model takes no stop sequences");

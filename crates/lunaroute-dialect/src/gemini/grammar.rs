@@ -50,6 +50,10 @@ impl Grammar for Order {
                 }
             }
             self.over |= candidate["finishReason"].is_string();
+            // Google's SDK takes an answer whose last chunk says nothing for none, and leaves it out of a chat's history.
+            if self.over && candidate["content"]["parts"].get(0).is_none() {
+                return Err("the last chunk has no part".to_owned());
+            }
         }
         if self.over && !data["usageMetadata"].is_object() {
             return Err("the last chunk has no figures".to_owned());

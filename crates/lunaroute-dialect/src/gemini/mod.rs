@@ -21,7 +21,7 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Addressed, Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
@@ -106,6 +106,18 @@ impl Language for Gemini {
 
     fn leftovers(&self) -> &'static Leftovers {
         &decode::LEFTOVERS
+    }
+
+    fn limits(&self) -> &'static Limits {
+        &Limits {
+            temperature: "generationConfig.temperature",
+            hottest: 2.0,
+            top_p: "generationConfig.topP",
+            top_k: "generationConfig.topK",
+            penalties: ["generationConfig.frequencyPenalty", "generationConfig.presencePenalty"],
+            candidates: "generationConfig.candidateCount",
+            max_output: "generationConfig.maxOutputTokens",
+        }
     }
 
     fn decode(&self, body: Rest) -> Result<Conversation, Failure> {

@@ -72,11 +72,12 @@ impl AnswerWriter for Writer {
             }
             Step::Finish { reason, usage, .. } => {
                 let mut chunk = envelope(&self.asked);
-                let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
-                if let Some(signature) = self.signature.take() {
-                    candidate["content"] = json!({"parts": [seal_part(signature)], "role": "model"});
-                }
-                chunk["candidates"] = json!([candidate]);
+                // Google's last chunk has a part, too: a chat of its SDK drops a turn from its history whose last chunk has
+                // none, and a streamed one calls its functions without end (google-genai 3.4, `send_message_stream`).
+                let part = self.signature.take().map_or_else(|| json!({"text": ""}), seal_part);
+                let content = json!({"parts": [part], "role": "model"});
+                chunk["candidates"] =
+                    json!([{"content": content, "finishReason": stop_word(reason), "index": 0}]);
                 chunk["usageMetadata"] = figures(&usage);
                 event(&chunk, out);
             }

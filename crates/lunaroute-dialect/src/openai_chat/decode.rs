@@ -7,6 +7,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
+use super::completions;
 use super::tools::{choice, tools};
 use crate::cross::{Asked, Leftovers, Members, held_source, open_seal, source_of};
 use crate::openai::tier;
@@ -35,7 +36,11 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "user",
         "include_reasoning",
     ],
-    refused: &[("audio", "answers in sound are given by models of OpenAI only")],
+    refused: &[
+        ("audio", "answers in sound are given by models of OpenAI only"),
+        ("echo", "put the prompt before the answer yourself"),
+        ("suffix", "text is filled in between by models of completions only"),
+    ],
 };
 
 /// What the answer depends on.
@@ -43,6 +48,9 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
     let options = conversation.rest.get("stream_options");
     asked.include_usage =
         options.and_then(|options| options.get("include_usage")) == Some(&Value::Bool(true));
+    if conversation.prompt.is_some() {
+        completions::ask(asked);
+    }
     if conversation.rest.contains_key("functions") {
         asked.echo.insert("functions".to_owned(), Value::Bool(true));
     }
@@ -60,6 +68,7 @@ pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     if conversation.stream {
         members.value("stream");
     }
+    completions::prompt(&mut members, &mut conversation)?;
     for (place, message) in members.list("messages")?.unwrap_or_default().into_iter().enumerate() {
         conversation.turns.push(turn(message, format!("messages[{place}]"))?);
     }
@@ -109,10 +118,14 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
         }
         _ => Vec::new(),
     };
-    if members.peek("logprobs") == Some(&Value::Bool(true)) {
-        sampling.alternatives =
-            Some(members.peek("top_logprobs").and_then(Value::as_u64).unwrap_or_default());
-    }
+    sampling.alternatives = match members.peek("logprobs") {
+        Some(Value::Bool(true)) => {
+            Some(members.peek("top_logprobs").and_then(Value::as_u64).unwrap_or_default())
+        }
+        // The legacy completions have one word for both.
+        Some(Value::Number(alternatives)) => alternatives.as_u64(),
+        _ => None,
+    };
     if let Some(effort) = Effort::parse(members.word("reasoning_effort")) {
         members.value("reasoning_effort");
         conversation.reasoning = Some(Reasoning { effort: Some(effort), ..Reasoning::default() });

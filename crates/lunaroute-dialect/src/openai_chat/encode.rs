@@ -7,7 +7,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use super::turns;
+use super::{completions, turns};
 use crate::cross::{
     Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
     merge, parameters, refuse_lost_tools, settled, wanted_effort,
@@ -29,7 +29,12 @@ pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -
 fn same(conversation: &Conversation) -> Value {
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(conversation.model));
-    body.insert("messages".to_owned(), conversation.turns.iter().map(turns::own_message).collect());
+    match completions::own_prompt(conversation) {
+        Some(prompt) => body.insert("prompt".to_owned(), prompt),
+        None => {
+            body.insert("messages".to_owned(), conversation.turns.iter().map(turns::own_message).collect())
+        }
+    };
     // What stands in `functions` and `web_search_options` is in the rest, and has no type.
     let own = conversation.tools.iter().filter(|tool| tool.rest.contains_key("type"));
     let tools: Vec<Value> = own.map(own_tool).collect();

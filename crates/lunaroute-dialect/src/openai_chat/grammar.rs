@@ -41,6 +41,10 @@ impl Grammar for Order {
         if self.finished {
             return Err("a choice after its finish_reason".to_owned());
         }
+        if chunk["object"] == "text_completion" {
+            self.finished = choice["finish_reason"].is_string();
+            return if choice["text"].is_string() { Ok(()) } else { Err("a piece without text".to_owned()) };
+        }
         if !std::mem::replace(&mut self.begun, true) && choice["delta"]["role"] != "assistant" {
             return Err("the first chunk has no role".to_owned());
         }

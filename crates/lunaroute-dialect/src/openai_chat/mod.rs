@@ -1,6 +1,7 @@
-//! OpenAI Chat Completions, and the paths that share its errors and figures.
+//! OpenAI Chat Completions, the legacy completions that ride on them, and the paths that share its errors and figures.
 
 mod calls;
+mod completions;
 mod decode;
 mod encode;
 mod grammar;
@@ -15,7 +16,7 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{FINISH_REASON, Signs};
 use crate::json::Json;
@@ -87,6 +88,18 @@ impl Language for OpenaiChat {
         &decode::LEFTOVERS
     }
 
+    fn limits(&self) -> &'static Limits {
+        &Limits {
+            temperature: "temperature",
+            hottest: 2.0,
+            top_p: "top_p",
+            top_k: "top_k",
+            penalties: ["frequency_penalty", "presence_penalty"],
+            candidates: "n",
+            max_output: "max_completion_tokens",
+        }
+    }
+
     fn decode(&self, body: Rest) -> Result<Conversation, Failure> {
         decode::decode(body)
     }
@@ -104,11 +117,19 @@ impl Language for OpenaiChat {
     }
 
     fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
-        Box::new(write::Writer::new(asked))
+        if completions::are_asked(asked) {
+            Box::new(completions::Writer::new(asked))
+        } else {
+            Box::new(write::Writer::new(asked))
+        }
     }
 
     fn whole(&self, whole: &Whole, asked: &Asked) -> serde_json::Value {
-        write::whole(whole, asked)
+        if completions::are_asked(asked) {
+            completions::whole(whole, asked)
+        } else {
+            write::whole(whole, asked)
+        }
     }
 
     fn told_error(

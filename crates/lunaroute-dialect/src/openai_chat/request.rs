@@ -1,4 +1,4 @@
-//! Reads a Chat Completions request.
+//! Reads a Chat Completions request, and one of the legacy completions.
 
 use lunaroute_core::{Dialect, Operation, Role};
 
@@ -15,6 +15,11 @@ pub(super) fn read<'a>(operation: Operation, outline: &Outline<'a>, conversation
         // Cursor posts bodies of Responses to the chat path.
         (Operation::Chat, None, Some(_)) => {
             language(Dialect::OpenaiResponses).request(Operation::Responses, outline, conversation);
+        }
+        (Operation::Completions, _, _) => {
+            if let Some(prompt) = outline.prompt {
+                conversation.message(Role::User, prompt, Some(prompt));
+            }
         }
         (Operation::Embeddings, _, Some(input)) => conversation.message(Role::User, input, Some(input)),
         _ => {}

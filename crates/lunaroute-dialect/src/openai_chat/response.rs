@@ -1,4 +1,6 @@
-//! Reads a whole chat completion, and the parts that chunks share with it.
+//! Reads a whole chat completion, or a legacy one, and the parts that chunks share with it.
+
+use std::borrow::Cow;
 
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
@@ -44,10 +46,7 @@ impl Messages {
         let parts = content.into_iter().flat_map(Json::elements).filter_map(|part| part.text_of("text"));
         let transcript = audio.and_then(|audio| audio.text_of("transcript"));
         for text in content.and_then(Json::text).into_iter().chain(parts).chain(transcript) {
-            if !text.is_empty() {
-                let index = self.blocks.number(Block::Text(choice));
-                deltas.push(Delta::Text { index, text: text.into_owned() });
-            }
+            self.text(choice, text, deltas);
         }
         for source in
             annotations.into_iter().flat_map(Json::elements).filter_map(|part| part.field("url_citation"))
@@ -64,6 +63,14 @@ impl Messages {
         }
         if let Some(function_call) = function_call {
             calls.legacy(choice, function_call, |call| blocks.number(Block::Call(call)), deltas);
+        }
+    }
+
+    /// Takes text of one choice: all that a choice of the legacy completions says.
+    pub(super) fn text(&mut self, choice: u64, text: Cow<'_, str>, deltas: &mut Vec<Delta>) {
+        if !text.is_empty() {
+            let index = self.blocks.number(Block::Text(choice));
+            deltas.push(Delta::Text { index, text: text.into_owned() });
         }
     }
 
@@ -84,11 +91,15 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
     deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
     let mut messages = Messages::default();
-    let choices =
-        choices.into_iter().flat_map(|choices| choices.objects(["index", "message", "finish_reason"]));
-    for (place, (_, [index, message, finish_reason])) in (0..).zip(choices) {
+    let choices = choices
+        .into_iter()
+        .flat_map(|choices| choices.objects(["index", "message", "text", "finish_reason"]));
+    for (place, (_, [index, message, text, finish_reason])) in (0..).zip(choices) {
+        let index = index.and_then(Json::count).unwrap_or(place);
         if let Some(message) = message {
-            messages.take(index.and_then(Json::count).unwrap_or(place), message, deltas);
+            messages.take(index, message, deltas);
+        } else if let Some(text) = text.and_then(Json::text) {
+            messages.text(index, text, deltas);
         }
         deltas.extend(finish_reason.and_then(Json::text).map(|raw| stop(&raw)));
     }

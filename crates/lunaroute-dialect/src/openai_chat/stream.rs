@@ -1,4 +1,4 @@
-//! Reads the chunks of a streamed chat completion.
+//! Reads the chunks of a streamed chat completion, or of a legacy one.
 
 use lunaroute_core::{Delta, Usage};
 
@@ -40,8 +40,9 @@ impl EventReader for Chunks {
             self.started = true;
             deltas.push(start);
         }
-        for (_, members) in
-            choices.into_iter().flat_map(|choices| choices.objects(["index", "delta", "finish_reason"]))
+        for (_, members) in choices
+            .into_iter()
+            .flat_map(|choices| choices.objects(["index", "delta", "text", "finish_reason"]))
         {
             self.choice(members, deltas);
         }
@@ -68,10 +69,16 @@ impl EventReader for Chunks {
 }
 
 impl Chunks {
-    fn choice(&mut self, [index, delta, finish_reason]: [Option<Json<'_>>; 3], deltas: &mut Vec<Delta>) {
+    fn choice(
+        &mut self,
+        [index, delta, text, finish_reason]: [Option<Json<'_>>; 4],
+        deltas: &mut Vec<Delta>,
+    ) {
         let index = index.and_then(Json::count).unwrap_or_default();
         if let Some(delta) = delta {
             self.messages.take(index, delta, deltas);
+        } else if let Some(text) = text.and_then(Json::text) {
+            self.messages.text(index, text, deltas);
         }
         let place = self.choices.iter().position(|(known, _)| *known == index).or_else(|| {
             (self.choices.len() < CHOICE_LIMIT).then(|| {

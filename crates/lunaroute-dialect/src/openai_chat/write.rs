@@ -157,7 +157,7 @@ fn envelope(asked: &Asked, object: &str) -> Value {
     })
 }
 
-fn data(value: &Value, out: &mut Vec<u8>) {
+pub(super) fn data(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     serde_json::to_writer(&mut *out, value).expect("a value is JSON and memory never fails to write");
     out.extend_from_slice(b"\n\n");
@@ -206,7 +206,7 @@ fn annotation(citation: &Citation) -> Value {
 }
 
 /// The figures in this dialect's classes: what was read counts as one, its parts beside it.
-fn figures(usage: &Usage) -> Value {
+pub(super) fn figures(usage: &Usage) -> Value {
     let prompt = usage.total_input().unwrap_or_default();
     let output = usage.output.unwrap_or_default();
     let written = usage.total_written();

@@ -18,7 +18,7 @@ use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
@@ -104,6 +104,18 @@ impl Language for OpenaiResponses {
 
     fn leftovers(&self) -> &'static Leftovers {
         &decode::LEFTOVERS
+    }
+
+    fn limits(&self) -> &'static Limits {
+        &Limits {
+            temperature: "temperature",
+            hottest: 2.0,
+            top_p: "top_p",
+            top_k: "top_k",
+            penalties: ["frequency_penalty", "presence_penalty"],
+            candidates: "n",
+            max_output: "max_output_tokens",
+        }
     }
 
     fn decode(&self, body: Rest) -> Result<Conversation, Failure> {

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use lunaroute_core::Addressed;
 use lunaroute_core::Dialect::{self, Anthropic, Gemini, OpenaiChat, OpenaiResponses};
 use lunaroute_core::Operation::{
-    self, Chat, CountTokens, Embeddings, GenerateContent, Messages, Models, Other, Responses,
+    self, Chat, Completions, CountTokens, Embeddings, GenerateContent, Messages, Models, Other, Responses,
 };
 use lunaroute_ingress::door::{Door, Probe, addressed, classify, is_upgrade, rename_model, upstream_path};
 use proptest::prelude::*;
@@ -43,7 +43,8 @@ fn the_documented_paths() {
     check("POST /v1/alpha/search", OpenaiResponses, Other);
     check("POST /v1/conversations", OpenaiResponses, Other);
     check("POST /v1/embeddings", OpenaiChat, Embeddings);
-    check("POST /v1/completions", OpenaiChat, Other);
+    check("POST /v1/completions", OpenaiChat, Completions);
+    check("GET /v1/completions", OpenaiChat, Other);
     for family in
         ["images/generations", "audio/speech", "batches", "moderations", "assistants", "threads/t/runs"]
     {

@@ -133,6 +133,7 @@ impl Route {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
             Self::Chat => Operation::Chat,
+            Self::Completions => Operation::Completions,
             Self::Responses => Operation::Responses,
             Self::Messages => Operation::Messages,
             Self::CountTokens => Operation::CountTokens,
@@ -143,7 +144,7 @@ impl Route {
                 Verb::Embed | Verb::BatchEmbed => Operation::Embeddings,
             },
             Self::Models(_) => Operation::Models,
-            Self::Completions | Self::Model(..) | Self::Other(_) => Operation::Other,
+            Self::Model(..) | Self::Other(_) => Operation::Other,
         }
     }
 }

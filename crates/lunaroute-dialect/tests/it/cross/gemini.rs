@@ -80,7 +80,7 @@ fn a_request_of_each_dialect_is_one_of_gemini() {
         ],
         "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}],
         "tool_choice": {"type": "function", "function": {"name": "weather"}}, "parallel_tool_calls": false,
-        "stop": ["1", "2", "3", "4", "5", "6"], "temperature": 3, "seed": 4, "user": "u", "logit_bias": {"1": 1},
+        "stop": ["1", "2", "3", "4", "5", "6"], "temperature": 2, "seed": 4, "user": "u", "logit_bias": {"1": 1},
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
     });
     let sent = sent(CHAT, GEMINI, &chat);
@@ -108,7 +108,7 @@ fn a_request_of_each_dialect_is_one_of_gemini() {
             },
         })
     );
-    for path in ["!logit_bias", "!parallel_tool_calls", "!stop", "!user", "temperature"] {
+    for path in ["!logit_bias", "!parallel_tool_calls", "!stop", "!user"] {
         assert!(sent.warnings.iter().any(|warning| warning == path), "{path}: {:?}", sent.warnings);
     }
 }

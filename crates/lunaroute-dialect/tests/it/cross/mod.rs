@@ -4,10 +4,12 @@
 //! 57 are about HTTP and stand with the binary; 28, 45 (one half), 49 and 59 are about Gemini and stand in its own file;
 //! 60 is about passthrough and stands with the walk.
 
+mod completions;
 mod errors;
 mod gemini;
 mod golden;
 mod history;
+mod limits;
 mod requests;
 mod seals;
 mod streams;
