@@ -19,16 +19,16 @@ const STOPS: usize = 4;
 
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiChat {
-        Ok(same(conversation))
+        Ok(same(conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
 }
 
-/// A request that was decoded from this dialect, as it was.
-fn same(conversation: &Conversation) -> Value {
+/// A request that was decoded from this dialect, as it was but for the model's name.
+fn same(conversation: &Conversation, model: &str) -> Value {
     let mut body = Rest::new();
-    body.insert("model".to_owned(), json!(conversation.model));
+    body.insert("model".to_owned(), json!(model));
     body.insert("messages".to_owned(), conversation.turns.iter().map(turns::own_message).collect());
     // What stands in `functions` and `web_search_options` is in the rest, and has no type.
     let own = conversation.tools.iter().filter(|tool| tool.rest.contains_key("type"));

@@ -18,17 +18,18 @@ const LEAST_OUTPUT: u64 = 16;
 
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiResponses {
-        Ok(same(conversation))
+        Ok(same(conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
 }
 
-/// A request that was decoded from this dialect, as it was.
-fn same(conversation: &Conversation) -> Value {
+/// A request that was decoded from this dialect, as it was but for the model's name.
+fn same(conversation: &Conversation, model: &str) -> Value {
     let mut body = Rest::new();
-    if !conversation.model.is_empty() {
-        body.insert("model".to_owned(), json!(conversation.model));
+    // A stored prompt may name the model.
+    if !model.is_empty() {
+        body.insert("model".to_owned(), json!(model));
     }
     if !conversation.rest.contains_key("input") {
         let items: Vec<Value> = conversation.turns.iter().filter_map(turns::own_item).collect();
