@@ -21,6 +21,7 @@ mod lobby;
 mod reception;
 mod records;
 mod response_store;
+mod route;
 mod silence;
 mod socket;
 mod tap;
