@@ -110,6 +110,7 @@ impl Decoded {
         let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
         let facts = house.catalog.facts(model);
         let mut crossing = Crossing::new(&facts, &upstream.profile, model);
+        crossing.asked.provider = target.provider.to_string();
         crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
         crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
         crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();

@@ -182,7 +182,7 @@ fn seal(members: &mut Members, name: &str) -> Option<(Seal, bool)> {
         return None;
     }
     members.value(name);
-    Some((Seal { maker: Dialect::Anthropic, data: word, id: None }, false))
+    Some((Seal { maker: Dialect::Anthropic, provider: None, data: word, id: None }, false))
 }
 
 fn breakpoint(cache_control: Option<&Value>) -> Option<Breakpoint> {

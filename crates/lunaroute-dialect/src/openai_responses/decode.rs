@@ -297,8 +297,10 @@ fn thought(item: &Value) -> Thought {
     let (summary, content) = (texts("summary"), texts("content"));
     let id = item.get("id").and_then(Value::as_str).map(str::to_owned);
     let sealed = item.get("encrypted_content").and_then(Value::as_str).map(|data| {
-        open_seal(data)
-            .unwrap_or((Seal { maker: Dialect::OpenaiResponses, data: data.to_owned(), id }, false))
+        open_seal(data).unwrap_or((
+            Seal { maker: Dialect::OpenaiResponses, provider: None, data: data.to_owned(), id },
+            false,
+        ))
     });
     Thought {
         text: if summary.is_empty() { content } else { summary },
