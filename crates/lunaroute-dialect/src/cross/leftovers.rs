@@ -1,6 +1,6 @@
 //! Members of a request that have no word: refused, left behind in silence, or left behind with a warning.
 
-use lunaroute_core::conversation::{Conversation, Part};
+use lunaroute_core::conversation::{Conversation, Part, ToolChoice};
 use lunaroute_core::{Failure, FailureKind};
 
 use super::asked::Crossing;
@@ -31,6 +31,9 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
             return Err(refused_member(name, advice));
         }
         crossing.warnings.dropped(name.as_str(), "the provider that serves this model has no such field");
+    }
+    if conversation.tool_choice == Some(ToolChoice::Other) {
+        crossing.warnings.dropped("tool_choice", "a choice that only its own vendor knows");
     }
     for part in conversation.turns.iter().flat_map(|turn| &turn.parts) {
         if let Part::Opaque(opaque) = part

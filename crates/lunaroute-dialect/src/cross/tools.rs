@@ -1,6 +1,6 @@
 //! Tools, as far as every dialect treats them alike.
 
-use lunaroute_core::conversation::{Conversation, Hosted, OutputFormat, Tool, ToolChoice};
+use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, OutputFormat, Tool, ToolChoice};
 use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
@@ -88,6 +88,13 @@ pub(crate) fn lose_hosted(
     Ok(())
 }
 
+impl Crossing<'_> {
+    /// Those of some tools that the target has.
+    pub(crate) fn left<'names>(&self, names: &'names [String]) -> impl Iterator<Item = &'names str> {
+        names.iter().filter(|name| !self.lost_tools.contains(name)).map(String::as_str)
+    }
+}
+
 /// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one.
 ///
 /// # Errors
@@ -99,6 +106,9 @@ pub(crate) fn refuse_lost_tools(
 ) -> Result<(), Failure> {
     let forced = match &conversation.tool_choice {
         Some(ToolChoice::Tool { name, .. }) => crossing.lost_tools.contains(name),
+        Some(ToolChoice::Allowed(AllowedTools { is_required: true, names })) => {
+            !names.is_empty() && crossing.left(names).next().is_none()
+        }
         _ => false,
     };
     let field = match (forced, conversation.tools.is_empty() || is_left) {

@@ -287,7 +287,7 @@ fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
         ToolChoice::Tool { name, .. } => named(name),
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let mode = if *is_required { "required" } else { "auto" };
-            let tools: Vec<Value> = names.iter().map(|name| named(name)).collect();
+            let tools: Vec<Value> = crossing.left(names).map(named).collect();
             json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
         }
         ToolChoice::Other => return None,

@@ -217,15 +217,16 @@ fn format_value(format: &OutputFormat, strict: bool) -> Option<Value> {
 }
 
 fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<Value> {
-    let is_search = |name: &str| {
-        conversation
-            .tools
-            .iter()
-            .any(|tool| tool.name == name && tool.kind == ToolKind::Hosted(Hosted::WebSearch))
+    let hosted = |name: &str| {
+        conversation.tools.iter().filter(|tool| tool.name == name).find_map(|tool| match tool.kind {
+            ToolKind::Hosted(Hosted::WebSearch) => Some("web_search"),
+            ToolKind::Hosted(Hosted::CodeExecution) => Some("code_interpreter"),
+            _ => None,
+        })
     };
     let named = |name: &str| {
-        if is_search(name) {
-            return json!({"type": "web_search"});
+        if let Some(kind) = hosted(name) {
+            return json!({"type": kind});
         }
         let given = crossing.asked.names.given(None, name);
         let kind = if crossing.asked.echo_custom.contains(&given) { "custom" } else { "function" };
@@ -238,7 +239,7 @@ fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<
         ToolChoice::Tool { name, .. } => named(name),
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let mode = if *is_required { "required" } else { "auto" };
-            let tools: Vec<Value> = names.iter().map(|name| named(name)).collect();
+            let tools: Vec<Value> = crossing.left(names).map(named).collect();
             json!({"type": "allowed_tools", "mode": mode, "tools": tools})
         }
         ToolChoice::Other => return None,
