@@ -58,8 +58,14 @@ pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) ->
 /// Says that the limits of a web search (places, domains, how often) were not carried over.
 pub(crate) fn lose_limits(tool: &Tool, place: usize, crossing: &mut Crossing<'_>) {
     if tool.rest.keys().any(|name| name != "type" && name != "name") {
-        crossing.warnings.dropped(format!("tools[{place}]"), "the search goes without its own limits");
+        crossing.warnings.dropped(tool_path(tool, place), "the search goes without its own limits");
     }
+}
+
+/// Where a request has a tool: Chat asks for a search by a member of its own, and that has no type.
+fn tool_path(tool: &Tool, place: usize) -> String {
+    let is_member = tool.name.is_empty() && !tool.rest.contains_key("type");
+    if is_member { "web_search_options".to_owned() } else { format!("tools[{place}]") }
 }
 
 /// A tool that its own provider runs and the target has not: left out with a warning, unless its work is on the caller's
@@ -81,7 +87,7 @@ pub(crate) fn lose_hosted(
             format!("'tools[{place}]' ({kind}) works with its own provider's models only; leave it out"),
         ));
     }
-    crossing.warnings.dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
+    crossing.warnings.dropped(tool_path(tool, place), "a tool that only its own provider runs");
     if !tool.name.is_empty() {
         crossing.lost_tools.push(tool.name.clone());
     }

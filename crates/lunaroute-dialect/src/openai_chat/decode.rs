@@ -36,6 +36,9 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "include_reasoning",
     ],
     refused: &[("audio", "answers in sound are given by models of OpenAI only")],
+    in_part: &[],
+    // What the assistant said in sound.
+    of_turns: &["audio"],
 };
 
 /// What the answer depends on.

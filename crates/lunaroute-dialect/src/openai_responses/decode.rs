@@ -43,6 +43,8 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("item_reference", "send the item itself instead"),
         ("compaction", "only its maker can read it; send the conversation instead"),
     ],
+    in_part: &[("reasoning", &["effort", "summary", "generate_summary"]), ("text", &["format", "verbosity"])],
+    of_turns: &[],
 };
 
 /// Members of a request that its answer repeats.
