@@ -72,7 +72,13 @@ use crate::json::Json;
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => language(spoken(from, &members)).decode(members),
+        Ok(Value::Object(mut members)) => {
+            let spoken = spoken(from, &members);
+            if spoken != from {
+                flatten_tools(&mut members);
+            }
+            language(spoken).decode(members)
+        }
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
     }
@@ -93,6 +99,20 @@ pub fn decode_addressed(from: Dialect, addressed: &Addressed, body: &[u8]) -> Re
 fn spoken(from: Dialect, members: &Rest) -> Dialect {
     let is_responses = members.contains_key("input") && !members.contains_key("messages");
     if from == Dialect::OpenaiChat && is_responses { Dialect::OpenaiResponses } else { from }
+}
+
+/// Tools as Responses has them: Cursor sends some in the form of Chat, whose members stand in an object of their own.
+fn flatten_tools(members: &mut Rest) {
+    for tool in members.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(tool) = tool.as_object_mut() else { continue };
+        for kind in ["function", "custom"] {
+            if tool.get(kind).is_some_and(Value::is_object)
+                && let Some(Value::Object(inner)) = tool.shift_remove(kind)
+            {
+                tool.extend(inner);
+            }
+        }
+    }
 }
 
 /// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's

@@ -271,3 +271,20 @@ fn a_forced_tool_of_the_provider_is_forced_refused_or_named() {
     let warnings = sent(CHAT, MESSAGES, &odd).warnings;
     assert!(warnings.contains(&"!tool_choice".to_owned()), "{warnings:?}");
 }
+
+#[test]
+fn a_body_of_responses_at_the_path_of_chat_may_have_tools_in_either_form() {
+    let request = json!({
+        "model": "m", "input": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": []},
+            {"role": "user", "content": "go on"}],
+        "tools": [function("nested"), {"type": "function", "name": "flat", "parameters": {"type": "object"}}],
+    });
+    for to in [CHAT, RESPONSES, MESSAGES] {
+        let body = sent(CHAT, to, &request).body;
+        let tools = body["tools"].as_array().expect("tools").iter();
+        let names: Vec<&Value> =
+            tools.map(|tool| tool.get("name").unwrap_or(&tool["function"]["name"])).collect();
+        assert_eq!(names, ["nested", "flat"], "{to}: {body}");
+        assert_eq!((&body["model"], to == RESPONSES), (&json!("target-model"), body.get("input").is_some()));
+    }
+}
