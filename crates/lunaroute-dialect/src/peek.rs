@@ -71,6 +71,8 @@ pub struct Peek {
     pub object: Option<ObjectStart>,
     /// Whether there is a member `messages`, and one `input`. Only looked for in OpenAI Chat.
     pub turns: ChatTurns,
+    /// Whether `max_tokens` is 0: no tokens are wanted, as a client of Anthropic asks that fills a cache.
+    pub wants_nothing: bool,
     /// What the body says about its session.
     pub hints: BodyHints,
 }
@@ -136,6 +138,7 @@ fn note(peek: &mut Peek, splices: bool, key: &str, body: &[u8], range: Range<usi
                 Json::new(raw).and_then(|options| options.field("include_usage")).and_then(Json::truth);
             peek.stream_options = Some(range);
         }
+        "max_tokens" => peek.wants_nothing = Json::new(raw).and_then(Json::count) == Some(0),
         "messages" if splices => peek.turns.messages = true,
         "input" if splices => peek.turns.input = true,
         "prompt_cache_key" => hints.prompt_cache_key = short_text(raw),

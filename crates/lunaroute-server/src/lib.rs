@@ -28,6 +28,7 @@ mod tap;
 mod translated;
 mod visitor;
 mod walk;
+mod warm_up;
 mod way_out;
 
 pub use assemble::{StartError, catalog, check};

@@ -193,3 +193,28 @@ async fn a_body_of_responses_at_the_path_of_chat_is_answered_in_chunks_of_chat()
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_for_no_tokens_is_answered_with_none() {
+    let stage = Foreign::open("").await;
+    let from = Dialect::Anthropic;
+    for to in Dialect::ALL {
+        for stream in [false, true] {
+            let mut request = question(from, &model(to), stream);
+            request["max_tokens"] = 0.into();
+            let answer = stage.ask(from, &request, "text=0").await;
+            let asked = stage.provider.ledger().entries.len();
+            stage.provider.reset();
+            assert_eq!(asked, usize::from(to == from), "to {to}: only its own vendor has a cache to fill");
+            if to == from {
+                continue;
+            }
+            assert_eq!((answer.status(), answer.end), (200, End::Whole), "{}", answer.text());
+            let told = read(from, &answer, stream);
+            assert_eq!((told.text.as_str(), told.stop.as_str(), told.usage), ("", "length", (0, 0, 0)));
+            assert_eq!(told.model, model(to));
+            let kept = record(stage.home.path(), answer.head.request_id()).await.request;
+            assert_eq!((kept.ending.as_deref(), kept.http_status), (Some("completed"), Some(200)));
+        }
+    }
+}

@@ -58,7 +58,7 @@ pub(crate) use tools::{
 pub(crate) use whole::{Said, Whole};
 
 use lunaroute_core::conversation::{Conversation, Rest};
-use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind};
+use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind, StopReason, Usage};
 use serde_json::Value;
 
 use crate::dispatch::language;
@@ -146,4 +146,23 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
         steps.drain(..).for_each(|step| whole.take(step));
     }
     whole.failure.is_none().then(|| language(to).whole(&whole, asked))
+}
+
+/// The answer to a request for no tokens at all: JSON or, where a stream was asked for, events.
+#[must_use]
+pub fn told_nothing(to: Dialect, asked: &Asked) -> Vec<u8> {
+    let usage = Usage { input: Some(0), output: Some(0), ..Usage::default() };
+    let stop = Delta::Stop { reason: StopReason::Length, raw: String::new() };
+    let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
+    for delta in [Delta::Usage(usage), stop, Delta::End] {
+        flow.take(delta, &mut steps);
+    }
+    if !asked.stream {
+        let mut whole = Whole::default();
+        steps.into_iter().for_each(|step| whole.take(step));
+        return language(to).whole(&whole, asked).to_string().into_bytes();
+    }
+    let (mut writer, mut out) = (language(to).writer(asked), Vec::new());
+    steps.into_iter().for_each(|step| writer.write(step, &mut out));
+    out
 }
