@@ -31,7 +31,8 @@ pub(crate) fn translate(settings: &Settings, options: &TranslateOptions) -> anyh
         !model.is_empty() || from != Dialect::Gemini,
         "a request of Gemini names its model in the path: say which with --model"
     );
-    let translated = if from == to {
+    // A body of Responses at the path of Chat is translated also where Chat is spoken.
+    let translated = if from == to && conversation.origin == from {
         // The gateway sends the client's own bytes.
         let mut translated: Value = serde_json::from_slice(&body)?;
         if from != Dialect::Gemini {

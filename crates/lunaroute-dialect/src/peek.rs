@@ -69,8 +69,29 @@ pub struct Peek {
     pub include_usage: Option<bool>,
     /// Where a member may be added. Only set in OpenAI Chat, the one dialect in which the gateway adds one.
     pub object: Option<ObjectStart>,
+    /// Whether there is a member `messages`, and one `input`. Only looked for in OpenAI Chat.
+    pub turns: ChatTurns,
+    /// Whether `max_tokens` is 0: no tokens are wanted, as a client of Anthropic asks that fills a cache.
+    pub wants_nothing: bool,
     /// What the body says about its session.
     pub hints: BodyHints,
+}
+
+/// Under which names a body at the path of Chat has turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChatTurns {
+    /// `messages`, as Chat calls them.
+    pub messages: bool,
+    /// `input`, as Responses calls them.
+    pub input: bool,
+}
+
+impl Peek {
+    /// Whether a body at the path of Chat is one of Responses. Cursor sends such, and reads chunks of Chat.
+    #[must_use]
+    pub fn is_responses(&self) -> bool {
+        self.turns.input && !self.turns.messages
+    }
 }
 
 /// Looks at a request body that is not content-coded. One pass, no tree, no recursion; never fails: what cannot be
@@ -117,6 +138,9 @@ fn note(peek: &mut Peek, splices: bool, key: &str, body: &[u8], range: Range<usi
                 Json::new(raw).and_then(|options| options.field("include_usage")).and_then(Json::truth);
             peek.stream_options = Some(range);
         }
+        "max_tokens" => peek.wants_nothing = Json::new(raw).and_then(Json::count) == Some(0),
+        "messages" if splices => peek.turns.messages = true,
+        "input" if splices => peek.turns.input = true,
         "prompt_cache_key" => hints.prompt_cache_key = short_text(raw),
         "previous_response_id" => hints.previous_response_id = short_text(raw),
         "conversation" => hints.conversation = short_text(raw).or_else(|| member_text(raw, "id")),

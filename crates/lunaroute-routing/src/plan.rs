@@ -10,6 +10,8 @@ use lunaroute_core::{Dialect, Operation};
 pub struct Head<'a> {
     /// The caller's dialect.
     pub dialect: Dialect,
+    /// The dialect of the body: the caller's, but for a client that sends a body of Responses to the path of Chat.
+    pub body: Dialect,
     /// What is asked.
     pub operation: Operation,
     /// The model that the body names; `None` when it names none or cannot be read.
@@ -25,11 +27,11 @@ impl Head<'_> {
         if by_model { self.model } else { None }
     }
 
-    /// The dialect in which a provider is asked that speaks these, most liked first: the caller's own wherever it can be
-    /// had; else the first, when what is asked can be said in another. `None` when it cannot.
+    /// The dialect in which a provider is asked that speaks these, most liked first: that of the body wherever it can be
+    /// had, then the caller's; else the first, when what is asked can be said in another. `None` when it cannot.
     pub(crate) fn spoken_to(&self, speaks: &[Dialect]) -> Option<Dialect> {
-        if speaks.contains(&self.dialect) {
-            return Some(self.dialect);
+        if let Some(own) = [self.body, self.dialect].into_iter().find(|own| speaks.contains(own)) {
+            return Some(own);
         }
         let crosses = self.operation.is_generation() || self.operation == Operation::CountTokens;
         speaks.first().copied().filter(|_| crosses)
@@ -48,7 +50,7 @@ pub struct Plan {
 pub struct Target {
     /// The provider's configured name.
     pub provider: Arc<str>,
-    /// The dialect in which it is asked: the caller's wherever it speaks that.
+    /// The dialect in which it is asked: that of the body wherever it speaks that.
     pub dialect: Dialect,
     /// The model name to put in place of the client's; `None` leaves the body alone.
     pub upstream_model: Option<Arc<str>>,

@@ -89,7 +89,7 @@ impl Decoded {
         Ok(self.0.get_or_init(|| Box::new(decoded)))
     }
 
-    /// Encodes the request for a target; nothing for one that speaks the client's dialect.
+    /// Encodes the request for a target; nothing for one that speaks the client's dialect, unless the body is of another.
     ///
     /// # Errors
     /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
@@ -102,13 +102,15 @@ impl Decoded {
         target: &Target,
         upstream: &Upstream,
     ) -> Result<Option<Box<Crossed>>, Failure> {
-        if target.dialect == visitor.dialect {
+        let spoken = desk.body_dialect(visitor);
+        if target.dialect == visitor.dialect && spoken == visitor.dialect {
             return Ok(None);
         }
         let conversation = self.conversation(visitor, desk)?;
         let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
         let facts = house.catalog.facts(model);
         let mut crossing = Crossing::new(&facts, &upstream.profile, model);
+        crossing.asked.provider = target.provider.to_string();
         crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
         crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
         crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
@@ -116,7 +118,16 @@ impl Decoded {
             // The conversation stands in its place now, and the answer still has to name it.
             crossing.asked.repeat("previous_response_id", earlier.as_str());
         }
-        let body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
+        let mut body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
+        if spoken != visitor.dialect {
+            // A wish about the chunks of Chat, which are the gateway's to write.
+            crossing.asked.include_usage = desk.peek.include_usage == Some(true);
+            if target.dialect == spoken
+                && let Some(members) = body.as_object_mut()
+            {
+                members.shift_remove("stream_options");
+            }
+        }
         let Crossing { asked, warnings, .. } = crossing;
         if house.strict_translation {
             refuse_losses(&warnings, target)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
-use lunaroute_core::{Addressed, Failure, FailureKind, Operation, SessionHint};
+use lunaroute_core::{Addressed, Dialect, Failure, FailureKind, Operation, SessionHint};
 use lunaroute_dialect::coding;
 use lunaroute_dialect::{Peek, client, peek, responses};
 use lunaroute_ingress::Share;
@@ -80,6 +80,14 @@ impl Desk {
         match &self.addressed {
             Some(addressed) => Some(&addressed.model),
             None => self.peek.model.as_ref().map(|model| model.value.as_str()),
+        }
+    }
+
+    /// The dialect of the body: that of its path, but for a body of Responses at the path of Chat.
+    pub(crate) fn body_dialect(&self, visitor: &Visitor) -> Dialect {
+        match visitor.operation {
+            Operation::Chat if self.peek.is_responses() => Dialect::OpenaiResponses,
+            _ => visitor.dialect,
         }
     }
 

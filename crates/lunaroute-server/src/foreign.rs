@@ -230,7 +230,7 @@ impl Foreign<'_> {
 }
 
 const JSON: &str = "application/json";
-const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// Reads on until there is something for the client, or it is known that there will be nothing.
 async fn begin(carrier: &mut Carrier) -> Result<(), Failure> {

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use lunaroute_core::{AttemptOutcome, AttemptReason, Failure, FailureKind, Retry};
+use lunaroute_core::{AttemptOutcome, Failure, FailureKind, Retry};
 use lunaroute_egress::Inbound;
 use lunaroute_egress::retry::{self, Backoff};
-use lunaroute_routing::{Plan, Target};
+use lunaroute_routing::Plan;
 
 use crate::crossing::{Decoded, WayBack};
 use crate::desk::Desk;
 use crate::dressing;
 use crate::guest_book::Entry;
 use crate::house::{House, Upstream};
+use crate::route::{Leg, Route};
 use crate::visitor::Visitor;
 
 /// How much of an answer that is tried again is read for the record.
@@ -41,7 +42,7 @@ pub(crate) enum Transcode {
 /// Tries the plan's targets until one answers with something that the client should see.
 ///
 /// # Errors
-/// The last attempt's failure, when none answered.
+/// The last attempt's failure, when none answered; why the first target cannot carry the request, when none can.
 pub(crate) async fn pass(
     house: &House,
     visitor: &Visitor,
@@ -51,14 +52,12 @@ pub(crate) async fn pass(
 ) -> Result<Passage, Failure> {
     let mut backoff = Backoff::new(house.retry);
     let path = dressing::path(visitor);
-    let decoded = Decoded::default();
+    let mut route = Route { house, visitor, desk, plan, decoded: Decoded::default(), refused: Vec::new() };
     house.retry_budget.earn();
-    let mut ordinal = 0;
+    let (mut ordinal, mut leg) = (0, route.leg(0)?);
     loop {
-        let (target, upstream) = house.target(plan, ordinal)?;
-        let reason = reason(plan, ordinal);
+        let Leg { target, upstream, reason, crossed } = leg;
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
-        let crossed = decoded.cross(house, visitor, desk, target, upstream)?;
         entry.attempt_started(&target.provider, model, reason);
         let path = dressing::path_for(visitor, target, &path);
         let outbound = match &crossed {
@@ -75,33 +74,38 @@ pub(crate) async fn pass(
             Ok(inbound) => retry::classify(inbound.status, &inbound.headers, SystemTime::now()),
             Err(failure) => failure.retry,
         };
-        let delay = next_delay(house, &mut backoff, wish, (plan, ordinal));
+        // Another attempt makes its own body.
+        let back = crossed.map(|crossed| crossed.back);
+        // Known before the answer is given up: where nobody else can carry the request, it is the one to tell.
+        let next = (wish != Retry::Never).then(|| route.leg(ordinal + 1).ok()).flatten();
+        let next = next
+            .and_then(|next| Some((next_delay(house, &mut backoff, wish, (route.left(), ordinal))?, next)));
         let failed = match &result {
-            Ok(_) => delay.map(|_| FailureKind::Provider),
+            Ok(_) => next.as_ref().map(|_| FailureKind::Provider),
             Err(failure) => Some(failure.kind),
         };
         house.metrics.attempt(&target.provider, reason, failed);
-        match (result, delay) {
+        let delay = match (result, next) {
             (Ok(inbound), None) => {
-                let transcode =
-                    crossed.map_or(Transcode::Same, |crossed| Transcode::Cross(Box::new(crossed.back)));
+                let transcode = back.map_or(Transcode::Same, |back| Transcode::Cross(Box::new(back)));
                 let passage = Passage { inbound, provider: Arc::clone(&target.provider), transcode };
                 return admitted(passage, upstream, &mut outcome, entry);
             }
-            (Ok(inbound), Some(_)) => {
+            (Ok(inbound), Some((delay, next))) => {
                 let discarded = discard(inbound).await;
                 entry.attempt_finished(outcome, discarded);
+                leg = next;
+                delay
             }
-            (Err(failure), delay) => {
+            (Err(failure), next) => {
                 entry.attempt_finished(outcome, Bytes::new());
-                if delay.is_none() {
-                    return Err(failure);
-                }
+                let Some((delay, next)) = next else { return Err(failure) };
+                leg = next;
+                delay
             }
-        }
-        match delay {
-            Some(delay) if !delay.is_zero() => tokio::time::sleep(delay).await,
-            _ => {}
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         ordinal += 1;
     }
@@ -143,9 +147,9 @@ fn next_delay(
     house: &House,
     backoff: &mut Backoff,
     wish: Retry,
-    (plan, ordinal): (&Plan, usize),
+    (targets, ordinal): (usize, usize),
 ) -> Option<Duration> {
-    let (next, targets) = (ordinal + 1, plan.targets.len());
+    let next = ordinal + 1;
     if next < targets {
         return (wish != Retry::Never).then_some(Duration::ZERO);
     }
@@ -155,14 +159,6 @@ fn next_delay(
     }
     let delay = backoff.next_delay(wish)?;
     house.retry_budget.spend().then_some(delay)
-}
-
-fn reason(plan: &Plan, ordinal: usize) -> AttemptReason {
-    match ordinal {
-        0 => AttemptReason::Primary,
-        _ if plan.targets.len() > 1 => AttemptReason::Fallback,
-        _ => AttemptReason::Retry,
-    }
 }
 
 fn outcome(result: &Result<Inbound, Failure>, began: Instant) -> AttemptOutcome {
@@ -206,16 +202,4 @@ async fn discard(mut inbound: Inbound) -> Bytes {
     // What came in time is kept; the rest is of no use to anybody.
     let _complete = tokio::time::timeout(DISCARDED_TIME, read).await;
     start.freeze()
-}
-
-impl House {
-    fn target<'a>(&'a self, plan: &'a Plan, ordinal: usize) -> Result<(&'a Target, &'a Upstream), Failure> {
-        let target = plan.targets.get(ordinal % plan.targets.len().max(1));
-        target.and_then(|target| Some((target, self.upstreams.get(&target.provider)?))).ok_or_else(|| {
-            Failure::gateway(
-                FailureKind::Internal,
-                "the plan names a provider that is not configured; restart the gateway",
-            )
-        })
-    }
 }

@@ -106,7 +106,12 @@ impl House {
     /// # Errors
     /// Why it has none, for its caller.
     pub(crate) fn plan(&self, visitor: &Visitor, desk: &Desk) -> Result<Plan, Failure> {
-        let head = Head { dialect: visitor.dialect, operation: visitor.operation, model: desk.model() };
+        let head = Head {
+            dialect: visitor.dialect,
+            body: desk.body_dialect(visitor),
+            operation: visitor.operation,
+            model: desk.model(),
+        };
         Ok(self.routes.plan(&head)?)
     }
 

@@ -21,12 +21,14 @@ mod lobby;
 mod reception;
 mod records;
 mod response_store;
+mod route;
 mod silence;
 mod socket;
 mod tap;
 mod translated;
 mod visitor;
 mod walk;
+mod warm_up;
 mod way_out;
 
 pub use assemble::{StartError, catalog, check};

@@ -15,6 +15,7 @@ use crate::house::House;
 use crate::keeper::Keeper;
 use crate::reception::{self, Received};
 use crate::visitor::Visitor;
+use crate::warm_up;
 use crate::way_out;
 
 /// Takes one request from the door to its answer. When the client hangs up, this future or the answer's body is dropped
@@ -54,6 +55,7 @@ pub(crate) async fn serve(house: &House, visitor: Visitor, place: Share) -> Serv
             keeper = Keeper::of(house, &visitor, &desk, &passage);
             way_out::answer(house, &visitor, passage, entry).await
         }
+        Ok(Admission::Nothing) => warm_up::answer(house, &visitor, &desk, entry),
         Ok(Admission::Estimate(tokens)) => counting::answer(house, &visitor, tokens, entry),
         Err(failure) => way_out::refuse(house, &visitor, &failure, entry).await,
     };
@@ -70,6 +72,8 @@ enum Admission {
     Passage(Passage),
     /// So many tokens, estimated.
     Estimate(u64),
+    /// Nothing, as was asked for.
+    Nothing,
 }
 
 /// The part between the guest book and the answer: every way out of it that is no answer is a [`Failure`].
@@ -86,6 +90,7 @@ async fn admit(
     entry.written(house.recording_required).await?;
     let admission = match counting::estimate(visitor, desk, &plan)? {
         Some(tokens) => Admission::Estimate(tokens),
+        None if warm_up::is_one(visitor, desk, &plan) => Admission::Nothing,
         // Dressing room and gate: one attempt after the other, while no byte has left for the client.
         None => Admission::Passage(gate::pass(house, visitor, desk, &plan, entry).await?),
     };

@@ -57,6 +57,9 @@ fn generated_bodies_reach_the_provider_and_return_byte_for_byte() {
     let config = Config { cases: BODIES, failure_persistence: None, ..Config::default() };
     let strategy = (select(WAYS.to_vec()), coded());
     let result = TestRunner::new(config).run(&strategy, |(way, body)| {
+        if way.1 == CHAT && body.is_responses {
+            return Ok(());
+        }
         stage.provider.reset();
         let mut open = match connection.take() {
             Some(open) => open,

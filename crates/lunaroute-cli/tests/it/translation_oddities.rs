@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use lunaroute_core::Dialect;
 use lunaroute_session::query::SessionQuery;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Answer, Connection, End, exchange};
-use crate::support::dialogue::{post, question, read};
+use crate::support::dialogue::{post, question, read, turns};
 use crate::support::raw_upstream::RawUpstream;
 use crate::support::stage::{query, record};
 use crate::support::{Gateway, GatewayOptions};
@@ -167,4 +167,54 @@ async fn an_answer_is_read_on_for_the_record_when_the_client_is_gone() {
     assert_eq!(provider.len() as u64, entry.bytes_sent);
     let last: Vec<Value> = crate::support::dialogue::events(&client.expect("kept"));
     assert_eq!(last.last().map(|event| event["type"].clone()), Some(Value::from("message_stop")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_responses_at_the_path_of_chat_is_answered_in_chunks_of_chat() {
+    let stage = Foreign::open("").await;
+    for to in Dialect::ALL {
+        for stream in [false, true] {
+            let what = format!("to {to}, stream {stream}");
+            let mut request = question(Dialect::OpenaiResponses, &model(to), stream);
+            if stream {
+                request["stream_options"] = json!({ "include_usage": true });
+            }
+            let answer = stage.ask(Dialect::OpenaiChat, &request, "text=7").await;
+            assert_eq!((answer.status(), answer.end), (200, End::Whole), "{what}: {}", answer.text());
+            let told = read(Dialect::OpenaiChat, &answer, stream);
+            let entry = stage.provider.ledger().entries.last().cloned().expect("a request");
+            assert_eq!((entry.dialect, entry.stream), (to, stream), "{what}");
+            assert_eq!(entry.model.as_deref(), Some("m"), "{what}: the provider's name of the model");
+            assert_eq!((told.text, told.model), (entry.text, model(to)), "{what}");
+            assert_eq!(told.usage.2, entry.usage.output.expect("figures"), "{what}");
+            let sent = stage.received();
+            assert!(sent.get(turns(to)).is_some(), "{what}: {sent}");
+            assert_eq!(sent.get("stream_options").is_some(), stream && to == Dialect::OpenaiChat, "{what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_for_no_tokens_is_answered_with_none() {
+    let stage = Foreign::open("").await;
+    let from = Dialect::Anthropic;
+    for to in Dialect::ALL {
+        for stream in [false, true] {
+            let mut request = question(from, &model(to), stream);
+            request["max_tokens"] = 0.into();
+            let answer = stage.ask(from, &request, "text=0").await;
+            let asked = stage.provider.ledger().entries.len();
+            stage.provider.reset();
+            assert_eq!(asked, usize::from(to == from), "to {to}: only its own vendor has a cache to fill");
+            if to == from {
+                continue;
+            }
+            assert_eq!((answer.status(), answer.end), (200, End::Whole), "{}", answer.text());
+            let told = read(from, &answer, stream);
+            assert_eq!((told.text.as_str(), told.stop.as_str(), told.usage), ("", "length", (0, 0, 0)));
+            assert_eq!(told.model, model(to));
+            let kept = record(stage.home.path(), answer.head.request_id()).await.request;
+            assert_eq!((kept.ending.as_deref(), kept.http_status), (Some("completed"), Some(200)));
+        }
+    }
 }

@@ -137,6 +137,39 @@ async fn a_provider_of_another_dialect_takes_over() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_cannot_carry_the_request_is_passed_over() {
+    let provider = provider().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let url = provider.base_url();
+    let yaml = format!(
+        "retry: {{ attempts: 2, first_delay: 10ms }}\n\
+         providers:\n  chat: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}' }}\n  \
+         claude: {{ dialect: anthropic, base_url: '{url}' }}\n  google: {{ dialect: gemini, base_url: '{url}' }}\n\
+         models:\n  - {{ model: own, provider: claude, fallbacks: [{{ provider: chat }}, {{ provider: google }}] }}\n  \
+         - {{ model: last, provider: chat, fallbacks: [{{ provider: google }}, {{ provider: claude }}] }}\n  \
+         - {{ model: none, provider: chat, fallbacks: [{{ provider: google }}] }}\n"
+    );
+    let gateway = Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
+    let from = Dialect::Anthropic;
+    for (name, script, status, tried) in [
+        // Who was asked and failed is told, not why the others could not be asked.
+        ("own", "error=529", 529, &["claude", "claude"][..]),
+        ("last", "text=3", 200, &["claude"]),
+        ("none", "text=3", 400, &[]),
+    ] {
+        let mut request = question(from, name, false);
+        request["mcp_servers"] = serde_json::json!([{ "type": "url", "name": "s", "url": "https://s.test" }]);
+        let answer =
+            crate::support::client::exchange(gateway.address, &post(from, &request).short(script)).await;
+        assert_eq!(answer.status(), status, "{name}: {}", answer.text());
+        assert_eq!(answer.text().contains("mcp_servers"), status == 400, "{name}: {}", answer.text());
+        let kept = record(home.path(), answer.head.request_id()).await.request;
+        let asked: Vec<_> = kept.attempt_list.iter().filter_map(|attempt| attempt.provider.clone()).collect();
+        assert_eq!(asked, tried, "{name}");
+    }
+}
+
 /// The name that an answer gives its model: the caller's own where it was translated, the provider's where it was not.
 fn expected_model(from: Dialect, asked: &str, to: Dialect) -> String {
     if from == to { "gpt-m".to_owned() } else { asked.to_owned() }

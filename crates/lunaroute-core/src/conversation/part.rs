@@ -104,8 +104,11 @@ pub struct Media {
 /// What only its maker can read: a signature over reasoning, encrypted reasoning, a thought signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
-    /// Whose it is. It goes back to this dialect's providers and to no other.
+    /// Whose it is. It goes back to a provider of this dialect and to no other.
     pub maker: Dialect,
+    /// The configured name of the provider that made it. `None` where that is not told: the record of an answer knows its
+    /// provider, and what a client has from its own vendor is that vendor's.
+    pub provider: Option<String>,
     /// The bytes as text.
     pub data: String,
     /// The maker's id of the item that it seals, where there is one.

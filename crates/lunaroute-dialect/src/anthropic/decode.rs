@@ -20,6 +20,8 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("thread", "take it out, or use a model of Anthropic"),
         ("inference_geo", "take it out, or use a model of Anthropic"),
     ],
+    in_part: &[],
+    of_turns: &[],
 };
 
 /// An answer of this dialect depends on nothing that other dialects do not have, too.
@@ -182,7 +184,7 @@ fn seal(members: &mut Members, name: &str) -> Option<(Seal, bool)> {
         return None;
     }
     members.value(name);
-    Some((Seal { maker: Dialect::Anthropic, data: word, id: None }, false))
+    Some((Seal { maker: Dialect::Anthropic, provider: None, data: word, id: None }, false))
 }
 
 fn breakpoint(cache_control: Option<&Value>) -> Option<Breakpoint> {

@@ -20,16 +20,16 @@ const FORMAT_TOOL: &str = "json_output";
 
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::Anthropic {
-        Ok(same(conversation))
+        Ok(same(conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
 }
 
-/// A request that was decoded from this dialect, as it was.
-fn same(conversation: &Conversation) -> Value {
+/// A request that was decoded from this dialect, as it was but for the model's name.
+fn same(conversation: &Conversation, model: &str) -> Value {
     let mut body = Rest::new();
-    body.insert("model".to_owned(), json!(conversation.model));
+    body.insert("model".to_owned(), json!(model));
     let turns = &conversation.turns[..];
     let is_instruction = |turn: &Turn| turn.rest.get("system") == Some(&Value::Bool(true));
     let turns = match turns.split_first() {

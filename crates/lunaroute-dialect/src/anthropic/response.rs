@@ -52,7 +52,11 @@ pub(super) fn start(message: Json<'_>) -> Delta {
 /// The seal of a reasoning block: its signature, or all of one whose words are hidden.
 pub(super) fn seal(index: u32, data: Option<Json<'_>>, is_redacted: bool) -> Option<Delta> {
     let data = data?.text().filter(|data| !data.is_empty())?.into_owned();
-    Some(Delta::Seal { index, seal: Seal { maker: Dialect::Anthropic, data, id: None }, is_redacted })
+    Some(Delta::Seal {
+        index,
+        seal: Seal { maker: Dialect::Anthropic, provider: None, data, id: None },
+        is_redacted,
+    })
 }
 
 /// A source on the web of a text block. Every cited stretch is a block of its own here, so it has no range; sources inside

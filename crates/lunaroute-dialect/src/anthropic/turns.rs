@@ -207,14 +207,10 @@ impl Writing<'_, '_> {
     /// Reasoning goes before everything else: the protocol wants it before the calls that it led to.
     fn assistant(&mut self, place: usize, turn: &Turn) -> Result<Vec<Value>, Failure> {
         let thoughts = turn.parts.iter().filter_map(|part| match part {
-            Part::Thought(thought) => thought
-                .seal
-                .as_ref()
-                .filter(|seal| seal.maker == Dialect::Anthropic)?
-                .data
-                .len()
-                .checked_sub(1)
-                .map(|_| own_thought(thought)),
+            Part::Thought(thought) => {
+                let seal = thought.seal.as_ref()?;
+                self.crossing.made(seal, Dialect::Anthropic).then(|| own_thought(thought))
+            }
             _ => None,
         });
         let mut blocks: Vec<Value> = thoughts.collect();

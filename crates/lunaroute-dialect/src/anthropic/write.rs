@@ -169,7 +169,9 @@ fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
 fn signature(seal: Option<&Seal>, is_redacted: bool, asked: &Asked) -> String {
     match (seal, asked.maker) {
         (Some(seal), _) => tag_seal(seal, is_redacted),
-        (None, Some(maker)) => tag_seal(&Seal { maker, data: String::new(), id: None }, false),
+        (None, Some(maker)) => {
+            tag_seal(&Seal { maker, provider: None, data: String::new(), id: None }, false)
+        }
         (None, None) => String::new(),
     }
 }

@@ -70,6 +70,8 @@ pub struct Asked {
     pub(crate) shows_seals_only: bool,
     /// The dialect of the provider that answers; seals of its making are tagged with it.
     pub maker: Option<Dialect>,
+    /// The configured name of that provider, which is in the tag, too: another one would refuse the seal.
+    pub provider: String,
     /// Whether fragments of parallel calls may come mixed.
     pub interleaved_calls: bool,
     /// The names that tools have on the provider's side, and on the caller's.

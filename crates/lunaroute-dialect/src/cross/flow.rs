@@ -120,7 +120,10 @@ impl Flow {
             Delta::ToolCallStart { index, id, name } => self.call(index, id, &name, false, steps),
             Delta::CustomCallStart { index, id, name } => self.call(index, id, &name, true, steps),
             Delta::ToolCallArguments { index, fragment } => self.argue(index, fragment, steps),
-            Delta::Seal { index, seal, is_redacted } => self.seal(index, seal, is_redacted, steps),
+            Delta::Seal { index, mut seal, is_redacted } => {
+                seal.provider = Some(self.asked.provider.clone()).filter(|provider| !provider.is_empty());
+                self.seal(index, seal, is_redacted, steps);
+            }
             Delta::Cite { index, citation } => {
                 if let Some(current) = &mut self.current
                     && current.index == index

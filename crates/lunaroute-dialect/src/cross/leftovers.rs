@@ -1,7 +1,7 @@
 //! Members of a request that have no word: refused, left behind in silence, or left behind with a warning.
 
-use lunaroute_core::conversation::{Conversation, Part};
-use lunaroute_core::{Failure, FailureKind};
+use lunaroute_core::conversation::{Conversation, Media, Part, Speaker, ToolChoice, Turn};
+use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
 use super::asked::Crossing;
@@ -13,19 +13,24 @@ pub(crate) struct Leftovers {
     pub(crate) silent: &'static [&'static str],
     /// Members, and kinds of parts, without which the request is another one, and what to do about them.
     pub(crate) refused: &'static [(&'static str, &'static str)],
+    /// Members that are told by words of their own and kept as they were, and what of them has a word. The rest of them is
+    /// lost.
+    pub(crate) in_part: &'static [(&'static str, &'static [&'static str])],
+    /// Members of a turn that are lost with it.
+    pub(crate) of_turns: &'static [&'static str],
 }
+
+/// Members of images, documents and sound that say nothing to another provider, or are told by words of their own.
+const OF_MEDIA: [&str; 4] = ["type", "cache_control", "prompt_cache_breakpoint", "id"];
 
 /// Judges what is left of a request that goes to another dialect.
 ///
 /// # Errors
 /// `bad_request` when a member cannot be left behind.
 pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
-    let Leftovers { silent, refused } = language(conversation.origin).leftovers();
+    let Leftovers { silent, refused, in_part, .. } = language(conversation.origin).leftovers();
     for (name, value) in &conversation.rest {
-        let is_empty = value.is_null()
-            || value.as_array().is_some_and(Vec::is_empty)
-            || value.as_object().is_some_and(serde_json::Map::is_empty);
-        if is_empty || silent.contains(&name.as_str()) {
+        if is_nothing(value) || silent.contains(&name.as_str()) {
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
@@ -35,16 +40,115 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
             }
             return Err(refused_member(name, advice));
         }
-        crossing.warnings.dropped(name.as_str(), "the provider that serves this model has no such field");
+        crossing.warnings.dropped(name.as_str(), NO_FIELD);
     }
-    for part in conversation.turns.iter().flat_map(|turn| &turn.parts) {
-        if let Part::Opaque(opaque) = part
-            && let Some((kind, advice)) = refused.iter().find(|(kind, _)| *kind == opaque.kind)
+    // Efforts may have words that came up later.
+    let is_known = conversation.reasoning.is_some_and(|reasoning| reasoning.effort.is_some());
+    for (name, told) in *in_part {
+        for (inner, value) in conversation.rest.get(*name).and_then(Value::as_object).into_iter().flatten() {
+            let is_told = told.contains(&inner.as_str()) && (inner != "effort" || is_known);
+            if !is_nothing(value) && !is_told {
+                crossing.warnings.dropped(format!("{name}.{inner}"), NO_FIELD);
+            }
+        }
+    }
+    if conversation.tool_choice == Some(ToolChoice::Other) {
+        crossing.warnings.dropped("tool_choice", "a choice that only its own vendor knows");
+    }
+    leave_turns(conversation, crossing)
+}
+
+/// What of the turns is lost wherever they go.
+fn leave_turns(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
+    let language = language(conversation.origin);
+    let Leftovers { refused, of_turns, .. } = language.leftovers();
+    let mut place = 0;
+    for turn in &conversation.turns {
+        let path = match outside(conversation.origin, turn) {
+            Some(name) => name.to_owned(),
+            None => {
+                place += 1;
+                format!("{}[{}]", language.list_name(), place - 1)
+            }
+        };
+        for name in
+            of_turns.iter().filter(|name| turn.rest.get(**name).is_some_and(|value| !is_nothing(value)))
         {
-            return Err(refused_member(kind, advice));
+            crossing.warnings.dropped(format!("{path}.{name}"), NO_FIELD);
+        }
+        for (number, part) in turn.parts.iter().enumerate() {
+            let path = || format!("{path}.{}[{number}]", language.content_name());
+            leave_part(part, turn.speaker, path, refused, crossing)?;
         }
     }
     Ok(())
+}
+
+const NO_FIELD: &str = "the provider that serves this model has no such field";
+
+fn is_nothing(value: &Value) -> bool {
+    value.is_null()
+        || value.as_array().is_some_and(Vec::is_empty)
+        || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+/// The member that holds a turn which stands outside the list of turns.
+fn outside(origin: Dialect, turn: &Turn) -> Option<&'static str> {
+    if origin == Dialect::Gemini && turn.speaker == Speaker::System {
+        return Some("systemInstruction");
+    }
+    ["system", "instructions"].into_iter().find(|name| turn.rest.get(*name) == Some(&Value::Bool(true)))
+}
+
+/// What of a part is lost wherever it goes.
+fn leave_part(
+    part: &Part,
+    speaker: Speaker,
+    path: impl Fn() -> String,
+    refused: &[(&str, &str)],
+    crossing: &mut Crossing<'_>,
+) -> Result<(), Failure> {
+    let is_instruction = matches!(speaker, Speaker::System | Speaker::Developer);
+    match part {
+        Part::Opaque(opaque) => {
+            if let Some((kind, advice)) = refused.iter().find(|(kind, _)| *kind == opaque.kind) {
+                return Err(refused_member(kind, advice));
+            }
+            if is_instruction && opaque.gist.is_none() {
+                crossing.warnings.dropped(path(), "instructions go as text only");
+            }
+        }
+        Part::Media(_) if is_instruction => {
+            crossing.warnings.dropped(path(), "instructions go as text only");
+        }
+        Part::Media(media) => leave_media(media, path, crossing),
+        Part::Result(result) => {
+            for (number, part) in result.parts.iter().enumerate() {
+                let path = || format!("{}.content[{number}]", path());
+                match part {
+                    Part::Opaque(opaque) if opaque.gist.is_none() => {
+                        crossing
+                            .warnings
+                            .dropped(path(), "the provider that serves this model knows no such part");
+                    }
+                    Part::Media(media) => leave_media(media, path, crossing),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What stands beside media in their block: context, citations, how a film is cut.
+fn leave_media(media: &Media, path: impl Fn() -> String, crossing: &mut Crossing<'_>) {
+    for (name, value) in &media.rest {
+        let is_off = value.get("enabled") == Some(&Value::Bool(false));
+        if !is_nothing(value) && !is_off && !OF_MEDIA.contains(&name.as_str()) {
+            crossing.warnings.dropped(format!("{}.{name}", path()), NO_FIELD);
+        }
+    }
 }
 
 fn refused_member(name: &str, advice: &str) -> Failure {

@@ -60,7 +60,7 @@ pub(crate) use tools::{
 pub(crate) use whole::{Said, Whole};
 
 use lunaroute_core::conversation::{Conversation, Rest};
-use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind};
+use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind, StopReason, Usage};
 use serde_json::Value;
 
 use crate::dispatch::language;
@@ -74,7 +74,13 @@ use crate::json::Json;
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
     match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => language(spoken(from, &members)).decode(members),
+        Ok(Value::Object(mut members)) => {
+            let spoken = spoken(from, &members);
+            if spoken != from {
+                flatten_tools(&mut members);
+            }
+            language(spoken).decode(members)
+        }
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
     }
@@ -95,6 +101,20 @@ pub fn decode_addressed(from: Dialect, addressed: &Addressed, body: &[u8]) -> Re
 fn spoken(from: Dialect, members: &Rest) -> Dialect {
     let is_responses = members.contains_key("input") && !members.contains_key("messages");
     if from == Dialect::OpenaiChat && is_responses { Dialect::OpenaiResponses } else { from }
+}
+
+/// Tools as Responses has them: Cursor sends some in the form of Chat, whose members stand in an object of their own.
+fn flatten_tools(members: &mut Rest) {
+    for tool in members.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(tool) = tool.as_object_mut() else { continue };
+        for kind in ["function", "custom"] {
+            if tool.get(kind).is_some_and(Value::is_object)
+                && let Some(Value::Object(inner)) = tool.shift_remove(kind)
+            {
+                tool.extend(inner);
+            }
+        }
+    }
 }
 
 /// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's
@@ -132,4 +152,23 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
         steps.drain(..).for_each(|step| whole.take(step));
     }
     whole.failure.is_none().then(|| language(to).whole(&whole, asked))
+}
+
+/// The answer to a request for no tokens at all: JSON or, where a stream was asked for, events.
+#[must_use]
+pub fn told_nothing(to: Dialect, asked: &Asked) -> Vec<u8> {
+    let usage = Usage { input: Some(0), output: Some(0), ..Usage::default() };
+    let stop = Delta::Stop { reason: StopReason::Length, raw: String::new() };
+    let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
+    for delta in [Delta::Usage(usage), stop, Delta::End] {
+        flow.take(delta, &mut steps);
+    }
+    if !asked.stream {
+        let mut whole = Whole::default();
+        steps.into_iter().for_each(|step| whole.take(step));
+        return language(to).whole(&whole, asked).to_string().into_bytes();
+    }
+    let (mut writer, mut out) = (language(to).writer(asked), Vec::new());
+    steps.into_iter().for_each(|step| writer.write(step, &mut out));
+    out
 }

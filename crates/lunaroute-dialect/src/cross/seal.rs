@@ -6,6 +6,7 @@ use lunaroute_core::Dialect;
 use lunaroute_core::conversation::Seal;
 use serde::{Deserialize, Serialize};
 
+use super::asked::Crossing;
 use crate::dispatch::language;
 
 /// How every tagged seal begins. The number is the form's version.
@@ -13,6 +14,9 @@ pub(crate) const TAG: &str = "lr1.";
 
 #[derive(Serialize, Deserialize)]
 struct Content {
+    /// The configured name of the provider that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     data: String,
@@ -22,7 +26,8 @@ struct Content {
 
 /// The seal as a foreign client carries it.
 pub(crate) fn tag_seal(seal: &Seal, is_redacted: bool) -> String {
-    let content = Content { id: seal.id.clone(), data: seal.data.clone(), redacted: is_redacted };
+    let Seal { provider, data, id, .. } = seal.clone();
+    let content = Content { provider, id, data, redacted: is_redacted };
     let json = serde_json::to_vec(&content).expect("strings and a flag are JSON");
     format!("{TAG}{}.{}", language(seal.maker).maker(), URL_SAFE_NO_PAD.encode(json))
 }
@@ -34,5 +39,14 @@ pub(crate) fn open_seal(text: &str) -> Option<(Seal, bool)> {
     // Of dialects with one maker the later one carries seals.
     let maker = Dialect::ALL.into_iter().rev().find(|dialect| language(*dialect).maker() == maker)?;
     let content: Content = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(content).ok()?).ok()?;
-    Some((Seal { maker, data: content.data, id: content.id }, content.redacted))
+    let Content { provider, id, data, redacted } = content;
+    Some((Seal { maker, provider, data, id }, redacted))
+}
+
+impl Crossing<'_> {
+    /// Whether the target made the seal: a provider that speaks its maker's dialect refuses another one's.
+    pub(crate) fn made(&self, seal: &Seal, maker: Dialect) -> bool {
+        let provider = seal.provider.as_deref().unwrap_or_default();
+        seal.maker == maker && provider == self.asked.provider && !seal.data.is_empty()
+    }
 }

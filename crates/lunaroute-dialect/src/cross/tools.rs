@@ -1,6 +1,6 @@
 //! Tools, as far as every dialect treats them alike.
 
-use lunaroute_core::conversation::{Conversation, Hosted, OutputFormat, Tool, ToolChoice};
+use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, OutputFormat, Tool, ToolChoice};
 use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
@@ -58,8 +58,14 @@ pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) ->
 /// Says that the limits of a web search (places, domains, how often) were not carried over.
 pub(crate) fn lose_limits(tool: &Tool, place: usize, crossing: &mut Crossing<'_>) {
     if tool.rest.keys().any(|name| name != "type" && name != "name") {
-        crossing.warnings.dropped(format!("tools[{place}]"), "the search goes without its own limits");
+        crossing.warnings.dropped(tool_path(tool, place), "the search goes without its own limits");
     }
+}
+
+/// Where a request has a tool: Chat asks for a search by a member of its own, and that has no type.
+fn tool_path(tool: &Tool, place: usize) -> String {
+    let is_member = tool.name.is_empty() && !tool.rest.contains_key("type");
+    if is_member { "web_search_options".to_owned() } else { format!("tools[{place}]") }
 }
 
 /// A tool that its own provider runs and the target has not: left out with a warning, unless its work is on the caller's
@@ -81,11 +87,18 @@ pub(crate) fn lose_hosted(
             format!("'tools[{place}]' ({kind}) works with its own provider's models only; leave it out"),
         ));
     }
-    crossing.warnings.dropped(format!("tools[{place}]"), "a tool that only its own provider runs");
+    crossing.warnings.dropped(tool_path(tool, place), "a tool that only its own provider runs");
     if !tool.name.is_empty() {
         crossing.lost_tools.push(tool.name.clone());
     }
     Ok(())
+}
+
+impl Crossing<'_> {
+    /// Those of some tools that the target has.
+    pub(crate) fn left<'names>(&self, names: &'names [String]) -> impl Iterator<Item = &'names str> {
+        names.iter().filter(|name| !self.lost_tools.contains(name)).map(String::as_str)
+    }
 }
 
 /// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one.
@@ -99,6 +112,9 @@ pub(crate) fn refuse_lost_tools(
 ) -> Result<(), Failure> {
     let forced = match &conversation.tool_choice {
         Some(ToolChoice::Tool { name, .. }) => crossing.lost_tools.contains(name),
+        Some(ToolChoice::Allowed(AllowedTools { is_required: true, names })) => {
+            !names.is_empty() && crossing.left(names).next().is_none()
+        }
         _ => false,
     };
     let field = match (forced, conversation.tools.is_empty() || is_left) {

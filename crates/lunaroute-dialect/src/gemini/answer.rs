@@ -114,7 +114,7 @@ impl Candidates {
             Some((Speech::Thought, block)) => block,
             _ => self.number(),
         };
-        let seal = Seal { maker: Dialect::Gemini, data, id: None };
+        let seal = Seal { maker: Dialect::Gemini, provider: None, data, id: None };
         deltas.push(Delta::Seal { index, seal, is_redacted: false });
     }
 

@@ -39,7 +39,9 @@ pub(super) fn signature_of(seal: &Seal, is_redacted: bool) -> String {
 pub(super) fn seal_of(signature: &str) -> (Seal, bool) {
     let decoded = PLAIN.decode(signature).or_else(|_| FOR_ADDRESSES.decode(signature)).ok();
     let tagged = decoded.and_then(|bytes| open_seal(std::str::from_utf8(&bytes).ok()?));
-    tagged.unwrap_or_else(|| (Seal { maker: Dialect::Gemini, data: signature.to_owned(), id: None }, false))
+    tagged.unwrap_or_else(|| {
+        (Seal { maker: Dialect::Gemini, provider: None, data: signature.to_owned(), id: None }, false)
+    })
 }
 
 #[cfg(test)]
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn foreign_seals_come_back_in_either_alphabet_and_own_ones_as_they_are() {
-        let seal = Seal { maker: Dialect::Anthropic, data: "Eq~?>QB".to_owned(), id: None };
+        let seal = Seal { maker: Dialect::Anthropic, provider: None, data: "Eq~?>QB".to_owned(), id: None };
         let signature = signature_of(&seal, true);
         let for_addresses = signature.replace('+', "-").replace('/', "_").replace('=', "");
         for signature in [signature, for_addresses] {

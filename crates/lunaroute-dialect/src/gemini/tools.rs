@@ -235,9 +235,17 @@ pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossin
         crossing.warnings.dropped("parallel_tool_calls", what);
     }
     let choice = conversation.tool_choice.as_ref().filter(|choice| **choice != ToolChoice::Other)?;
+    let is_hosted =
+        |tool: &&Tool| matches!(&tool.kind, ToolKind::Hosted(kind) if client_schema(kind).is_none());
+    if let ToolChoice::Tool { name, .. } = choice
+        && conversation.tools.iter().filter(is_hosted).any(|tool| tool.name == *name)
+    {
+        let what = "a tool that the provider runs cannot be forced; the model chooses by itself";
+        crossing.warnings.changed("tool_choice", what);
+        return None;
+    }
     let forced = matches!(choice, ToolChoice::Required | ToolChoice::Tool { .. })
         || matches!(choice, ToolChoice::Allowed(AllowedTools { is_required: true, .. }));
-    let names = &crossing.asked.names;
     let config = match choice {
         _ if forced && !crossing.facts.forced_tools.is_yes() => {
             let what = "the model refuses a forced choice of tools; it chooses by itself";
@@ -248,7 +256,12 @@ pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossin
             crossing.warnings.changed("tool_choice", "only the allowed tools were sent");
             choice_config(&ToolChoice::Auto, str::to_owned)
         }
-        choice => choice_config(choice, |name| names.given(None, name)),
+        ToolChoice::Allowed(AllowedTools { is_required, names }) => {
+            let names = crossing.left(names).map(str::to_owned).collect();
+            let left = ToolChoice::Allowed(AllowedTools { is_required: *is_required, names });
+            choice_config(&left, |name| crossing.asked.names.given(None, name))
+        }
+        choice => choice_config(choice, |name| crossing.asked.names.given(None, name)),
     };
     Some(json!({"functionCallingConfig": config}))
 }

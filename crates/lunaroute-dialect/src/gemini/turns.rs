@@ -178,9 +178,9 @@ impl Writing<'_, '_> {
         let (mut parts, mut pending, mut calls) = (Vec::new(), None, 0);
         for (number, part) in turn.parts.iter().enumerate() {
             match part {
-                Part::Thought(thought) => pending = own_seal(thought.seal.as_ref()).or(pending),
+                Part::Thought(thought) => pending = self.own_seal(thought.seal.as_ref()).or(pending),
                 Part::Use(call) => {
-                    let own = pending.take().or_else(|| own_seal(call.seal.as_ref()));
+                    let own = pending.take().or_else(|| self.own_seal(call.seal.as_ref()));
                     let missing = calls == 0 && self.crossing.facts.needs_call_seals;
                     calls += 1;
                     let signature = own.or_else(|| missing.then(|| NO_SIGNATURE.to_owned()));
@@ -194,6 +194,10 @@ impl Writing<'_, '_> {
             }
         }
         Ok(parts)
+    }
+
+    fn own_seal(&self, seal: Option<&Seal>) -> Option<String> {
+        seal.filter(|seal| self.crossing.made(seal, Dialect::Gemini)).map(|seal| seal.data.clone())
     }
 
     fn part(&mut self, part: &Part, path: String) -> Result<Option<Value>, Failure> {
@@ -282,10 +286,6 @@ impl Writing<'_, '_> {
         }
         self.contents.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect()
     }
-}
-
-fn own_seal(seal: Option<&Seal>) -> Option<String> {
-    seal.filter(|seal| seal.maker == Dialect::Gemini && !seal.data.is_empty()).map(|seal| seal.data.clone())
 }
 
 /// What a call asks for as an object; `None` for text that is no object.

@@ -41,6 +41,9 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("echo", "put the prompt before the answer yourself"),
         ("suffix", "text is filled in between by models of completions only"),
     ],
+    in_part: &[],
+    // What the assistant said in sound.
+    of_turns: &["audio"],
 };
 
 /// What the answer depends on.

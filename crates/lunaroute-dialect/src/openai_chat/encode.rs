@@ -19,16 +19,16 @@ const STOPS: usize = 4;
 
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiChat {
-        Ok(same(conversation))
+        Ok(same(conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
 }
 
-/// A request that was decoded from this dialect, as it was.
-fn same(conversation: &Conversation) -> Value {
+/// A request that was decoded from this dialect, as it was but for the model's name.
+fn same(conversation: &Conversation, model: &str) -> Value {
     let mut body = Rest::new();
-    body.insert("model".to_owned(), json!(conversation.model));
+    body.insert("model".to_owned(), json!(model));
     match completions::own_prompt(conversation) {
         Some(prompt) => body.insert("prompt".to_owned(), prompt),
         None => {
@@ -292,7 +292,7 @@ fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
         ToolChoice::Tool { name, .. } => named(name),
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let mode = if *is_required { "required" } else { "auto" };
-            let tools: Vec<Value> = names.iter().map(|name| named(name)).collect();
+            let tools: Vec<Value> = crossing.left(names).map(named).collect();
             json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
         }
         ToolChoice::Other => return None,

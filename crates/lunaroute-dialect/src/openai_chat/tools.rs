@@ -48,7 +48,7 @@ pub(super) fn tools(members: &mut Members, conversation: &mut Conversation) -> R
         let (function, _) = function(Members::of(value, format!("functions[{place}]"))?)?;
         conversation.tools.push(function);
     }
-    if members.peek("web_search_options").is_some() {
+    if let Some(limits) = members.peek("web_search_options") {
         conversation.tools.push(Tool {
             name: String::new(),
             namespace: None,
@@ -56,7 +56,7 @@ pub(super) fn tools(members: &mut Members, conversation: &mut Conversation) -> R
             kind: ToolKind::Hosted(Hosted::WebSearch),
             breakpoint: None,
             is_flat: false,
-            rest: Rest::new(),
+            rest: limits.as_object().cloned().unwrap_or_default(),
         });
     }
     Ok(())

@@ -43,6 +43,8 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("item_reference", "send the item itself instead"),
         ("compaction", "only its maker can read it; send the conversation instead"),
     ],
+    in_part: &[("reasoning", &["effort", "summary", "generate_summary"]), ("text", &["format", "verbosity"])],
+    of_turns: &[],
 };
 
 /// Members of a request that its answer repeats.
@@ -173,15 +175,13 @@ fn format(value: &Value) -> Option<OutputFormat> {
 
 fn choice(value: &Value) -> ToolChoice {
     let name = |value: &Value| Some(value.get("name")?.as_str()?.to_owned());
+    let kind_of = |value: &Value| Some(hosted_name(value.get("type")?.as_str()?).to_owned());
     match (value.as_str(), value.get("type").and_then(Value::as_str)) {
         (Some("none"), _) => ToolChoice::None,
         (Some("auto"), _) => ToolChoice::Auto,
         (Some("required"), _) => ToolChoice::Required,
         (None, Some(kind @ ("function" | "custom"))) => name(value)
             .map_or(ToolChoice::Other, |name| ToolChoice::Tool { name, is_custom: kind == "custom" }),
-        (None, Some(kind)) if kind.starts_with("web_search") => {
-            ToolChoice::Tool { name: "web_search".to_owned(), is_custom: false }
-        }
         (None, Some("allowed_tools")) => ToolChoice::Allowed(AllowedTools {
             is_required: value.get("mode").and_then(Value::as_str) == Some("required"),
             names: value
@@ -189,11 +189,18 @@ fn choice(value: &Value) -> ToolChoice {
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
-                .filter_map(name)
+                .filter_map(|tool| name(tool).or_else(|| kind_of(tool)))
                 .collect(),
         }),
+        // A tool that the provider runs is chosen by its type.
+        (None, Some(kind)) => ToolChoice::Tool { name: hosted_name(kind).to_owned(), is_custom: false },
         _ => ToolChoice::Other,
     }
+}
+
+/// By what a tool is chosen that the provider runs: its type, of which the search has several.
+fn hosted_name(kind: &str) -> &str {
+    if kind.starts_with("web_search") { "web_search" } else { kind }
 }
 
 /// A tool; a group of tools gives each of its own.
@@ -218,9 +225,7 @@ fn tools(value: &Value, namespace: Option<&str>, found: &mut Vec<Tool>) {
         "code_interpreter" => ToolKind::Hosted(Hosted::CodeExecution),
         kind => ToolKind::Hosted(Hosted::Other(kind.to_owned())),
     };
-    // A hosted tool is chosen by its type.
-    let own_name =
-        if matches!(kind, ToolKind::Hosted(Hosted::WebSearch)) { Some("web_search") } else { None };
+    let own_name = if matches!(kind, ToolKind::Hosted(_)) { word("type").map(hosted_name) } else { None };
     found.push(Tool {
         name: word("name").or(own_name).unwrap_or_default().to_owned(),
         namespace: namespace.map(str::to_owned),
@@ -297,8 +302,10 @@ fn thought(item: &Value) -> Thought {
     let (summary, content) = (texts("summary"), texts("content"));
     let id = item.get("id").and_then(Value::as_str).map(str::to_owned);
     let sealed = item.get("encrypted_content").and_then(Value::as_str).map(|data| {
-        open_seal(data)
-            .unwrap_or((Seal { maker: Dialect::OpenaiResponses, data: data.to_owned(), id }, false))
+        open_seal(data).unwrap_or((
+            Seal { maker: Dialect::OpenaiResponses, provider: None, data: data.to_owned(), id },
+            false,
+        ))
     });
     Thought {
         text: if summary.is_empty() { content } else { summary },

@@ -18,17 +18,18 @@ const LEAST_OUTPUT: u64 = 16;
 
 pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiResponses {
-        Ok(same(conversation))
+        Ok(same(conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
 }
 
-/// A request that was decoded from this dialect, as it was.
-fn same(conversation: &Conversation) -> Value {
+/// A request that was decoded from this dialect, as it was but for the model's name.
+fn same(conversation: &Conversation, model: &str) -> Value {
     let mut body = Rest::new();
-    if !conversation.model.is_empty() {
-        body.insert("model".to_owned(), json!(conversation.model));
+    // A stored prompt may name the model.
+    if !model.is_empty() {
+        body.insert("model".to_owned(), json!(model));
     }
     if !conversation.rest.contains_key("input") {
         let items: Vec<Value> = conversation.turns.iter().filter_map(turns::own_item).collect();
@@ -216,15 +217,16 @@ fn format_value(format: &OutputFormat, strict: bool) -> Option<Value> {
 }
 
 fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<Value> {
-    let is_search = |name: &str| {
-        conversation
-            .tools
-            .iter()
-            .any(|tool| tool.name == name && tool.kind == ToolKind::Hosted(Hosted::WebSearch))
+    let hosted = |name: &str| {
+        conversation.tools.iter().filter(|tool| tool.name == name).find_map(|tool| match tool.kind {
+            ToolKind::Hosted(Hosted::WebSearch) => Some("web_search"),
+            ToolKind::Hosted(Hosted::CodeExecution) => Some("code_interpreter"),
+            _ => None,
+        })
     };
     let named = |name: &str| {
-        if is_search(name) {
-            return json!({"type": "web_search"});
+        if let Some(kind) = hosted(name) {
+            return json!({"type": kind});
         }
         let given = crossing.asked.names.given(None, name);
         let kind = if crossing.asked.echo_custom.contains(&given) { "custom" } else { "function" };
@@ -237,7 +239,7 @@ fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<
         ToolChoice::Tool { name, .. } => named(name),
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let mode = if *is_required { "required" } else { "auto" };
-            let tools: Vec<Value> = names.iter().map(|name| named(name)).collect();
+            let tools: Vec<Value> = crossing.left(names).map(named).collect();
             json!({"type": "allowed_tools", "mode": mode, "tools": tools})
         }
         ToolChoice::Other => return None,

@@ -105,7 +105,7 @@ impl Output {
         }
         self.sealed.number(place);
         let id = id.and_then(Json::text).map(Into::into);
-        let seal = Seal { maker: Dialect::OpenaiResponses, data: data.into_owned(), id };
+        let seal = Seal { maker: Dialect::OpenaiResponses, provider: None, data: data.into_owned(), id };
         let index = self.blocks.number(Block::Thought(place));
         deltas.push(Delta::Seal { index, seal, is_redacted: false });
     }

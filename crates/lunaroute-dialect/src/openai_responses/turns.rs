@@ -148,7 +148,7 @@ fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut
             Part::Refusal(text) => {
                 input.push(message("assistant", vec![json!({"type": "refusal", "refusal": text.text})]));
             }
-            Part::Thought(thought) => input.extend(reasoning(thought)),
+            Part::Thought(thought) => input.extend(reasoning(thought, crossing)),
             Part::Use(call) => input.push(foreign_call(call, crossing)),
             Part::Opaque(opaque) => {
                 let gist = crossing.gist(opaque, path());
@@ -164,11 +164,8 @@ fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut
 }
 
 /// Reasoning goes back to its maker only, sealed as it came.
-fn reasoning(thought: &Thought) -> Option<Value> {
-    let seal = thought
-        .seal
-        .as_ref()
-        .filter(|seal| seal.maker == Dialect::OpenaiResponses && !seal.data.is_empty())?;
+fn reasoning(thought: &Thought, crossing: &Crossing<'_>) -> Option<Value> {
+    let seal = thought.seal.as_ref().filter(|seal| crossing.made(seal, Dialect::OpenaiResponses))?;
     let summary: Vec<Value> =
         thought.text.iter().map(|text| json!({"type": "summary_text", "text": text})).collect();
     let mut item = json!({"type": "reasoning", "summary": summary, "encrypted_content": seal.data});

@@ -52,6 +52,20 @@ fn depth_and_rubbish_do_no_harm() {
 }
 
 #[test]
+fn a_body_of_responses_is_known_at_the_path_of_chat() {
+    for (body, expected) in [
+        (r#"{"model":"m","input":[]}"#, true),
+        (r#"{"model":"m","input":"Hello"}"#, true),
+        (r#"{"model":"m","messages":[{"input":1}]}"#, false),
+        (r#"{"model":"m","messages":[],"input":[]}"#, false),
+        (r#"{"model":"m"}"#, false),
+    ] {
+        assert_eq!(chat(body).is_responses(), expected, "{body}");
+        assert!(!peek(Dialect::Anthropic, body.as_bytes()).is_responses(), "{body}");
+    }
+}
+
+#[test]
 fn flags_and_hints_are_found() {
     let body = r#"{"stream":true,"metadata":{"user_id":"user_1","session_id":"s","cursorConversationId":"c"},
         "prompt_cache_key":"k","client_metadata":{"session_id":"cm"},"conversation":{"id":"conv"},

@@ -60,8 +60,11 @@ fn comes_back(dialect: Dialect, input: &[u8], value: Option<&Value>) -> Result<(
     let (facts, profile) = (ModelFacts::default(), Profile::default());
     let mut crossing = Crossing::new(&facts, &profile, &decoded.model);
     match encode_request(decoded.origin, &decoded, &mut crossing) {
-        // Gemini takes a request in several spellings and drops what is empty in it; what comes back has to stay as it is.
-        Ok(encoded) if decoded.origin == Dialect::Gemini => settles(decoded.origin, &encoded),
+        // Gemini takes a request in several spellings and drops what is empty in it, and a body of Responses at the path of
+        // Chat gets the form of its own dialect; what comes back has to stay as it is.
+        Ok(encoded) if decoded.origin == Dialect::Gemini || decoded.origin != dialect => {
+            settles(decoded.origin, &encoded)
+        }
         Ok(encoded) => keeps(value, &encoded, "").and_then(|()| settles(decoded.origin, &encoded)),
         Err(failure) => Err(format!("a request that was taken is refused to its own dialect: {failure}")),
     }

@@ -55,7 +55,7 @@ fn table(models: Vec<ModelRule>) -> Table {
 }
 
 fn head(dialect: Dialect, operation: Operation, model: Option<&str>) -> Head<'_> {
-    Head { dialect, operation, model }
+    Head { dialect, body: dialect, operation, model }
 }
 
 fn chat(model: &str) -> Head<'_> {

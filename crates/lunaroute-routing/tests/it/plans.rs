@@ -3,7 +3,7 @@
 use lunaroute_core::{Dialect, Operation};
 use lunaroute_routing::{Head, Table};
 
-use crate::{chat, default, head, line, providers, rule, rule_with_fallbacks, table};
+use crate::{chat, default, head, line, provider, providers, rule, rule_with_fallbacks, table};
 
 #[track_caller]
 fn check(head: &Head<'_>, expected: &str) {
@@ -122,4 +122,19 @@ fn a_default_of_another_dialect_is_translated_to_and_other_paths_reach_it_as_the
     let asked = |operation| dialects(&table, &head(Dialect::OpenaiResponses, operation, Some("m")))[0].1;
     assert_eq!(asked(Operation::Responses), Dialect::OpenaiChat);
     assert_eq!(asked(Operation::Other), Dialect::OpenaiResponses);
+}
+
+#[test]
+fn a_body_of_another_dialect_is_asked_in_its_own_where_that_is_spoken() {
+    use Dialect::{Anthropic, OpenaiChat, OpenaiResponses};
+    for (speaks, expected) in [
+        (&[OpenaiChat, OpenaiResponses][..], OpenaiResponses),
+        (&[Anthropic, OpenaiChat], OpenaiChat),
+        (&[Anthropic], Anthropic),
+    ] {
+        let table = Table::new(vec![provider("p", speaks)], Vec::new(), vec![default(OpenaiChat, "p")]);
+        let head = Head { body: OpenaiResponses, ..chat("m") };
+        let plan = table.expect("a valid table").plan(&head).expect("the default of the path");
+        assert_eq!(plan.targets[0].dialect, expected);
+    }
 }

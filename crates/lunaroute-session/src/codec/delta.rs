@@ -84,7 +84,11 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
         11 => {
             let (index, data) = (input.small("block")?, input.text("seal")?);
             let (maker, id) = (input.word("seal")?, input.maybe_text("seal")?);
-            Delta::Seal { index, seal: Seal { maker, data, id }, is_redacted: input.flag("seal")? }
+            Delta::Seal {
+                index,
+                seal: Seal { maker, provider: None, data, id },
+                is_redacted: input.flag("seal")?,
+            }
         }
         12 => {
             let (index, url) = (input.small("block")?, input.text("source")?);

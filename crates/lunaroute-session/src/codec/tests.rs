@@ -94,12 +94,17 @@ fn kinds() -> Vec<EventKind> {
         Delta::CustomCallStart { index: 2, id: "j".into(), name: "patch".into() },
         Delta::Seal {
             index: 3,
-            seal: Seal { maker: Dialect::OpenaiResponses, data: "gAAA".into(), id: Some("rs_1".into()) },
+            seal: Seal {
+                maker: Dialect::OpenaiResponses,
+                provider: None,
+                data: "gAAA".into(),
+                id: Some("rs_1".into()),
+            },
             is_redacted: true,
         },
         Delta::Seal {
             index: 0,
-            seal: Seal { maker: Dialect::Anthropic, data: "EuYB".into(), id: None },
+            seal: Seal { maker: Dialect::Anthropic, provider: None, data: "EuYB".into(), id: None },
             is_redacted: false,
         },
         Delta::Cite {

@@ -59,7 +59,7 @@ fn part() -> impl Strategy<Value = Delta> {
         }),
         (any::<u32>(), prop::sample::select(Dialect::ALL.to_vec()), text(), maybe(), any::<bool>()).prop_map(
             |(index, maker, data, id, is_redacted)| {
-                let seal = Seal { maker, data, id };
+                let seal = Seal { maker, provider: None, data, id };
                 Delta::Seal { index, seal, is_redacted }
             }
         ),

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use flate2::Compression;
+use lunaroute_core::Dialect;
+use lunaroute_dialect::peek;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -11,6 +13,8 @@ use proptest::sample::select;
 pub(crate) struct Coded {
     pub(crate) coding: Option<&'static str>,
     pub(crate) bytes: Vec<u8>,
+    /// Whether it is a body of Responses where Chat is spoken, and so one that is translated.
+    pub(crate) is_responses: bool,
 }
 
 impl std::fmt::Debug for Coded {
@@ -26,9 +30,12 @@ pub(crate) fn coded() -> impl Strategy<Value = Coded> {
         5 => Just(None),
         1 => select(vec![Some("gzip"), Some("zstd"), Some("br"), Some("deflate")]),
     ];
-    (plain(), coding).prop_map(|(plain, coding)| match coding {
-        Some(name) if !plain.is_empty() => Coded { coding: Some(name), bytes: encode(name, &plain) },
-        _ => Coded { coding: None, bytes: plain },
+    (plain(), coding).prop_map(|(plain, coding)| {
+        let is_responses = peek(Dialect::OpenaiChat, &plain).is_responses();
+        match coding.filter(|_| !plain.is_empty()) {
+            Some(name) => Coded { coding, bytes: encode(name, &plain), is_responses },
+            None => Coded { coding: None, bytes: plain, is_responses },
+        }
     })
 }
 

@@ -84,7 +84,7 @@ fn deltas() -> impl Strategy<Value = Vec<Delta>> {
         3 => (index.clone(), text).prop_map(|(index, fragment)| Delta::ToolCallArguments { index, fragment }),
         1 => (index, any::<bool>()).prop_map(|(index, is_redacted)| Delta::Seal {
             index,
-            seal: Seal { maker: Dialect::Anthropic, data: "s".to_owned(), id: None },
+            seal: Seal { maker: Dialect::Anthropic, provider: None, data: "s".to_owned(), id: None },
             is_redacted,
         }),
         1 => any::<Option<u32>>().prop_map(|output| {
@@ -120,7 +120,12 @@ fn orderly() -> impl Strategy<Value = Vec<Delta>> {
                 0 => deltas.push(Delta::Text { index, text }),
                 1 => {
                     deltas.push(Delta::Reasoning { index, text });
-                    let seal = Seal { maker: Dialect::Anthropic, data: format!("seal {index}"), id: None };
+                    let seal = Seal {
+                        maker: Dialect::Anthropic,
+                        provider: None,
+                        data: format!("seal {index}"),
+                        id: None,
+                    };
                     deltas.push(Delta::Seal { index, seal, is_redacted: false });
                 }
                 3 => {

@@ -206,6 +206,21 @@ fn within_a_dialect_the_requests_of_clients_come_back_as_they_were() {
 }
 
 #[test]
+fn within_a_dialect_the_model_gets_the_name_that_the_provider_knows() {
+    let (facts, profile) = (ModelFacts::default(), Profile::default());
+    // Gemini's path names the model.
+    for dialect in Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Gemini) {
+        for mut request in requests(dialect) {
+            let decoded = decode_request(dialect, request.to_string().as_bytes()).expect("a request");
+            let mut crossing = Crossing::new(&facts, &profile, "theirs");
+            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            request["model"] = "theirs".into();
+            assert_eq!(encoded, request, "{dialect}");
+        }
+    }
+}
+
+#[test]
 fn an_odd_request_comes_back_as_it_was() {
     let (facts, profile) = (ModelFacts::default(), Profile::default());
     let call = |call: Value| json!({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]});
@@ -315,7 +330,7 @@ proptest! {
         if let Ok(decoded) = decode_request(dialect, request.to_string().as_bytes())
             && decoded.origin == dialect
         {
-            let mut crossing = Crossing::new(&facts, &profile, "m");
+            let mut crossing = Crossing::new(&facts, &profile, &decoded.model);
             let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
             // Gemini takes the same request in several spellings and without its roles; what comes back is one of them.
             if dialect != Dialect::Gemini {

@@ -4,7 +4,7 @@ use lunaroute_core::conversation::{Allowed, Effort, ModelFacts, Sent};
 use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
-use super::{CHAT, MESSAGES, RESPONSES, answered, sent, try_sent};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, sent, try_sent};
 
 fn chat(more: Value) -> Value {
     let mut request = json!({"model": "asked-model", "messages": [{"role": "user", "content": "hi"}]});
@@ -258,4 +258,78 @@ fn agents_get_a_cache_where_they_cannot_ask_for_one() {
         .collect();
     assert_eq!(json!(lives), json!(["1h", null, null, null, null]), "long before short, and four at most");
     assert_eq!(own.body["messages"][0]["content"][4].get("cache_control"), None);
+}
+
+#[test]
+fn what_has_no_place_is_named_also_where_it_stands_deep() {
+    let picture = json!({"type": "base64", "media_type": "image/png", "data": "AA"});
+    let image = json!({"type": "image", "source": picture});
+    let document = json!({
+        "type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "title": "t",
+        "context": "from the archive", "citations": {"enabled": true}, "cache_control": {"type": "ephemeral"},
+    });
+    let quiet = json!({
+        "type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+        "citations": {"enabled": false},
+    });
+    let messages = |system: Value, content: Value| json!({"model": "m", "max_tokens": 9, "system": system, "messages": [{"role": "user", "content": content}]});
+    let words = json!("Be kind.");
+    let odd = json!([
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "hologram"}]}]},
+    ]);
+    for (from, to, request, expected) in [
+        (
+            RESPONSES,
+            CHAT,
+            json!({"model": "m", "input": "hi", "reasoning": {"effort": "ludicrous", "context": "all", "mode": "x"}}),
+            &["!reasoning.effort", "!reasoning.context", "!reasoning.mode"][..],
+        ),
+        (
+            RESPONSES,
+            MESSAGES,
+            json!({"model": "m", "input": "hi", "reasoning": {"effort": "high", "summary": "auto"}, "text": {"odd": 1}}),
+            &["!text.odd"],
+        ),
+        (
+            MESSAGES,
+            CHAT,
+            messages(words.clone(), json!([document, quiet])),
+            &["!messages[0].content[0].context", "!messages[0].content[0].citations"],
+        ),
+        (
+            MESSAGES,
+            GEMINI,
+            messages(json!([{"type": "text", "text": "x"}, image]), json!("hi")),
+            &["!system.content[1]"],
+        ),
+        (
+            MESSAGES,
+            CHAT,
+            json!({"model": "m", "max_tokens": 9, "system": words, "messages": odd}),
+            &["!messages[2].content[0].content[0]"],
+        ),
+        (
+            CHAT,
+            MESSAGES,
+            json!({"model": "m", "messages": [
+                {"role": "user", "content": "hi"}, {"role": "assistant", "content": "x", "audio": {"id": "audio_1"}},
+                {"role": "user", "content": "go on"},
+            ]}),
+            &["!messages[1].audio"],
+        ),
+        (
+            CHAT,
+            MESSAGES,
+            chat(
+                json!({"web_search_options": {"user_location": {"type": "approximate"}}, "tools": [tool()]}),
+            ),
+            &["!web_search_options"],
+        ),
+        (CHAT, MESSAGES, chat(json!({"web_search_options": {}, "tools": [tool()]})), &[]),
+    ] {
+        let warnings = super::sent(from, to, &request).warnings;
+        assert_eq!(warnings, expected, "{from} to {to}: {request}");
+    }
 }

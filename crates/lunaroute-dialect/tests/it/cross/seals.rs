@@ -1,11 +1,77 @@
-//! Seals of other vendors that Gemini's clients bring to Google.
+//! Whose seals go where: back to the provider that made them, and away from parts on their way to Google.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use lunaroute_core::Dialect;
+use lunaroute_core::conversation::ModelFacts;
+use lunaroute_dialect::cross::{Crossing, Profile, decode_request, encode_request};
 use lunaroute_dialect::without_tagged;
+use serde_json::{Value, json};
 
-use super::GEMINI;
+use super::{GEMINI, MESSAGES, RESPONSES, answered, asked};
+
+/// A request as this provider gets it.
+fn sent_to(provider: &str, from: Dialect, to: Dialect, request: &Value) -> String {
+    let (facts, profile) = (ModelFacts::default(), Profile::default());
+    let decoded = decode_request(from, request.to_string().as_bytes()).expect("a request");
+    let mut crossing = Crossing::new(&facts, &profile, "m");
+    crossing.asked.provider = provider.to_owned();
+    encode_request(to, &decoded, &mut crossing).expect("it crosses").to_string()
+}
+
+#[test]
+fn a_seal_goes_back_to_the_provider_that_made_it_and_to_no_other_of_its_dialect() {
+    let message = json!({
+        "id": "m", "model": "m", "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1},
+        "content": [{"type": "thinking", "thinking": "hm", "signature": "SEAL"}, {"type": "text", "text": "Hi"}],
+    });
+    let response = json!({
+        "id": "r", "model": "m", "status": "completed", "usage": {"input_tokens": 1, "output_tokens": 1},
+        "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "SEAL"},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
+        ],
+    });
+    let content = json!({
+        "responseId": "g", "modelVersion": "m", "candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
+            {"functionCall": {"name": "f", "args": {}, "id": "c1"}, "thoughtSignature": "SEAL"},
+        ]}}],
+    });
+    for (from, to, answer) in [
+        (RESPONSES, MESSAGES, &message),
+        (GEMINI, MESSAGES, &message),
+        (MESSAGES, RESPONSES, &response),
+        (RESPONSES, GEMINI, &content),
+        (MESSAGES, GEMINI, &content),
+    ] {
+        let mut asked = asked(from, to);
+        asked.provider = "theirs".to_owned();
+        let told = answered(to, from, answer, &asked);
+        let ask = |role: &str| json!({"role": role, "content": "and now?"});
+        let request = match from {
+            RESPONSES => {
+                let mut input = vec![ask("user")];
+                input.extend(told["output"].as_array().expect("items").iter().cloned());
+                input.push(ask("user"));
+                json!({"model": "m", "input": input})
+            }
+            MESSAGES => {
+                let said = json!({"role": "assistant", "content": told["content"]});
+                json!({"model": "m", "max_tokens": 9, "messages": [ask("user"), said, ask("user")]})
+            }
+            _ => {
+                let ask = json!({"role": "user", "parts": [{"text": "and now?"}]});
+                json!({"contents": [ask, told["candidates"][0]["content"], ask]})
+            }
+        };
+        for (provider, expected) in [("theirs", true), ("another", false), ("", false)] {
+            let sent = sent_to(provider, from, to, &request);
+            assert_eq!(sent.contains("SEAL"), expected, "{from} to {to} at '{provider}': {sent}");
+            assert!(!sent.contains("lr1."), "{sent}");
+        }
+    }
+}
 
 #[test]
 fn foreign_seals_are_taken_from_parts_on_their_way_to_google_and_nothing_else_is_touched() {

@@ -5,7 +5,8 @@ use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, MESSAGES, RESPONSES, answered, asked, call, done, events, finish, only, sent, streamed, try_sent,
+    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, call, done, events, finish, only, sent, streamed,
+    try_sent,
 };
 
 fn function(name: &str) -> Value {
@@ -218,4 +219,72 @@ fn the_deprecated_form_of_functions_is_answered_in_kind() {
         (&choice["finish_reason"], &choice["message"]["function_call"]["name"]),
         (&json!("function_call"), &json!("weather"))
     );
+}
+
+#[test]
+fn a_forced_tool_of_the_provider_is_forced_refused_or_named() {
+    let responses = |kind: &str, choice: Value| {
+        json!({
+            "model": "m", "input": "hi", "tool_choice": choice,
+            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}, {"type": kind}],
+        })
+    };
+    let refused = |from, to, request: &Value| {
+        let tried = try_sent(from, to, request, &ModelFacts::default(), &Profile::default());
+        tried.expect_err("nobody can honour it").message
+    };
+    for kind in ["code_interpreter", "mcp", "file_search", "image_generation"] {
+        for choice in [
+            json!({"type": kind}),
+            json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": kind}]}),
+        ] {
+            let message = refused(RESPONSES, CHAT, &responses(kind, choice));
+            assert!(message.contains("'tool_choice'"), "{kind}: {message}");
+        }
+        // Beside others that are there the lost one is left out of the list.
+        let listed = json!({
+            "type": "allowed_tools", "mode": "required", "tools": [{"type": kind}, {"type": "function", "name": "f"}],
+        });
+        let body = sent(RESPONSES, CHAT, &responses(kind, listed)).body;
+        let expected = json!([{"type": "function", "function": {"name": "f"}}]);
+        assert_eq!(body["tool_choice"]["allowed_tools"]["tools"], expected, "{kind}");
+    }
+    let search = responses("web_search_preview", json!({"type": "web_search_preview"}));
+    assert_eq!(
+        sent(RESPONSES, MESSAGES, &search).body["tool_choice"],
+        json!({"type": "tool", "name": "web_search"})
+    );
+    assert!(refused(RESPONSES, GEMINI, &search).contains("'tool_choice'"), "beside functions it runs none");
+    let alone = json!({
+        "model": "m", "input": "hi", "tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"},
+    });
+    let alone = sent(RESPONSES, GEMINI, &alone);
+    assert_eq!((alone.body.get("toolConfig"), &alone.warnings[..]), (None, &["tool_choice".to_owned()][..]));
+    let code = json!({
+        "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "code_execution_20250825", "name": "code_execution"}],
+        "tool_choice": {"type": "tool", "name": "code_execution"},
+    });
+    assert_eq!(sent(MESSAGES, RESPONSES, &code).body["tool_choice"], json!({"type": "code_interpreter"}));
+    let mut odd = chat(json!([{"type": "function", "function": {"name": "f"}}]));
+    odd["tool_choice"] = json!({"type": "lottery"});
+    let warnings = sent(CHAT, MESSAGES, &odd).warnings;
+    assert!(warnings.contains(&"!tool_choice".to_owned()), "{warnings:?}");
+}
+
+#[test]
+fn a_body_of_responses_at_the_path_of_chat_may_have_tools_in_either_form() {
+    let request = json!({
+        "model": "m", "input": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": []},
+            {"role": "user", "content": "go on"}],
+        "tools": [function("nested"), {"type": "function", "name": "flat", "parameters": {"type": "object"}}],
+    });
+    for to in [CHAT, RESPONSES, MESSAGES] {
+        let body = sent(CHAT, to, &request).body;
+        let tools = body["tools"].as_array().expect("tools").iter();
+        let names: Vec<&Value> =
+            tools.map(|tool| tool.get("name").unwrap_or(&tool["function"]["name"])).collect();
+        assert_eq!(names, ["nested", "flat"], "{to}: {body}");
+        assert_eq!((&body["model"], to == RESPONSES), (&json!("target-model"), body.get("input").is_some()));
+    }
 }

@@ -252,7 +252,8 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
 }
 
 fn seal_field(seal: &Seal, output: &mut Vec<u8>) {
-    let Seal { maker, data, id } = seal;
+    // Its provider is the exchange's.
+    let Seal { maker, provider: _, data, id } = seal;
     let mut fields = Fields(output);
     fields.name("seal");
     fields.0.extend_from_slice(b"{\"maker\":");
