@@ -40,8 +40,8 @@ fn cross((from, to): (Dialect, Dialect), body: &[u8]) -> (Bytes, Asked) {
     let (facts, profile) = (ModelFacts::default(), Profile::default());
     let mut crossing = Crossing::new(&facts, &profile, "served-model");
     "0192c1f0".clone_into(&mut crossing.asked.seed);
-    let sent = encode_request(to, &decoded.expect("a request"), &mut crossing).expect("it crosses");
-    (Bytes::from(sent.to_string()), crossing.asked)
+    let sent = encode_request(to, decoded.expect("a request"), &mut crossing).expect("it crosses");
+    (Bytes::from(serde_json::to_vec(&sent).expect("a value is JSON")), crossing.asked)
 }
 
 fn way((from, to): (&str, &str)) -> (Dialect, Dialect) {
@@ -93,7 +93,7 @@ fn events(bencher: Bencher, (from, to): (Dialect, Dialect), frames: Vec<Bytes>) 
             translation.push(black_box(frame), &mut out);
             told += out.len();
         }
-        assert!(translation.has_stopped(), "the whole answer was told");
+        assert!(translation.has_stopped() || translation.is_over(), "the whole answer was told");
         told
     });
 }

@@ -85,7 +85,7 @@ pub(crate) trait Language: Sync {
     fn asks(&self, conversation: &Conversation, asked: &mut Asked);
 
     /// Encodes a generation request for a target, whatever dialect it was decoded from.
-    fn encode(&self, conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;
+    fn encode(&self, conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;
 
     /// A writer of one streamed answer.
     fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter>;

@@ -1,6 +1,5 @@
-//! The dressing room for a target of another dialect: the request is decoded once and encoded for each such target.
+//! The dressing room for a target of another dialect: the request is taken apart and put together in the target's words.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,10 +41,6 @@ const OWN_PREFIXES: [&str; 8] = [
     "x-stainless-",
 ];
 
-/// A request on its way into other dialects: decoded when the first target asks for it.
-#[derive(Default)]
-pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
-
 /// A request in a target's own dialect.
 pub(crate) struct Crossed {
     pub(crate) endpoint: Endpoint,
@@ -70,71 +65,67 @@ pub(crate) struct WayBack {
     pub(crate) own_key: bool,
 }
 
-impl Decoded {
-    /// The request in core words.
-    fn conversation(&self, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
-        if let Some(conversation) = self.0.get() {
-            return Ok(conversation);
+/// The request in core words.
+fn conversation(visitor: &Visitor, body: &[u8]) -> Result<Conversation, Failure> {
+    match &visitor.addressed {
+        // A list of pieces is told at once, as a list of one.
+        Some(addressed) => {
+            let stream = addressed.stream && !visitor.wants_list();
+            let asked = Addressed { model: addressed.model.clone(), stream };
+            cross::decode_addressed(visitor.dialect, &asked, body)
         }
-        let body = desk.whole_body(visitor)?;
-        let decoded = match &visitor.addressed {
-            // A list of pieces is told at once, as a list of one.
-            Some(addressed) => {
-                let stream = addressed.stream && !visitor.wants_list();
-                let asked = Addressed { model: addressed.model.clone(), stream };
-                cross::decode_addressed(visitor.dialect, &asked, body)?
-            }
-            None => cross::decode_request(visitor.dialect, body)?,
-        };
-        Ok(self.0.get_or_init(|| Box::new(decoded)))
+        None => cross::decode_request(visitor.dialect, body),
     }
+}
 
-    /// Encodes the request for a target; nothing for one that speaks the client's dialect.
-    ///
-    /// # Errors
-    /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
-    /// meaning on the way and may not.
-    pub(crate) fn cross(
-        &self,
-        house: &House,
-        visitor: &Visitor,
-        desk: &Desk,
-        target: &Target,
-        upstream: &Upstream,
-    ) -> Result<Option<Box<Crossed>>, Failure> {
-        if target.dialect == visitor.dialect {
-            return Ok(None);
-        }
-        let conversation = self.conversation(visitor, desk)?;
-        let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
-        let facts = house.catalog.facts(model);
-        let mut crossing = Crossing::new(&facts, &upstream.profile, model);
-        crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
-        crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
-        crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
-        if let Some(earlier) = &desk.peek.hints.previous_response_id {
-            // The conversation stands in its place now, and the answer still has to name it.
-            crossing.asked.repeat("previous_response_id", earlier.as_str());
-        }
-        let body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
-        let Crossing { asked, warnings, .. } = crossing;
-        if house.strict_translation {
-            refuse_losses(&warnings, target)?;
-        }
-        let body = Bytes::from(body.to_string());
-        let Some(held) = house.limits.bodies.take(body.len()) else {
-            return Err(Failure::gateway(
-                FailureKind::Overloaded,
-                "there is no memory for the translated request body now (limits.bodies); try again in a moment",
-            ));
-        };
-        let endpoint = cross::endpoint(target.dialect, model, asked.stream);
-        let own_key =
-            upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
-        let back = WayBack { from: target.dialect, asked, warnings, model: model.to_owned(), own_key };
-        let headers = request_headers(visitor, &back, &endpoint);
-        Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
+/// The request in a target's dialect; nothing for one that speaks the client's. It is decoded for each attempt anew: nearly
+/// all requests need one only, and what is said in them is not copied then.
+///
+/// # Errors
+/// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
+/// meaning on the way and may not.
+pub(crate) fn cross(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    target: &Target,
+    upstream: &Upstream,
+) -> Result<Option<Box<Crossed>>, Failure> {
+    if target.dialect == visitor.dialect {
+        return Ok(None);
     }
+    let plain = desk.whole_body(visitor)?;
+    let conversation = conversation(visitor, plain)?;
+    let model = target.upstream_model.clone().unwrap_or_else(|| conversation.model.as_str().into());
+    let facts = house.catalog.facts(&model);
+    let mut crossing = Crossing::new(&facts, &upstream.profile, &model);
+    crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
+    crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
+    crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
+    if let Some(earlier) = &desk.peek.hints.previous_response_id {
+        // The conversation stands in its place now, and the answer still has to name it.
+        crossing.asked.repeat("previous_response_id", earlier.as_str());
+    }
+    let body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
+    let Crossing { asked, warnings, .. } = crossing;
+    if house.strict_translation {
+        refuse_losses(&warnings, target)?;
+    }
+    // Dialects say the same in about as many bytes.
+    let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 8 + 512);
+    serde_json::to_writer(&mut bytes, &body).expect("a value is JSON and memory never fails to write");
+    let body = Bytes::from(bytes);
+    let Some(held) = house.limits.bodies.take(body.len()) else {
+        return Err(Failure::gateway(
+            FailureKind::Overloaded,
+            "there is no memory for the translated request body now (limits.bodies); try again in a moment",
+        ));
+    };
+    let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
+    let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
+    let back = WayBack { from: target.dialect, asked, warnings, model: model.to_string(), own_key };
+    let headers = request_headers(visitor, &back, &endpoint);
+    Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
 }
 
 impl Crossed {

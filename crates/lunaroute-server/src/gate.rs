@@ -10,7 +10,7 @@ use lunaroute_egress::Inbound;
 use lunaroute_egress::retry::{self, Backoff};
 use lunaroute_routing::{Plan, Target};
 
-use crate::crossing::{Decoded, WayBack};
+use crate::crossing::{WayBack, cross};
 use crate::desk::Desk;
 use crate::dressing;
 use crate::guest_book::Entry;
@@ -51,14 +51,13 @@ pub(crate) async fn pass(
 ) -> Result<Passage, Failure> {
     let mut backoff = Backoff::new(house.retry);
     let path = dressing::path(visitor);
-    let decoded = Decoded::default();
     house.retry_budget.earn();
     let mut ordinal = 0;
     loop {
         let (target, upstream) = house.target(plan, ordinal)?;
         let reason = reason(plan, ordinal);
         let model = target.upstream_model.as_deref().or_else(|| desk.model());
-        let crossed = decoded.cross(house, visitor, desk, target, upstream)?;
+        let crossed = cross(house, visitor, desk, target, upstream)?;
         entry.attempt_started(&target.provider, model, reason);
         let path = dressing::path_for(visitor, target, &path);
         let outbound = match &crossed {

@@ -101,7 +101,7 @@ impl Language for Anthropic {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)

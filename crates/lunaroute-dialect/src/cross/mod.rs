@@ -44,7 +44,7 @@ pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
 };
-pub(crate) use members::{Members, merge, wrong};
+pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use names::legal_id;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
@@ -95,21 +95,22 @@ fn spoken(from: Dialect, members: &Rest) -> Dialect {
     if from == Dialect::OpenaiChat && is_responses { Dialect::OpenaiResponses } else { from }
 }
 
-/// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's
-/// warnings afterwards, and what the way back has to know in its `asked`.
+/// Encodes a generation request for a target of this dialect. It is taken apart for that: what is said in it is not copied.
+/// What could not be carried over is in the crossing's warnings afterwards, and what the way back has to know in its
+/// `asked`.
 ///
 /// # Errors
 /// `bad_request` when the request asks for something that cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
-    conversation: &Conversation,
+    conversation: Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     crossing.asked.model.clone_from(&conversation.model);
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
-    language(conversation.origin).asks(conversation, &mut crossing.asked);
+    language(conversation.origin).asks(&conversation, &mut crossing.asked);
     language(to).encode(conversation, crossing)
 }
 

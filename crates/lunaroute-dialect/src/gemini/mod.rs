@@ -118,7 +118,7 @@ impl Language for Gemini {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)

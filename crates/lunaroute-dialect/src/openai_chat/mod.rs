@@ -97,7 +97,7 @@ impl Language for OpenaiChat {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)

@@ -116,7 +116,7 @@ impl Language for OpenaiResponses {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)
