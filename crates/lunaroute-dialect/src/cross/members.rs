@@ -72,11 +72,10 @@ impl Members {
 
     /// A string without which the object makes no sense.
     pub(crate) fn required(&mut self, name: &str) -> Result<String, Failure> {
-        let path = self.path(name);
         self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| {
             Failure::client(
                 FailureKind::BadRequest,
-                format!("'{path}' is missing or empty; it has to be a string"),
+                format!("'{}' is missing or empty; it has to be a string", self.path(name)),
             )
         })
     }
