@@ -123,7 +123,8 @@ pub(crate) fn cross(
     };
     let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
     let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
-    let back = WayBack { from: target.dialect, asked, warnings, model: model.to_string(), own_key };
+    let back =
+        WayBack { from: target.dialect, asked, warnings, model: model.to_string(), own_key };
     let headers = request_headers(visitor, &back, &endpoint);
     Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
 }
@@ -164,17 +165,15 @@ fn refuse_losses(warnings: &Warnings, target: &Target) -> Result<(), Failure> {
 /// The client's headers, as far as another vendor may see and understand them. A credential goes no further than to
 /// providers of the vendor whose dialect the client speaks.
 fn request_headers(visitor: &Visitor, back: &WayBack, endpoint: &Endpoint) -> HeaderMap {
-    let mut headers = (*visitor.headers).clone();
-    if !cross::share_credentials(visitor.dialect, back.from) {
-        headers::strip_credentials(&mut headers);
-    }
-    for name in OWN_HEADERS {
-        headers.remove(name);
-    }
-    let is_own = |name: &&HeaderName| OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
-    let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
-    for name in own {
-        headers.remove(name);
+    let shares = cross::share_credentials(visitor.dialect, back.from);
+    let is_kept = |name: &HeaderName| {
+        let is_own =
+            OWN_HEADERS.contains(name) || OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+        !is_own && (shares || !headers::is_callers_own(name))
+    };
+    let mut headers = HeaderMap::with_capacity(visitor.headers.len() + 4);
+    for (name, value) in visitor.headers.iter().filter(|(name, _)| is_kept(name)) {
+        headers.append(name.clone(), value.clone());
     }
     let accept = if back.asked.stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
