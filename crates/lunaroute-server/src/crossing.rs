@@ -56,7 +56,7 @@ pub(crate) struct WayBack {
     /// The dialect in which the provider answers.
     pub(crate) from: Dialect,
     /// What was asked, as far as the answer depends on it.
-    pub(crate) asked: Asked,
+    pub(crate) asked: Arc<Asked>,
     /// What could not be carried over.
     pub(crate) warnings: Warnings,
     /// The model that was asked.
@@ -124,7 +124,7 @@ pub(crate) fn cross(
     let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
     let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
     let back =
-        WayBack { from: target.dialect, asked, warnings, model: model.to_string(), own_key };
+        WayBack { from: target.dialect, asked: Arc::new(asked), warnings, model: model.to_string(), own_key };
     let headers = request_headers(visitor, &back, &endpoint);
     Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
 }

@@ -14,6 +14,7 @@ mod meaning;
 mod media;
 mod members;
 mod names;
+mod put;
 mod schema;
 mod seal;
 mod settle;
@@ -46,6 +47,7 @@ pub(crate) use media::{
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use names::legal_id;
+pub(crate) use put::put;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
@@ -121,7 +123,7 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
     let mut deltas = Vec::new();
     language(from).answer(json, &mut deltas);
     deltas.push(Delta::End);
-    let (mut flow, mut whole, mut steps) = (Flow::new(asked.clone()), Whole::default(), Vec::new());
+    let (mut flow, mut whole, mut steps) = (Flow::new(asked), Whole::default(), Vec::new());
     for delta in deltas {
         flow.take(delta, &mut steps);
         steps.drain(..).for_each(|step| whole.take(step));

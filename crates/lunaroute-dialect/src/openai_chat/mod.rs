@@ -11,6 +11,8 @@ mod tools;
 mod turns;
 mod write;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
@@ -103,7 +105,7 @@ impl Language for OpenaiChat {
         encode::encode(conversation, crossing)
     }
 
-    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
+    fn writer(&self, asked: Arc<Asked>) -> Box<dyn AnswerWriter> {
         Box::new(write::Writer::new(asked))
     }
 

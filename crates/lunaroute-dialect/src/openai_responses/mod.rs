@@ -13,6 +13,8 @@ mod stream;
 mod turns;
 mod write;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
@@ -122,7 +124,7 @@ impl Language for OpenaiResponses {
         encode::encode(conversation, crossing)
     }
 
-    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
+    fn writer(&self, asked: Arc<Asked>) -> Box<dyn AnswerWriter> {
         Box::new(write::Writer::new(asked))
     }
 
