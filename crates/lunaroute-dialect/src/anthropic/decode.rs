@@ -104,7 +104,7 @@ fn content_parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failur
 }
 
 fn part(block: Value, path: String) -> Result<Part, Failure> {
-    let mut members = Members::of(block, path.clone())?;
+    let mut members = Members::of(block, path)?;
     let kind = members.word("type").to_owned();
     let is_known = match kind.as_str() {
         "text" | "thinking" => members.peek(&kind).is_some(),
@@ -152,18 +152,18 @@ fn part(block: Value, path: String) -> Result<Part, Failure> {
             let rest = members.rest();
             Part::Use(Use { id, name, arguments, breakpoint, rest, ..Use::default() })
         }
-        _ => result(members, path, breakpoint)?,
+        _ => result(members, breakpoint)?,
     })
 }
 
-fn result(mut members: Members, path: String, breakpoint: Option<Breakpoint>) -> Result<Part, Failure> {
+fn result(mut members: Members, breakpoint: Option<Breakpoint>) -> Result<Part, Failure> {
     let call_id = members.required("tool_use_id")?;
     let is_error = members.flag("is_error")?;
     // A list without blocks stays where it is: it is not the same as no content.
     let is_empty = members.peek("content").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let content = if is_empty { None } else { members.value("content") };
     let (parts, is_plain) =
-        content.map_or_else(|| Ok((Vec::new(), false)), |content| content_parts(content, &path))?;
+        content.map_or_else(|| Ok((Vec::new(), false)), |content| content_parts(content, members.place()))?;
     let rest = members.rest();
     Ok(Part::Result(CallResult {
         call_id,

@@ -32,6 +32,11 @@ impl Members {
         self.rest
     }
 
+    /// The object's own path.
+    pub(crate) fn place(&self) -> &str {
+        &self.path
+    }
+
     /// The path of a member, for errors and warnings.
     pub(crate) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

@@ -73,7 +73,12 @@ use crate::json::Json;
 /// of Chat is taken; its origin says so.
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
-    match serde_json::from_slice(body) {
+    // To see once that all of it is text is cheaper than to look at each string.
+    let value = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    match value {
         Ok(Value::Object(members)) => language(spoken(from, &members)).decode(members),
         Ok(_) => Err(refused("the body is no JSON object".to_owned())),
         Err(error) => Err(refused(format!("the body is no JSON: {error}"))),
