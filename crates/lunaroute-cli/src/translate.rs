@@ -40,7 +40,7 @@ pub(crate) fn translate(settings: &Settings, options: &TranslateOptions) -> anyh
         }
         translated
     } else {
-        cross::encode_request(to, &conversation, &mut crossing)?
+        cross::encode_request(to, conversation, &mut crossing)?
     };
     let mut output = io::stdout().lock();
     serde_json::to_writer_pretty(&mut output, &translated)?;

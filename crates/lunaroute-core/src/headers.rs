@@ -77,6 +77,12 @@ pub fn strip_credentials(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether [`strip_credentials`] removes a header of this name.
+#[must_use]
+pub fn is_callers_own(name: &HeaderName) -> bool {
+    CREDENTIALS.contains(name) || ACCOUNT.contains(name)
+}
+
 /// The headers as a record may keep them: repeated ones in order, secrets replaced by [`REDACTED`], bytes that are not
 /// UTF-8 replaced by U+FFFD.
 #[must_use]

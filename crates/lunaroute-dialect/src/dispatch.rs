@@ -1,5 +1,7 @@
 //! The one place where a dialect is told from another.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
@@ -88,10 +90,10 @@ pub(crate) trait Language: Sync {
     fn asks(&self, conversation: &Conversation, asked: &mut Asked);
 
     /// Encodes a generation request for a target, whatever dialect it was decoded from.
-    fn encode(&self, conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;
+    fn encode(&self, conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure>;
 
     /// A writer of one streamed answer.
-    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter>;
+    fn writer(&self, asked: Arc<Asked>) -> Box<dyn AnswerWriter>;
 
     /// An answer that is told at once.
     fn whole(&self, whole: &Whole, asked: &Asked) -> Value;

@@ -1,6 +1,5 @@
-//! The dressing room for a target of another dialect: the request is decoded once and encoded for each such target.
+//! The dressing room for a target of another dialect: the request is taken apart and put together in the target's words.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,10 +41,6 @@ const OWN_PREFIXES: [&str; 8] = [
     "x-stainless-",
 ];
 
-/// A request on its way into other dialects: decoded when the first target asks for it.
-#[derive(Default)]
-pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
-
 /// A request in a target's own dialect.
 pub(crate) struct Crossed {
     pub(crate) endpoint: Endpoint,
@@ -61,7 +56,7 @@ pub(crate) struct WayBack {
     /// The dialect in which the provider answers.
     pub(crate) from: Dialect,
     /// What was asked, as far as the answer depends on it.
-    pub(crate) asked: Asked,
+    pub(crate) asked: Arc<Asked>,
     /// What could not be carried over.
     pub(crate) warnings: Warnings,
     /// The model that was asked.
@@ -70,82 +65,79 @@ pub(crate) struct WayBack {
     pub(crate) own_key: bool,
 }
 
-impl Decoded {
-    /// The request in core words.
-    fn conversation(&self, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
-        if let Some(conversation) = self.0.get() {
-            return Ok(conversation);
+/// The request in core words.
+fn conversation(visitor: &Visitor, body: &[u8]) -> Result<Conversation, Failure> {
+    match &visitor.addressed {
+        // A list of pieces is told at once, as a list of one.
+        Some(addressed) => {
+            let stream = addressed.stream && !visitor.wants_list();
+            let asked = Addressed { model: addressed.model.clone(), stream };
+            cross::decode_addressed(visitor.dialect, &asked, body)
         }
-        let body = desk.whole_body(visitor)?;
-        let decoded = match &visitor.addressed {
-            // A list of pieces is told at once, as a list of one.
-            Some(addressed) => {
-                let stream = addressed.stream && !visitor.wants_list();
-                let asked = Addressed { model: addressed.model.clone(), stream };
-                cross::decode_addressed(visitor.dialect, &asked, body)?
-            }
-            None => cross::decode_request(visitor.dialect, body)?,
-        };
-        Ok(self.0.get_or_init(|| Box::new(decoded)))
+        None => cross::decode_request(visitor.dialect, body),
     }
+}
 
-    /// Encodes the request for a target; nothing for one that speaks the client's dialect, unless the body is of another.
-    ///
-    /// # Errors
-    /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
-    /// meaning on the way and may not.
-    pub(crate) fn cross(
-        &self,
-        house: &House,
-        visitor: &Visitor,
-        desk: &Desk,
-        target: &Target,
-        upstream: &Upstream,
-    ) -> Result<Option<Box<Crossed>>, Failure> {
-        let spoken = desk.body_dialect(visitor);
-        if target.dialect == visitor.dialect && spoken == visitor.dialect {
-            return Ok(None);
-        }
-        let conversation = self.conversation(visitor, desk)?;
-        let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
-        let facts = house.catalog.facts(model);
-        let mut crossing = Crossing::new(&facts, &upstream.profile, model);
-        crossing.asked.provider = target.provider.to_string();
-        crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
-        crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
-        crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
-        if let Some(earlier) = &desk.peek.hints.previous_response_id {
-            // The conversation stands in its place now, and the answer still has to name it.
-            crossing.asked.repeat("previous_response_id", earlier.as_str());
-        }
-        let mut body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
-        if spoken != visitor.dialect {
-            // A wish about the chunks of Chat, which are the gateway's to write.
-            crossing.asked.include_usage = desk.peek.include_usage == Some(true);
-            if target.dialect == spoken
-                && let Some(members) = body.as_object_mut()
-            {
-                members.shift_remove("stream_options");
-            }
-        }
-        let Crossing { asked, warnings, .. } = crossing;
-        if house.strict_translation {
-            refuse_losses(&warnings, target)?;
-        }
-        let body = Bytes::from(body.to_string());
-        let Some(held) = house.limits.bodies.take(body.len()) else {
-            return Err(Failure::gateway(
-                FailureKind::Overloaded,
-                "there is no memory for the translated request body now (limits.bodies); try again in a moment",
-            ));
-        };
-        let endpoint = cross::endpoint(target.dialect, model, asked.stream);
-        let own_key =
-            upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
-        let back = WayBack { from: target.dialect, asked, warnings, model: model.to_owned(), own_key };
-        let headers = request_headers(visitor, &back, &endpoint);
-        Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
+/// The request in a target's dialect; nothing for one that speaks the client's, unless the body is of another. It is decoded for each attempt anew: nearly
+/// all requests need one only, and what is said in them is not copied then.
+///
+/// # Errors
+/// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses
+/// meaning on the way and may not.
+pub(crate) fn cross(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    target: &Target,
+    upstream: &Upstream,
+) -> Result<Option<Box<Crossed>>, Failure> {
+    let spoken = desk.body_dialect(visitor);
+    if target.dialect == visitor.dialect && spoken == visitor.dialect {
+        return Ok(None);
     }
+    let plain = desk.whole_body(visitor)?;
+    let conversation = conversation(visitor, plain)?;
+    let model = target.upstream_model.clone().unwrap_or_else(|| conversation.model.as_str().into());
+    let facts = house.catalog.facts(&model);
+    let mut crossing = Crossing::new(&facts, &upstream.profile, &model);
+    crossing.asked.provider = target.provider.to_string();
+    crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
+    crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
+    crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
+    if let Some(earlier) = &desk.peek.hints.previous_response_id {
+        // The conversation stands in its place now, and the answer still has to name it.
+        crossing.asked.repeat("previous_response_id", earlier.as_str());
+    }
+    let mut body = cross::encode_request(target.dialect, conversation, &mut crossing)?;
+    if spoken != visitor.dialect {
+        // A wish about the chunks of Chat, which are the gateway's to write.
+        crossing.asked.include_usage = desk.peek.include_usage == Some(true);
+        if target.dialect == spoken
+            && let Some(members) = body.as_object_mut()
+        {
+            members.shift_remove("stream_options");
+        }
+    }
+    let Crossing { asked, warnings, .. } = crossing;
+    if house.strict_translation {
+        refuse_losses(&warnings, target)?;
+    }
+    // Dialects say the same in about as many bytes.
+    let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 8 + 512);
+    serde_json::to_writer(&mut bytes, &body).expect("a value is JSON and memory never fails to write");
+    let body = Bytes::from(bytes);
+    let Some(held) = house.limits.bodies.take(body.len()) else {
+        return Err(Failure::gateway(
+            FailureKind::Overloaded,
+            "there is no memory for the translated request body now (limits.bodies); try again in a moment",
+        ));
+    };
+    let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
+    let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
+    let back =
+        WayBack { from: target.dialect, asked: Arc::new(asked), warnings, model: model.to_string(), own_key };
+    let headers = request_headers(visitor, &back, &endpoint);
+    Ok(Some(Box::new(Crossed { endpoint, headers, body, _held: held, back })))
 }
 
 impl Crossed {
@@ -184,17 +176,15 @@ fn refuse_losses(warnings: &Warnings, target: &Target) -> Result<(), Failure> {
 /// The client's headers, as far as another vendor may see and understand them. A credential goes no further than to
 /// providers of the vendor whose dialect the client speaks.
 fn request_headers(visitor: &Visitor, back: &WayBack, endpoint: &Endpoint) -> HeaderMap {
-    let mut headers = (*visitor.headers).clone();
-    if !cross::share_credentials(visitor.dialect, back.from) {
-        headers::strip_credentials(&mut headers);
-    }
-    for name in OWN_HEADERS {
-        headers.remove(name);
-    }
-    let is_own = |name: &&HeaderName| OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
-    let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
-    for name in own {
-        headers.remove(name);
+    let shares = cross::share_credentials(visitor.dialect, back.from);
+    let is_kept = |name: &HeaderName| {
+        let is_own =
+            OWN_HEADERS.contains(name) || OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+        !is_own && (shares || !headers::is_callers_own(name))
+    };
+    let mut headers = HeaderMap::with_capacity(visitor.headers.len() + 4);
+    for (name, value) in visitor.headers.iter().filter(|(name, _)| is_kept(name)) {
+        headers.append(name.clone(), value.clone());
     }
     let accept = if back.asked.stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));

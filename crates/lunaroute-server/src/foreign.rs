@@ -199,7 +199,7 @@ impl Foreign<'_> {
     }
 
     fn translation(&self) -> Translation {
-        Translation::new(self.back.from, self.visitor.dialect, self.back.asked.clone())
+        Translation::new(self.back.from, self.visitor.dialect, Arc::clone(&self.back.asked))
     }
 
     /// The provider's error in the caller's words; `status` is `None` for one that came as an event.

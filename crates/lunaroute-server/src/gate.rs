@@ -10,7 +10,7 @@ use lunaroute_egress::Inbound;
 use lunaroute_egress::retry::{self, Backoff};
 use lunaroute_routing::Plan;
 
-use crate::crossing::{Decoded, WayBack};
+use crate::crossing::WayBack;
 use crate::desk::Desk;
 use crate::dressing;
 use crate::guest_book::Entry;
@@ -52,7 +52,7 @@ pub(crate) async fn pass(
 ) -> Result<Passage, Failure> {
     let mut backoff = Backoff::new(house.retry);
     let path = dressing::path(visitor);
-    let mut route = Route { house, visitor, desk, plan, decoded: Decoded::default(), refused: Vec::new() };
+    let mut route = Route { house, visitor, desk, plan, refused: Vec::new() };
     house.retry_budget.earn();
     let (mut ordinal, mut leg) = (0, route.leg(0)?);
     loop {

@@ -3,7 +3,7 @@
 use lunaroute_core::{AttemptReason, Failure, FailureKind};
 use lunaroute_routing::{Plan, Target};
 
-use crate::crossing::{Crossed, Decoded};
+use crate::crossing::{Crossed, cross};
 use crate::desk::Desk;
 use crate::house::{House, Upstream};
 use crate::visitor::Visitor;
@@ -14,7 +14,6 @@ pub(crate) struct Route<'a> {
     pub(crate) visitor: &'a Visitor,
     pub(crate) desk: &'a Desk,
     pub(crate) plan: &'a Plan,
-    pub(crate) decoded: Decoded,
     /// Places in the plan of targets that cannot carry the request.
     pub(crate) refused: Vec<usize>,
 }
@@ -37,7 +36,7 @@ impl<'a> Route<'a> {
         let mut refusal = None;
         while let Some(place) = self.place(ordinal) {
             let (target, upstream) = self.target(place)?;
-            match self.decoded.cross(self.house, self.visitor, self.desk, target, upstream) {
+            match cross(self.house, self.visitor, self.desk, target, upstream) {
                 Ok(crossed) => {
                     return Ok(Leg { target, upstream, reason: self.reason(ordinal, place), crossed });
                 }

@@ -106,25 +106,30 @@ fn content_parts(content: Value, path: &str) -> Result<(Vec<Part>, bool), Failur
 }
 
 fn part(block: Value, path: String) -> Result<Part, Failure> {
-    let kind = block.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let whole = block.clone();
-    let mut members = Members::of(block, path.clone())?;
+    let mut members = Members::of(block, path)?;
+    let kind = members.word("type").to_owned();
+    let is_known = match kind.as_str() {
+        "text" | "thinking" => members.peek(&kind).is_some(),
+        "image" | "document" => members.peek("source").is_some_and(|source| is_known_source(&kind, source)),
+        kind => matches!(kind, "redacted_thinking" | "tool_use" | "tool_result"),
+    };
+    if !is_known {
+        return Ok(opaque(kind, Value::Object(members.rest())));
+    }
     members.value("type");
     let breakpoint = breakpoint(members.peek("cache_control"));
     Ok(match kind.as_str() {
         "text" => {
-            let Some(text) = members.text("text")? else { return Ok(opaque(kind, whole)) };
+            let text = members.text("text")?.unwrap_or_default();
             Part::Text(Text { text, breakpoint, rest: members.rest() })
         }
-        "image" | "document" => match media(&kind, &mut members)? {
-            Some((source, name)) => {
-                let kind = if kind == "image" { MediaKind::Image } else { MediaKind::Document };
-                Part::Media(Media { kind, source, name, detail: None, breakpoint, rest: members.rest() })
-            }
-            None => opaque(kind, whole),
-        },
+        "image" | "document" => {
+            let (source, name) = media(&mut members)?;
+            let kind = if kind == "image" { MediaKind::Image } else { MediaKind::Document };
+            Part::Media(Media { kind, source, name, detail: None, breakpoint, rest: members.rest() })
+        }
         "thinking" => {
-            let Some(text) = members.text("thinking")? else { return Ok(opaque(kind, whole)) };
+            let text = members.text("thinking")?.unwrap_or_default();
             let seal = seal(&mut members, "signature");
             let text = if text.is_empty() { Vec::new() } else { vec![text] };
             Part::Thought(Thought {
@@ -149,19 +154,18 @@ fn part(block: Value, path: String) -> Result<Part, Failure> {
             let rest = members.rest();
             Part::Use(Use { id, name, arguments, breakpoint, rest, ..Use::default() })
         }
-        "tool_result" => result(members, path, breakpoint)?,
-        _ => opaque(kind, whole),
+        _ => result(members, breakpoint)?,
     })
 }
 
-fn result(mut members: Members, path: String, breakpoint: Option<Breakpoint>) -> Result<Part, Failure> {
+fn result(mut members: Members, breakpoint: Option<Breakpoint>) -> Result<Part, Failure> {
     let call_id = members.required("tool_use_id")?;
     let is_error = members.flag("is_error")?;
     // A list without blocks stays where it is: it is not the same as no content.
     let is_empty = members.peek("content").and_then(Value::as_array).is_some_and(Vec::is_empty);
     let content = if is_empty { None } else { members.value("content") };
     let (parts, is_plain) =
-        content.map_or_else(|| Ok((Vec::new(), false)), |content| content_parts(content, &path))?;
+        content.map_or_else(|| Ok((Vec::new(), false)), |content| content_parts(content, members.place()))?;
     let rest = members.rest();
     Ok(Part::Result(CallResult {
         call_id,
@@ -192,24 +196,31 @@ fn breakpoint(cache_control: Option<&Value>) -> Option<Breakpoint> {
     Some(if long { Breakpoint::Long } else { Breakpoint::Short })
 }
 
-fn media(kind: &str, members: &mut Members) -> Result<Option<(MediaSource, Option<String>)>, Failure> {
-    let Some(mut source) = members.object("source")? else { return Ok(None) };
-    let found = match source.word("type") {
-        "base64" => {
-            let (media_type, data) = (source.text("media_type")?, source.text("data")?);
-            media_type.zip(data).map(|(media_type, data)| MediaSource::Bytes { media_type, data })
-        }
-        "url" => source.text("url")?.map(|url| MediaSource::Url { url, media_type: None }),
-        "file" => source.text("file_id")?.map(|id| MediaSource::File { id }),
-        "text" if kind == "document" && source.word("media_type") == "text/plain" => {
-            source.text("data")?.map(|text| MediaSource::Text { text })
-        }
-        _ => None,
+/// Whether media are in a form that has a word; what is no object at all is told as a mistake when it is taken.
+fn is_known_source(kind: &str, source: &Value) -> bool {
+    let Some(members) = source.as_object() else { return true };
+    let has = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
+    let says = |name: &str, word: &str| members.get(name).and_then(Value::as_str) == Some(word);
+    (says("type", "base64") && has("media_type") && has("data"))
+        || (says("type", "url") && has("url"))
+        || (says("type", "file") && has("file_id"))
+        || (says("type", "text") && kind == "document" && says("media_type", "text/plain") && has("data"))
+}
+
+fn media(members: &mut Members) -> Result<(MediaSource, Option<String>), Failure> {
+    let missing = members.path("source");
+    let mut source = members.object("source")?.ok_or_else(|| wrong(&missing, "a source"))?;
+    let kind = source.word("type").to_owned();
+    let mut text = |name: &str| source.text(name).map(Option::unwrap_or_default);
+    let found = match kind.as_str() {
+        "base64" => MediaSource::Bytes { media_type: text("media_type")?, data: text("data")? },
+        "url" => MediaSource::Url { url: text("url")?, media_type: None },
+        "file" => MediaSource::File { id: text("file_id")? },
+        _ => MediaSource::Text { text: text("data")? },
     };
-    let Some(found) = found else { return Ok(None) };
     source.value("type");
     members.put_back("source", source.rest());
-    Ok(Some((found, members.text("title")?)))
+    Ok((found, members.text("title")?))
 }
 
 fn opaque(kind: String, value: Value) -> Part {

@@ -18,9 +18,9 @@ const DEFAULT_MAX_TOKENS: u64 = 32_000;
 /// The tool by which a model that knows no output format is made to answer in one.
 const FORMAT_TOOL: &str = "json_output";
 
-pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+pub(super) fn encode(conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::Anthropic {
-        Ok(same(conversation, crossing.model))
+        Ok(same(&conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
@@ -134,20 +134,20 @@ fn format_member(schema: Value) -> Rest {
 }
 
 /// A request of another dialect.
-fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    leave_behind(conversation, crossing)?;
-    one_answer(conversation)?;
-    let mut tools = tools(conversation, crossing)?;
-    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
+fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(&conversation, crossing)?;
+    one_answer(&conversation)?;
+    let mut tools = tools(&mut conversation, crossing)?;
+    refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
-    let settled = settled(conversation, &seed, &mut crossing.warnings);
-    let Turns { mut system, messages, has_breakpoints } = messages(&settled, crossing)?;
+    let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
+    let Turns { mut system, messages, has_breakpoints } = messages(&mut settled, crossing)?;
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
-    let max_tokens = max_tokens(conversation, crossing);
+    let max_tokens = max_tokens(&conversation, crossing);
     body.insert("max_tokens".to_owned(), json!(max_tokens));
     let mut choice = conversation.tool_choice.clone().filter(|_| !tools.is_empty());
-    format(conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
+    format(&conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
     if let (Some(ToolChoice::Required | ToolChoice::Tool { .. }), false) =
         (&choice, crossing.facts.forced_tools.is_yes())
     {
@@ -166,12 +166,12 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     );
     let limits = thinking::Limits { max_tokens, forced, is_mid_step: thinking::is_mid_step(&messages) };
     let thinks = thinking::foreign(conversation.reasoning.as_ref(), limits, crossing, &mut body);
-    foreign_sampling(conversation, thinks, crossing, &mut body);
+    foreign_sampling(&conversation, thinks, crossing, &mut body);
     if !system.is_empty() {
         body.insert("system".to_owned(), Value::Array(system));
     }
     body.insert("messages".to_owned(), Value::Array(messages));
-    foreign_choice(conversation, choice, &tools, crossing, &mut body);
+    foreign_choice(&conversation, choice, &tools, crossing, &mut body);
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
     }
@@ -186,7 +186,7 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     if conversation.verbosity.is_some() {
         crossing.warnings.dropped("verbosity", "the provider that serves this model has no such field");
     }
-    tier(conversation, crossing, &mut body);
+    tier(&conversation, crossing, &mut body);
     if conversation.stream {
         body.insert("stream".to_owned(), json!(true));
     }

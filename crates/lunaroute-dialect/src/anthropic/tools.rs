@@ -11,20 +11,25 @@ use crate::cross::{Crossing, flattened, lose_hosted, lose_limits, parameters};
 /// Most tools of one request whose arguments are held to their schema.
 const STRICT_TOOLS: usize = 20;
 
-/// The tools of a request. Those that the choice leaves out are not sent: this dialect has no list of allowed ones.
-pub(super) fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+/// The tools of a request, whose descriptions and schemas are taken out of it. Those that the choice leaves out are not
+/// sent: this dialect has no list of allowed ones.
+pub(super) fn tools(
+    conversation: &mut Conversation,
+    crossing: &mut Crossing<'_>,
+) -> Result<Vec<Value>, Failure> {
     let (mut tools, mut strict_tools) = (Vec::new(), 0);
-    for (place, tool) in conversation.tools.iter().enumerate() {
+    for (place, tool) in conversation.tools.iter_mut().enumerate() {
         if !is_allowed(conversation.tool_choice.as_ref(), &tool.name) {
             continue;
         }
-        let (description, schema, strict) = match &tool.kind {
+        let (description, schema, strict) = match &mut tool.kind {
             ToolKind::Function { schema, strict } => {
                 let strict = *strict == Some(true) && strict_tools < STRICT_TOOLS;
-                let (schema, strict) = function(parameters(schema.clone()), strict, place, crossing);
-                (tool.description.clone().unwrap_or_default(), schema, strict)
+                let (schema, strict) = function(parameters(schema.take()), strict, place, crossing);
+                (tool.description.take().unwrap_or_default(), schema, strict)
             }
             ToolKind::Custom { format } => {
+                let format = format.take();
                 let (description, schema) = flattened(tool, format.as_ref());
                 (description, schema, false)
             }
@@ -33,20 +38,20 @@ pub(super) fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) ->
                 tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
                 continue;
             }
-            ToolKind::Hosted(hosted) => {
-                lose_hosted(tool, hosted, place, crossing)?;
+            ToolKind::Hosted(_) => {
+                lose_hosted(tool, place, crossing)?;
                 continue;
             }
         };
         strict_tools += usize::from(strict);
-        tools.push(told(tool, (&description, schema, strict), crossing)?);
+        tools.push(told(tool, (description, schema, strict), crossing)?);
     }
     Ok(tools)
 }
 
 fn told(
     tool: &Tool,
-    (description, schema, strict): (&str, Value, bool),
+    (description, schema, strict): (String, Value, bool),
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
@@ -55,7 +60,7 @@ fn told(
         crossing.asked.flattened.insert(name);
     }
     if !description.is_empty() {
-        value["description"] = json!(description);
+        value["description"] = Value::String(description);
     }
     value["input_schema"] = schema;
     if strict {

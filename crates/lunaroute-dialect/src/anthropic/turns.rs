@@ -7,7 +7,7 @@ use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::decode::is_custom;
-use crate::cross::{Crossing, merge, proper, refused_media, says_nothing, unseen, words};
+use crate::cross::{Crossing, merge, object_of, proper, refused_media, says_nothing, unseen, words};
 
 /// Most places where a cache may be cut.
 const BREAKPOINTS: usize = 4;
@@ -133,13 +133,14 @@ pub(super) struct Turns {
 }
 
 /// Turns that were settled, as messages.
-pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Turns, Failure> {
+pub(super) fn messages(turns: &mut [Turn], crossing: &mut Crossing<'_>) -> Result<Turns, Failure> {
     let mut writing = Writing { crossing, breakpoints: 0, had_short: false, messages: Vec::new() };
     let mut system = Vec::new();
     let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
     let instructions = turns.iter().take_while(is_instruction).count();
-    for turn in &turns[..instructions] {
-        for part in &turn.parts {
+    let (first, said) = turns.split_at_mut(instructions);
+    for turn in first {
+        for part in &mut turn.parts {
             if let Part::Text(text) = part
                 && !text.text.trim().is_empty()
             {
@@ -147,7 +148,7 @@ pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Tu
             }
         }
     }
-    for (place, turn) in turns.iter().enumerate().skip(instructions) {
+    for (place, turn) in (instructions..).zip(said) {
         writing.turn(place, turn)?;
     }
     let has_breakpoints = writing.breakpoints > 0;
@@ -164,7 +165,7 @@ struct Writing<'crossing, 'facts> {
 }
 
 impl Writing<'_, '_> {
-    fn turn(&mut self, place: usize, turn: &Turn) -> Result<(), Failure> {
+    fn turn(&mut self, place: usize, turn: &mut Turn) -> Result<(), Failure> {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 let text = words(&turn.parts);
@@ -184,7 +185,7 @@ impl Writing<'_, '_> {
                 self.append("assistant", blocks);
             }
             Speaker::User | Speaker::Tool => {
-                let blocks = self.parts(&turn.parts, &format!("messages[{place}]"))?;
+                let blocks = self.parts(&mut turn.parts, &format!("messages[{place}]"))?;
                 // Results come first whatever stands before them.
                 let (results, others): (Vec<Value>, Vec<Value>) =
                     blocks.into_iter().partition(|block| block["type"] == "tool_result");
@@ -205,7 +206,7 @@ impl Writing<'_, '_> {
     }
 
     /// Reasoning goes before everything else: the protocol wants it before the calls that it led to.
-    fn assistant(&mut self, place: usize, turn: &Turn) -> Result<Vec<Value>, Failure> {
+    fn assistant(&mut self, place: usize, turn: &mut Turn) -> Result<Vec<Value>, Failure> {
         let thoughts = turn.parts.iter().filter_map(|part| match part {
             Part::Thought(thought) => {
                 let seal = thought.seal.as_ref()?;
@@ -214,13 +215,13 @@ impl Writing<'_, '_> {
             _ => None,
         });
         let mut blocks: Vec<Value> = thoughts.collect();
-        blocks.extend(self.parts(&turn.parts, &format!("messages[{place}]"))?);
+        blocks.extend(self.parts(&mut turn.parts, &format!("messages[{place}]"))?);
         Ok(blocks)
     }
 
-    fn parts(&mut self, parts: &[Part], path: &str) -> Result<Vec<Value>, Failure> {
+    fn parts(&mut self, parts: &mut [Part], path: &str) -> Result<Vec<Value>, Failure> {
         let mut blocks = Vec::with_capacity(parts.len());
-        for (number, part) in parts.iter().enumerate() {
+        for (number, part) in parts.iter_mut().enumerate() {
             let path = || format!("{path}.content[{number}]");
             match part {
                 Part::Text(text) | Part::Refusal(text) if text.text.trim().is_empty() => {}
@@ -238,8 +239,9 @@ impl Writing<'_, '_> {
         Ok(blocks)
     }
 
-    fn text(&mut self, text: &Text) -> Value {
-        let block = json!({"type": "text", "text": text.text});
+    fn text(&mut self, text: &mut Text) -> Value {
+        let told = Value::String(std::mem::take(&mut text.text));
+        let block = object_of([("type", json!("text")), ("text", told)]);
         self.with_breakpoint(block, text.breakpoint)
     }
 
@@ -292,15 +294,16 @@ impl Writing<'_, '_> {
                 json!({"_raw": call.arguments})
             })
         };
-        let block = json!({"type": "tool_use", "id": call.id, "name": name, "input": input});
+        let (id, name) = (json!(call.id), Value::String(name));
+        let block = object_of([("type", json!("tool_use")), ("id", id), ("name", name), ("input", input)]);
         self.with_breakpoint(block, call.breakpoint)
     }
 
-    fn result(&mut self, result: &CallResult, path: &str) -> Result<Value, Failure> {
+    fn result(&mut self, result: &mut CallResult, path: &str) -> Result<Value, Failure> {
         let mut block = json!({"type": "tool_result", "tool_use_id": result.call_id});
-        match &result.parts[..] {
+        match &mut result.parts[..] {
             [] => {}
-            [Part::Text(text)] => block["content"] = json!(text.text),
+            [Part::Text(text)] => block["content"] = Value::String(std::mem::take(&mut text.text)),
             parts => block["content"] = Value::Array(self.parts(parts, path)?),
         }
         if let Some(true) = result.is_error {
@@ -331,6 +334,8 @@ impl Writing<'_, '_> {
             }
         }
         let messages = self.messages.into_iter();
-        Ok(messages.map(|(role, content)| json!({"role": role, "content": content})).collect())
+        Ok(messages
+            .map(|(role, content)| object_of([("role", json!(role)), ("content", Value::Array(content))]))
+            .collect())
     }
 }

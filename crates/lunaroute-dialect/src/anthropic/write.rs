@@ -1,16 +1,19 @@
 //! Writes an answer as a Messages client reads it.
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{StopReason, Usage};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::meant;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events.
 pub(super) struct Writer {
-    asked: Asked,
+    asked: Arc<Asked>,
     /// Blocks that were opened so far.
     blocks: u64,
     open: Option<Block>,
@@ -20,16 +23,29 @@ pub(super) struct Writer {
     refusal: String,
 }
 
+/// The event by which the open block goes on. Nearly all events of an answer are such, so they are written without a tree.
+#[derive(Serialize)]
+struct Goes<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    index: u64,
+    delta: Delta<'a>,
+}
+
+/// A piece of a block.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names are the vendor's")]
+enum Delta<'a> {
+    TextDelta { text: &'a str },
+    ThinkingDelta { thinking: &'a str },
+    InputJsonDelta { partial_json: &'a str },
+    SignatureDelta { signature: &'a str },
+}
+
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
-        Self {
-            asked: asked.clone(),
-            blocks: 0,
-            open: None,
-            sealed: false,
-            begun: false,
-            refusal: String::new(),
-        }
+    pub(super) fn new(asked: Arc<Asked>) -> Self {
+        Self { asked, blocks: 0, open: None, sealed: false, begun: false, refusal: String::new() }
     }
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
@@ -54,9 +70,9 @@ impl Writer {
         legal_id(&self.asked.seed, id, usize::try_from(self.blocks).unwrap_or(usize::MAX), name)
     }
 
-    fn delta(&self, delta: Value, out: &mut Vec<u8>) {
-        let data = json!({"type": "content_block_delta", "index": self.blocks, "delta": delta});
-        event("content_block_delta", &data, out);
+    fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        let kind = "content_block_delta";
+        event(kind, &Goes { kind, index: self.blocks, delta }, out);
     }
 
     fn append(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -64,18 +80,16 @@ impl Writer {
             self.refusal.push_str(text);
         }
         match &self.open {
-            Some(Block::Text | Block::Refusal) => {
-                self.delta(json!({"type": "text_delta", "text": text}), out)
-            }
-            Some(Block::Thought) => self.delta(json!({"type": "thinking_delta", "thinking": text}), out),
+            Some(Block::Text | Block::Refusal) => self.delta(Delta::TextDelta { text }, out),
+            Some(Block::Thought) => self.delta(Delta::ThinkingDelta { thinking: text }, out),
             Some(Block::Call { is_custom: false, .. }) => {
-                self.delta(json!({"type": "input_json_delta", "partial_json": text}), out);
+                self.delta(Delta::InputJsonDelta { partial_json: text }, out);
             }
             // Free text has no end that can be told before it is there, but its escaped pieces can be joined.
             Some(Block::Call { is_custom: true, .. }) => {
                 let quoted = Value::from(text).to_string();
-                let inside = &quoted[1..quoted.len() - 1];
-                self.delta(json!({"type": "input_json_delta", "partial_json": inside}), out);
+                let partial_json = &quoted[1..quoted.len() - 1];
+                self.delta(Delta::InputJsonDelta { partial_json }, out);
             }
             None => {}
         }
@@ -85,10 +99,10 @@ impl Writer {
         match self.open.take() {
             Some(Block::Thought) if !self.sealed => {
                 let signature = signature(None, false, &self.asked);
-                self.delta(json!({"type": "signature_delta", "signature": signature}), out);
+                self.delta(Delta::SignatureDelta { signature: &signature }, out);
             }
             Some(Block::Call { is_custom: true, .. }) => {
-                self.delta(json!({"type": "input_json_delta", "partial_json": "\"}"}), out);
+                self.delta(Delta::InputJsonDelta { partial_json: "\"}" }, out);
             }
             _ => {}
         }
@@ -113,7 +127,7 @@ impl AnswerWriter for Writer {
                 let is_custom = matches!(block, Block::Call { is_custom: true, .. });
                 self.open(block, out);
                 if is_custom {
-                    self.delta(json!({"type": "input_json_delta", "partial_json": "{\"input\":\""}), out);
+                    self.delta(Delta::InputJsonDelta { partial_json: "{\"input\":\"" }, out);
                 }
             }
             Step::Append(text) => self.append(&text, out),
@@ -121,7 +135,7 @@ impl AnswerWriter for Writer {
                 if matches!(self.open, Some(Block::Thought)) {
                     self.sealed = true;
                     let signature = signature(Some(&seal), is_redacted, &self.asked);
-                    self.delta(json!({"type": "signature_delta", "signature": signature}), out);
+                    self.delta(Delta::SignatureDelta { signature: &signature }, out);
                 }
             }
             // A citation of this dialect carries an index that only its own provider can make.
@@ -157,11 +171,11 @@ impl AnswerWriter for Writer {
     }
 }
 
-fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
+fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    serde_json::to_writer(&mut *out, data).expect("a value is JSON and memory never fails to write");
+    put(data, out);
     out.extend_from_slice(b"\n\n");
 }
 

@@ -1,6 +1,7 @@
 //! An answer's pieces brought into a sequence that every grammar takes: one beginning, blocks one after the other, one end.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
@@ -38,8 +39,8 @@ struct Waiting {
 }
 
 /// Brings one answer's deltas in order.
-pub(crate) struct Flow {
-    asked: Asked,
+pub(crate) struct Flow<A> {
+    asked: A,
     has_begun: bool,
     is_over: bool,
     current: Option<Current>,
@@ -57,9 +58,9 @@ pub(crate) struct Flow {
     is_estimated: bool,
 }
 
-impl Flow {
+impl<A: Deref<Target = Asked>> Flow<A> {
     /// The way of one answer to what was asked.
-    pub(crate) fn new(asked: Asked) -> Self {
+    pub(crate) fn new(asked: A) -> Self {
         Self {
             asked,
             has_begun: false,

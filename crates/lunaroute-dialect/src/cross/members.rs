@@ -32,6 +32,11 @@ impl Members {
         self.rest
     }
 
+    /// The object's own path.
+    pub(crate) fn place(&self) -> &str {
+        &self.path
+    }
+
     /// The path of a member, for errors and warnings.
     pub(crate) fn path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
@@ -72,11 +77,10 @@ impl Members {
 
     /// A string without which the object makes no sense.
     pub(crate) fn required(&mut self, name: &str) -> Result<String, Failure> {
-        let path = self.path(name);
         self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| {
             Failure::client(
                 FailureKind::BadRequest,
-                format!("'{path}' is missing or empty; it has to be a string"),
+                format!("'{}' is missing or empty; it has to be a string", self.path(name)),
             )
         })
     }
@@ -146,6 +150,15 @@ impl Members {
 /// Says that a member has to be something else.
 pub(crate) fn wrong(path: &str, wanted: &str) -> Failure {
     Failure::client(FailureKind::BadRequest, format!("'{path}' has to be {wanted}"))
+}
+
+/// An object of these members. Other than `json!` it takes what is in them without a copy.
+pub(crate) fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let mut object = Rest::with_capacity(N);
+    for (name, value) in members {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// Lays members over an object: objects on both sides become one, anything else of `over` stands.

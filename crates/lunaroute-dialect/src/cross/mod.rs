@@ -15,6 +15,7 @@ mod meaning;
 mod media;
 mod members;
 mod names;
+mod put;
 mod schema;
 mod seal;
 mod settle;
@@ -46,8 +47,9 @@ pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
 };
-pub(crate) use members::{Members, merge, wrong};
+pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use names::legal_id;
+pub(crate) use put::put;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
@@ -58,6 +60,8 @@ pub(crate) use tools::{
     refuse_lost_tools,
 };
 pub(crate) use whole::{Said, Whole};
+
+use std::sync::Arc;
 
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind, StopReason, Usage};
@@ -73,7 +77,12 @@ use crate::json::Json;
 /// of Chat is taken; its origin says so.
 pub fn decode_request(from: Dialect, body: &[u8]) -> Result<Conversation, Failure> {
     let refused = |what: String| Failure::client(FailureKind::BadRequest, what);
-    match serde_json::from_slice(body) {
+    // To see once that all of it is text is cheaper than to look at each string.
+    let value = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    match value {
         Ok(Value::Object(mut members)) => {
             let spoken = spoken(from, &members);
             if spoken != from {
@@ -117,25 +126,26 @@ fn flatten_tools(members: &mut Rest) {
     }
 }
 
-/// Encodes a generation request for a target of this dialect. What could not be carried over is in the crossing's
-/// warnings afterwards, and what the way back has to know in its `asked`.
+/// Encodes a generation request for a target of this dialect. It is taken apart for that: what is said in it is not copied.
+/// What could not be carried over is in the crossing's warnings afterwards, and what the way back has to know in its
+/// `asked`.
 ///
 /// # Errors
 /// `bad_request` when a value is beyond what the caller's own dialect takes, or when the request asks for something that
 /// cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
-    conversation: &Conversation,
+    conversation: Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     if to != conversation.origin {
-        limits::check(conversation)?;
+        limits::check(&conversation)?;
     }
     crossing.asked.model.clone_from(&conversation.model);
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
-    language(conversation.origin).asks(conversation, &mut crossing.asked);
+    language(conversation.origin).asks(&conversation, &mut crossing.asked);
     language(to).encode(conversation, crossing)
 }
 
@@ -146,7 +156,7 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
     let mut deltas = Vec::new();
     language(from).answer(json, &mut deltas);
     deltas.push(Delta::End);
-    let (mut flow, mut whole, mut steps) = (Flow::new(asked.clone()), Whole::default(), Vec::new());
+    let (mut flow, mut whole, mut steps) = (Flow::new(asked), Whole::default(), Vec::new());
     for delta in deltas {
         flow.take(delta, &mut steps);
         steps.drain(..).for_each(|step| whole.take(step));
@@ -159,7 +169,7 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
 pub fn told_nothing(to: Dialect, asked: &Asked) -> Vec<u8> {
     let usage = Usage { input: Some(0), output: Some(0), ..Usage::default() };
     let stop = Delta::Stop { reason: StopReason::Length, raw: String::new() };
-    let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
+    let (mut flow, mut steps) = (Flow::new(asked), Vec::new());
     for delta in [Delta::Usage(usage), stop, Delta::End] {
         flow.take(delta, &mut steps);
     }
@@ -168,7 +178,7 @@ pub fn told_nothing(to: Dialect, asked: &Asked) -> Vec<u8> {
         steps.into_iter().for_each(|step| whole.take(step));
         return language(to).whole(&whole, asked).to_string().into_bytes();
     }
-    let (mut writer, mut out) = (language(to).writer(asked), Vec::new());
+    let (mut writer, mut out) = (language(to).writer(Arc::new(asked.clone())), Vec::new());
     steps.into_iter().for_each(|step| writer.write(step, &mut out));
     out
 }

@@ -33,7 +33,7 @@ impl Names {
         }
         let flat = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
         let given = legal_name(&flat);
-        if self.given.values().any(|other| *other == given) {
+        if self.restored.contains_key(&given) {
             return Err(Failure::client(
                 FailureKind::BadRequest,
                 format!("two tools would both be called '{given}' at the provider; rename '{name}'"),

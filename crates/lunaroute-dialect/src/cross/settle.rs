@@ -19,23 +19,24 @@ const NO_RESULT: &str = "no result";
 /// What an empty result without its call says.
 const NO_OUTPUT: &str = "(no output)";
 
-/// The turns of a request in that order, with ids that every dialect takes.
+/// Takes the turns out of a request, in that order and with ids that every dialect takes.
 ///
 /// Turns of the system or the developer keep their places; those before the first other turn are the instructions. A
 /// result without its call becomes the user's words, a call without a result gets one that says so, and of two results
 /// of one call the first stays.
-pub(crate) fn settled(conversation: &Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
+pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
+    let turns = std::mem::take(&mut conversation.turns);
     let mut settling = Settling {
         seed,
         list: language(conversation.origin).list_name(),
         warnings,
-        turns: Vec::new(),
+        turns: Vec::with_capacity(turns.len()),
         open: Vec::new(),
         results: BTreeMap::new(),
         answered: BTreeSet::new(),
         uses: 0,
     };
-    for (place, turn) in conversation.turns.iter().enumerate() {
+    for (place, turn) in turns.into_iter().enumerate() {
         settling.take(place, turn);
     }
     settling.answer_open_calls();
@@ -57,11 +58,10 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    fn take(&mut self, place: usize, turn: &Turn) {
+    fn take(&mut self, place: usize, mut turn: Turn) {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 // Instructions between a call and its result wait until the result is there.
-                let mut turn = turn.clone();
                 turn.parts
                     .retain(|part| !matches!(part, Part::Text(text) if text.text.starts_with(ATTRIBUTION)));
                 if !turn.parts.is_empty() {
@@ -80,11 +80,11 @@ impl Settling<'_> {
         }
     }
 
-    fn assistant(&mut self, turn: &Turn) {
+    fn assistant(&mut self, turn: Turn) {
         let has_calls = turn.parts.iter().any(|part| matches!(part, Part::Use(_)));
         let parts: Vec<Part> = turn
             .parts
-            .iter()
+            .into_iter()
             .filter(|part| match part {
                 Part::Text(text) if has_calls => !text.text.trim().is_empty(),
                 Part::Text(text) => !text.text.is_empty(),
@@ -92,40 +92,41 @@ impl Settling<'_> {
             })
             .map(|part| match part {
                 Part::Use(call) => Part::Use(self.call(call)),
-                part => part.clone(),
+                part => part,
             })
             .collect();
-        self.append(Speaker::Assistant, parts, turn);
+        self.append(Turn { speaker: Speaker::Assistant, parts, ..turn });
     }
 
-    fn call(&mut self, call: &Use) -> Use {
+    fn call(&mut self, call: Use) -> Use {
         let id = legal_id(self.seed, &call.id, self.uses, &call.name);
         self.uses += 1;
-        self.open.push((call.id.clone(), id.clone(), call.name.clone()));
-        Use { id, ..call.clone() }
+        self.open.push((call.id, id.clone(), call.name.clone()));
+        Use { id, ..call }
     }
 
-    fn user(&mut self, place: usize, turn: &Turn) {
-        let mut parts = Vec::new();
-        for (number, part) in turn.parts.iter().enumerate() {
+    fn user(&mut self, place: usize, turn: Turn) {
+        let mut parts = Vec::with_capacity(turn.parts.len());
+        for (number, part) in turn.parts.into_iter().enumerate() {
             match part {
                 Part::Result(result) => {
                     parts.extend(self.result(result, (place, number)));
                 }
                 Part::Text(text) if text.text.is_empty() => {}
-                part => parts.push(part.clone()),
+                part => parts.push(part),
             }
         }
         // Whatever else the user says, the results come first, and with them the end of the step.
         if turn.speaker == Speaker::User || !parts.is_empty() {
             self.answer_open_calls();
         }
-        self.append(Speaker::User, parts, turn);
+        self.append(Turn { speaker: Speaker::User, parts, ..turn });
     }
 
     /// Takes a result; gives back what is left of one that has no place.
-    fn result(&mut self, result: &CallResult, (turn, part): (usize, usize)) -> Vec<Part> {
-        let path = format!("{}[{turn}].content[{part}]", self.list);
+    fn result(&mut self, result: CallResult, (turn, part): (usize, usize)) -> Vec<Part> {
+        let list = self.list;
+        let path = || format!("{list}[{turn}].content[{part}]");
         let by_id = self.open.iter().position(|(own, _, _)| !own.is_empty() && *own == result.call_id);
         let by_name = || {
             let mut places =
@@ -136,24 +137,25 @@ impl Settling<'_> {
         let place = by_id.or_else(|| result.call_id.is_empty().then(by_name).flatten());
         match place {
             Some(place) if self.results.contains_key(&place) => {
-                self.warnings.dropped(path, "a second result of the same call was left out");
+                self.warnings.dropped(path(), "a second result of the same call was left out");
                 Vec::new()
             }
             Some(place) => {
                 let (_, id, name) = &self.open[place];
                 let (call_id, name) = (id.clone(), Some(name.clone()));
-                self.results.insert(place, Part::Result(CallResult { call_id, name, ..result.clone() }));
+                self.results.insert(place, Part::Result(CallResult { call_id, name, ..result }));
                 Vec::new()
             }
             None if self.answered.contains(&result.call_id) => {
-                self.warnings.dropped(path, "a second result of the same call was left out");
+                self.warnings.dropped(path(), "a second result of the same call was left out");
                 Vec::new()
             }
             None => {
-                self.warnings.changed(path, "a result without its call became the user's words");
-                let media: Vec<Part> =
-                    result.parts.iter().filter(|part| matches!(part, Part::Media(_))).cloned().collect();
-                let text = match words(&result.parts) {
+                self.warnings.changed(path(), "a result without its call became the user's words");
+                let text = words(&result.parts);
+                let mut media = result.parts;
+                media.retain(|part| matches!(part, Part::Media(_)));
+                let text = match text {
                     text if text.is_empty() && media.is_empty() => NO_OUTPUT.to_owned(),
                     text => text,
                 };
@@ -193,16 +195,16 @@ impl Settling<'_> {
     }
 
     /// Adds parts to the last turn when the same speaker goes on, else as a turn of their own.
-    fn append(&mut self, speaker: Speaker, parts: Vec<Part>, turn: &Turn) {
-        if parts.is_empty() {
+    fn append(&mut self, turn: Turn) {
+        if turn.parts.is_empty() {
             return;
         }
         match self.turns.last_mut() {
-            Some(last) if last.speaker == speaker => {
-                last.parts.extend(parts);
+            Some(last) if last.speaker == turn.speaker => {
+                last.parts.extend(turn.parts);
                 last.is_plain = false;
             }
-            _ => self.turns.push(Turn { speaker, parts, is_plain: turn.is_plain, rest: turn.rest.clone() }),
+            _ => self.turns.push(turn),
         }
     }
 }

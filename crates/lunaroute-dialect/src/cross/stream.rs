@@ -1,5 +1,7 @@
 //! A provider's stream on its way into the caller's dialect.
 
+use std::sync::Arc;
+
 use lunaroute_core::{Delta, Dialect, Failure};
 
 use super::asked::Asked;
@@ -15,7 +17,7 @@ pub struct Translation {
     from: Dialect,
     framer: Framer,
     reader: Box<dyn EventReader>,
-    flow: Flow,
+    flow: Flow<Arc<Asked>>,
     writer: Box<dyn AnswerWriter>,
     deltas: Vec<Delta>,
     steps: Vec<Step>,
@@ -26,12 +28,13 @@ pub struct Translation {
 impl Translation {
     /// A translation of one answer.
     #[must_use]
-    pub fn new(from: Dialect, to: Dialect, asked: Asked) -> Self {
+    pub fn new(from: Dialect, to: Dialect, asked: impl Into<Arc<Asked>>) -> Self {
+        let asked = asked.into();
         Self {
             from,
             framer: Framer::default(),
             reader: language(from).events(),
-            writer: language(to).writer(&asked),
+            writer: language(to).writer(Arc::clone(&asked)),
             flow: Flow::new(asked),
             deltas: Vec::new(),
             steps: Vec::new(),
@@ -42,6 +45,8 @@ impl Translation {
 
     /// Takes the provider's next bytes and appends what the caller gets for them.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        // Dialects say the same in about as many bytes.
+        out.reserve(bytes.len());
         let (reader, deltas) = (&mut self.reader, &mut self.deltas);
         self.framer.push(bytes, |event| reader.event(event, deltas));
         self.write(out);

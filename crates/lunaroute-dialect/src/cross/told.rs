@@ -15,9 +15,12 @@ pub(crate) fn result_text(result: &CallResult, text: String) -> String {
     }
 }
 
-/// The words of a result.
-pub(crate) fn result_words(result: &CallResult) -> String {
-    words(&result.parts)
+/// Takes out the words of a result; what else is in it stays.
+pub(crate) fn result_words(result: &mut CallResult) -> String {
+    match &mut result.parts[..] {
+        [Part::Text(text)] => std::mem::take(&mut text.text),
+        parts => words(parts),
+    }
 }
 
 /// Whether a result holds more than words.

@@ -1,18 +1,21 @@
 //! Tools, as far as every dialect treats them alike.
 
-use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, OutputFormat, Tool, ToolChoice};
+use lunaroute_core::conversation::{
+    AllowedTools, Conversation, Hosted, OutputFormat, Tool, ToolChoice, ToolKind,
+};
 use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::asked::Crossing;
 use super::schema::is_strict;
 
-/// What a tool is told to do, with the examples of its input that one dialect has a place for.
-pub(crate) fn described(tool: &Tool) -> Option<String> {
+/// Takes out what a tool is told to do, with the examples of its input that one dialect has a place for.
+pub(crate) fn described(tool: &mut Tool) -> Option<String> {
+    let told = tool.description.take();
     let examples = tool.rest.get("input_examples").and_then(Value::as_array).filter(|list| !list.is_empty());
-    let Some(examples) = examples else { return tool.description.clone() };
+    let Some(examples) = examples else { return told };
     let lines: Vec<String> = examples.iter().map(Value::to_string).collect();
-    let told = tool.description.clone().unwrap_or_default();
+    let told = told.unwrap_or_default();
     Some(format!("{told}\n\nExamples of its input:\n{}", lines.join("\n")).trim_start().to_owned())
 }
 
@@ -73,13 +76,8 @@ fn tool_path(tool: &Tool, place: usize) -> String {
 ///
 /// # Errors
 /// `bad_request` for tools that work a screen.
-pub(crate) fn lose_hosted(
-    tool: &Tool,
-    hosted: &Hosted,
-    place: usize,
-    crossing: &mut Crossing<'_>,
-) -> Result<(), Failure> {
-    if let Hosted::Other(kind) = hosted
+pub(crate) fn lose_hosted(tool: &Tool, place: usize, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
+    if let ToolKind::Hosted(Hosted::Other(kind)) = &tool.kind
         && ["computer", "browser"].iter().any(|family| kind.starts_with(family))
     {
         return Err(Failure::client(

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::turns::{Contents, contents, own_content};
 use super::{config, thinking, tools};
-use crate::cross::{Crossing, leave_behind, merge, one_answer, refuse_lost_tools, settled};
+use crate::cross::{Crossing, leave_behind, merge, object_of, one_answer, refuse_lost_tools, settled};
 
 /// Most stop sequences of a request.
 const STOP_SEQUENCES: usize = 5;
 
-pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+pub(super) fn encode(conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::Gemini {
-        Ok(same(conversation))
+        Ok(same(&conversation))
     } else {
         foreign(conversation, crossing)
     }
@@ -38,26 +38,26 @@ fn same(conversation: &Conversation) -> Value {
 }
 
 /// A request of another dialect.
-fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    leave_behind(conversation, crossing)?;
-    one_answer(conversation)?;
-    let tools = tools::foreign(conversation, crossing)?;
-    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
+fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(&conversation, crossing)?;
+    one_answer(&conversation)?;
+    let tools = tools::foreign(&mut conversation, crossing)?;
+    refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
-    let settled = settled(conversation, &seed, &mut crossing.warnings);
-    let Contents { system, contents } = contents(&settled, crossing)?;
+    let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
+    let Contents { system, contents } = contents(&mut settled, crossing)?;
     let mut body = Rest::new();
     if !system.is_empty() {
-        body.insert("systemInstruction".to_owned(), json!({"parts": system}));
+        body.insert("systemInstruction".to_owned(), object_of([("parts", Value::Array(system))]));
     }
     body.insert("contents".to_owned(), Value::Array(contents));
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
-        if let Some(choice) = tools::foreign_choice(conversation, crossing) {
+        if let Some(choice) = tools::foreign_choice(&conversation, crossing) {
             body.insert("toolConfig".to_owned(), choice);
         }
     }
-    let config = foreign_config(conversation, crossing);
+    let config = foreign_config(&conversation, crossing);
     if !config.is_empty() {
         body.insert("generationConfig".to_owned(), Value::Object(config));
     }

@@ -17,6 +17,8 @@ mod turns;
 mod usage;
 mod write;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Addressed, Delta, Failure, Operation, Usage};
@@ -130,13 +132,13 @@ impl Language for Gemini {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)
     }
 
-    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
+    fn writer(&self, asked: Arc<Asked>) -> Box<dyn AnswerWriter> {
         Box::new(write::Writer::new(asked))
     }
 

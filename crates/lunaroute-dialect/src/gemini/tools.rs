@@ -109,7 +109,7 @@ pub(super) fn own(conversation: &Conversation, body: &mut Rest) {
     for tool in &conversation.tools {
         if let ToolKind::Function { schema, strict: held } = &tool.kind {
             strict |= *held == Some(true);
-            let mut value = declaration(&tool.name, tool.description.as_deref(), schema.as_ref());
+            let mut value = declaration(&tool.name, tool.description.clone(), schema.clone());
             merge(&mut value, &tool.rest);
             functions.push(Value::Object(value));
         } else if let Some(kind) = tool.rest.get("type").and_then(Value::as_str) {
@@ -130,14 +130,14 @@ pub(super) fn own(conversation: &Conversation, body: &mut Rest) {
     }
 }
 
-fn declaration(name: &str, description: Option<&str>, schema: Option<&Value>) -> Rest {
+fn declaration(name: &str, description: Option<String>, schema: Option<Value>) -> Rest {
     let mut value = Rest::new();
     value.insert("name".to_owned(), json!(name));
     if let Some(description) = description.filter(|description| !description.is_empty()) {
-        value.insert("description".to_owned(), json!(description));
+        value.insert("description".to_owned(), Value::String(description));
     }
     if let Some(schema) = schema {
-        value.insert("parametersJsonSchema".to_owned(), schema.clone());
+        value.insert("parametersJsonSchema".to_owned(), schema);
     }
     value
 }
@@ -155,19 +155,23 @@ fn choice_config(choice: &ToolChoice, name_of: impl Fn(&str) -> String) -> Value
     }
 }
 
-/// The tools of another dialect's request.
+/// The tools of another dialect's request, whose descriptions and schemas are taken out of it.
 pub(super) fn foreign(
-    conversation: &Conversation,
+    conversation: &mut Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Vec<Value>, Failure> {
     let (mut functions, mut hosted) = (Vec::new(), Vec::new());
-    for (place, tool) in conversation.tools.iter().enumerate() {
+    for (place, tool) in conversation.tools.iter_mut().enumerate() {
         if is_left_out(conversation.tool_choice.as_ref(), &tool.name) {
             continue;
         }
-        let (description, schema, is_custom) = match &tool.kind {
-            ToolKind::Function { schema, .. } => (described(tool), parameters(schema.clone()), false),
+        let (description, schema, is_custom) = match &mut tool.kind {
+            ToolKind::Function { schema, .. } => {
+                let schema = parameters(schema.take());
+                (described(tool), schema, false)
+            }
             ToolKind::Custom { format } => {
+                let format = format.take();
                 let (description, schema) = flattened(tool, format.as_ref());
                 (Some(description), schema, true)
             }
@@ -178,15 +182,15 @@ pub(super) fn foreign(
                     continue;
                 }
                 (None, None) => {
-                    lose_hosted(tool, kind, place, crossing)?;
+                    lose_hosted(tool, place, crossing)?;
                     continue;
                 }
             },
         };
         let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
         // A schema of no members is refused for a function; one without any is taken.
-        let schema = Some(&schema).filter(|schema| !is_empty_object(schema));
-        functions.push(Value::Object(declaration(&name, description.as_deref(), schema)));
+        let schema = Some(schema).filter(|schema| !is_empty_object(schema));
+        functions.push(Value::Object(declaration(&name, description, schema)));
         if is_custom {
             crossing.asked.flattened.insert(name);
         }

@@ -9,7 +9,9 @@ use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use super::seal::{NO_SIGNATURE, signature_of};
-use crate::cross::{Crossing, has_media, merge, proper, refused_media, result_words, titled, unseen, words};
+use crate::cross::{
+    Crossing, has_media, merge, object_of, proper, refused_media, result_words, titled, unseen, words,
+};
 
 /// A turn that was decoded from this dialect, as it was.
 pub(super) fn own_content(turn: &Turn) -> Value {
@@ -111,13 +113,13 @@ pub(super) struct Contents {
 }
 
 /// Turns of another dialect that were settled, as contents.
-pub(super) fn contents(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Contents, Failure> {
+pub(super) fn contents(turns: &mut [Turn], crossing: &mut Crossing<'_>) -> Result<Contents, Failure> {
     let mut writing = Writing { crossing, names: BTreeMap::new(), contents: Vec::new() };
     let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
     let instructions = turns.iter().take_while(is_instruction).count();
     let said = turns[..instructions].iter().map(|turn| words(&turn.parts));
     let system = said.filter(|text| !text.trim().is_empty()).map(|text| json!({"text": text})).collect();
-    for (place, turn) in turns.iter().enumerate().skip(instructions) {
+    for (place, turn) in turns.iter_mut().enumerate().skip(instructions) {
         writing.turn(place, turn)?;
     }
     Ok(Contents { system, contents: writing.finish() })
@@ -131,7 +133,7 @@ struct Writing<'crossing, 'facts> {
 }
 
 impl Writing<'_, '_> {
-    fn turn(&mut self, place: usize, turn: &Turn) -> Result<(), Failure> {
+    fn turn(&mut self, place: usize, turn: &mut Turn) -> Result<(), Failure> {
         let path = |number: usize| format!("messages[{place}].content[{number}]");
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
@@ -147,7 +149,7 @@ impl Writing<'_, '_> {
             }
             Speaker::User | Speaker::Tool => {
                 let (mut results, mut others) = (Vec::new(), Vec::new());
-                for (number, part) in turn.parts.iter().enumerate() {
+                for (number, part) in turn.parts.iter_mut().enumerate() {
                     match part {
                         Part::Result(result) => {
                             self.result(result, path(number), (&mut results, &mut others))?
@@ -174,9 +176,9 @@ impl Writing<'_, '_> {
 
     /// A seal rides on what follows it. Models that want one on the first call of a step get the documented stand-in when
     /// the calls are another model's.
-    fn assistant(&mut self, turn: &Turn, path: impl Fn(usize) -> String) -> Result<Vec<Value>, Failure> {
+    fn assistant(&mut self, turn: &mut Turn, path: impl Fn(usize) -> String) -> Result<Vec<Value>, Failure> {
         let (mut parts, mut pending, mut calls) = (Vec::new(), None, 0);
-        for (number, part) in turn.parts.iter().enumerate() {
+        for (number, part) in turn.parts.iter_mut().enumerate() {
             match part {
                 Part::Thought(thought) => pending = self.own_seal(thought.seal.as_ref()).or(pending),
                 Part::Use(call) => {
@@ -200,10 +202,11 @@ impl Writing<'_, '_> {
         seal.filter(|seal| self.crossing.made(seal, Dialect::Gemini)).map(|seal| seal.data.clone())
     }
 
-    fn part(&mut self, part: &Part, path: String) -> Result<Option<Value>, Failure> {
+    fn part(&mut self, part: &mut Part, path: String) -> Result<Option<Value>, Failure> {
         Ok(match part {
             Part::Text(text) | Part::Refusal(text) => {
-                (!text.text.is_empty()).then(|| json!({"text": text.text}))
+                let text = std::mem::take(&mut text.text);
+                (!text.is_empty()).then(|| object_of([("text", Value::String(text))]))
             }
             Part::Media(media) => Some(self.media(media, &path)?),
             Part::Opaque(opaque) => self.crossing.gist(opaque, path).map(|gist| json!({"text": gist})),
@@ -254,7 +257,7 @@ impl Writing<'_, '_> {
 
     fn result(
         &mut self,
-        result: &CallResult,
+        result: &mut CallResult,
         path: String,
         (results, others): (&mut Vec<Value>, &mut Vec<Value>),
     ) -> Result<(), Failure> {
@@ -263,10 +266,12 @@ impl Writing<'_, '_> {
         let text = result_words(result);
         let response = match result.is_error {
             Some(true) if text.is_empty() => json!({"error": "(no output)"}),
-            Some(true) => json!({"error": text}),
-            _ => json!({"output": text}),
+            Some(true) => object_of([("error", Value::String(text))]),
+            _ => object_of([("output", Value::String(text))]),
         };
-        results.push(json!({"functionResponse": {"id": result.call_id, "name": name, "response": response}}));
+        let id = json!(result.call_id);
+        let told = object_of([("id", id), ("name", Value::String(name)), ("response", response)]);
+        results.push(object_of([("functionResponse", told)]));
         if has_media(result) {
             for part in &result.parts {
                 if let Part::Media(media) = part {
@@ -284,7 +289,10 @@ impl Writing<'_, '_> {
             let what = "the first turn has to be the user's; one was put before it";
             self.crossing.warnings.changed("messages", what);
         }
-        self.contents.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect()
+        self.contents
+            .into_iter()
+            .map(|(role, parts)| object_of([("role", json!(role)), ("parts", Value::Array(parts))]))
+            .collect()
     }
 }
 

@@ -1,17 +1,20 @@
 //! Writes an answer as a client of `generateContent` reads it.
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{StopReason, Usage};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::meant;
 use super::seal::signature_of;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events. A call is held until it is whole: this dialect has no pieces of one.
 pub(super) struct Writer {
-    asked: Asked,
+    asked: Arc<Asked>,
     open: Option<Block>,
     /// What the open call asks for so far.
     arguments: String,
@@ -20,9 +23,30 @@ pub(super) struct Writer {
     signature: Option<String>,
 }
 
+/// A chunk of one part. Nearly all of an answer is such, so they are written without a tree.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a> {
+    candidates: [Candidate; 1],
+    model_version: &'a str,
+    response_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Candidate {
+    content: Content,
+    index: u64,
+}
+
+#[derive(Serialize)]
+struct Content {
+    parts: [Value; 1],
+    role: &'static str,
+}
+
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), open: None, arguments: String::new(), calls: 0, signature: None }
+    pub(super) fn new(asked: Arc<Asked>) -> Self {
+        Self { asked, open: None, arguments: String::new(), calls: 0, signature: None }
     }
 
     /// Writes a chunk of one part.
@@ -32,8 +56,12 @@ impl Writer {
         {
             part["thoughtSignature"] = json!(signature);
         }
-        let mut chunk = envelope(&self.asked);
-        chunk["candidates"] = json!([{"content": {"parts": [part], "role": "model"}, "index": 0}]);
+        let content = Content { parts: [part], role: "model" };
+        let chunk = Chunk {
+            candidates: [Candidate { content, index: 0 }],
+            model_version: &self.asked.model,
+            response_id: &self.asked.answer_id,
+        };
         event(&chunk, out);
     }
 }
@@ -95,9 +123,9 @@ impl AnswerWriter for Writer {
     }
 }
 
-fn event(data: &Value, out: &mut Vec<u8>) {
+fn event(data: &impl Serialize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
-    serde_json::to_writer(&mut *out, data).expect("a value is JSON and memory never fails to write");
+    put(data, out);
     out.extend_from_slice(b"\r\n\r\n");
 }
 

@@ -1,6 +1,8 @@
 //! OpenAI's legacy completions: a prompt instead of messages, and text instead of a message. They ride on Chat: all other
 //! members of a request are Chat's, and so are errors, figures and the end of a stream.
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::{Conversation, Part, Prompt, Rest, Speaker, Text, Turn};
 use lunaroute_core::{Failure, FailureKind, StopReason};
 use serde_json::{Value, json};
@@ -73,13 +75,13 @@ pub(super) fn are_asked(asked: &Asked) -> bool {
 
 /// Writes one stream of pieces. Only what the model says aloud has a place in them.
 pub(super) struct Writer {
-    asked: Asked,
+    asked: Arc<Asked>,
     speaks: bool,
 }
 
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), speaks: false }
+    pub(super) fn new(asked: Arc<Asked>) -> Self {
+        Self { asked, speaks: false }
     }
 }
 

@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use super::{completions, turns};
 use crate::cross::{
     Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
-    merge, parameters, refuse_lost_tools, settled, wanted_effort,
+    merge, object_of, parameters, refuse_lost_tools, settled, wanted_effort,
 };
 use crate::openai::{nested_grammar, tier_word};
 
 /// Most stop sequences that the protocol takes.
 const STOPS: usize = 4;
 
-pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+pub(super) fn encode(conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiChat {
-        Ok(same(conversation, crossing.model))
+        Ok(same(&conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
@@ -129,19 +129,22 @@ fn own_tool(tool: &Tool) -> Value {
 }
 
 /// A request of another dialect.
-fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    leave_behind(conversation, crossing)?;
-    let tools = tools(conversation, crossing)?;
-    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
+fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(&conversation, crossing)?;
+    let tools = tools(&mut conversation, crossing)?;
+    refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
-    let settled = settled(conversation, &seed, &mut crossing.warnings);
-    let messages = turns::messages(&settled, crossing)?;
+    let settled = settled(&mut conversation, &seed, &mut crossing.warnings);
+    let is_prefilled = settled.last().is_some_and(|turn| turn.speaker == Speaker::Assistant);
+    let messages = turns::messages(settled, crossing)?;
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     body.insert("messages".to_owned(), Value::Array(messages));
-    prefill(&settled, crossing, &mut body)?;
-    output_limit(conversation, crossing, &mut body);
-    foreign_sampling(conversation, crossing, &mut body);
+    if is_prefilled {
+        prefill(crossing, &mut body)?;
+    }
+    output_limit(&conversation, crossing, &mut body);
+    foreign_sampling(&conversation, crossing, &mut body);
     effort(conversation.reasoning.as_ref(), !tools.is_empty(), crossing, &mut body);
     if let Some(format) = &conversation.format {
         let strict = format_held(format, crossing);
@@ -169,7 +172,7 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     }
     // Turns of one conversation find each other's cache; hosts of the same dialect may refuse a field they do not know.
     let is_vendor = !crossing.profile.legacy_max_tokens;
-    let key = if is_vendor { crossing.cache_key(conversation) } else { conversation.cache_key.clone() };
+    let key = if is_vendor { crossing.cache_key(&conversation) } else { conversation.cache_key.clone() };
     if let Some(key) = key {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
@@ -183,14 +186,7 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
 }
 
 /// A last turn of the assistant: only some hosts go on from one.
-fn prefill(
-    turns: &[lunaroute_core::conversation::Turn],
-    crossing: &Crossing<'_>,
-    body: &mut Rest,
-) -> Result<(), Failure> {
-    if turns.last().is_none_or(|turn| turn.speaker != Speaker::Assistant) {
-        return Ok(());
-    }
+fn prefill(crossing: &Crossing<'_>, body: &mut Rest) -> Result<(), Failure> {
     if !crossing.profile.continues_final_message {
         return Err(Failure::client(
             FailureKind::BadRequest,
@@ -299,27 +295,29 @@ fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
     })
 }
 
-fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
-    let mut tools = Vec::new();
-    for (place, tool) in conversation.tools.iter().enumerate() {
-        let (schema, strict) = match &tool.kind {
-            ToolKind::Function { schema, strict } => (schema.clone(), *strict),
+/// The tools of a request, whose descriptions and schemas are taken out of it.
+fn tools(conversation: &mut Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let mut tools = Vec::with_capacity(conversation.tools.len());
+    for (place, tool) in conversation.tools.iter_mut().enumerate() {
+        let (schema, strict) = match &mut tool.kind {
+            ToolKind::Function { schema, strict } => (schema.take(), *strict),
             ToolKind::Custom { format } => {
+                let format = format.take();
                 tools.push(custom_tool(tool, format.as_ref(), crossing)?);
                 continue;
             }
             ToolKind::Hosted(hosted) => match client_schema(hosted) {
                 Some(schema) => (Some(schema), None),
                 None => {
-                    lose_hosted(tool, hosted, place, crossing)?;
+                    lose_hosted(tool, place, crossing)?;
                     continue;
                 }
             },
         };
         let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
-        let mut function = json!({"name": name});
+        let mut function = object_of([("name", Value::String(name))]);
         if let Some(description) = described(tool) {
-            function["description"] = json!(description);
+            function["description"] = Value::String(description);
         }
         let schema = parameters(schema);
         let strict = held_strictly(strict, &schema, || format!("tools[{place}].strict"), crossing);
@@ -327,7 +325,7 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
         if let Some(strict) = strict {
             function["strict"] = json!(strict);
         }
-        tools.push(json!({"type": "function", "function": function}));
+        tools.push(object_of([("type", json!("function")), ("function", function)]));
     }
     Ok(tools)
 }

@@ -12,6 +12,8 @@ mod tools;
 mod turns;
 mod write;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
@@ -110,14 +112,14 @@ impl Language for OpenaiChat {
 
     fn encode(
         &self,
-        conversation: &Conversation,
+        conversation: Conversation,
         crossing: &mut Crossing<'_>,
     ) -> Result<serde_json::Value, Failure> {
         encode::encode(conversation, crossing)
     }
 
-    fn writer(&self, asked: &Asked) -> Box<dyn AnswerWriter> {
-        if completions::are_asked(asked) {
+    fn writer(&self, asked: Arc<Asked>) -> Box<dyn AnswerWriter> {
+        if completions::are_asked(&asked) {
             Box::new(completions::Writer::new(asked))
         } else {
             Box::new(write::Writer::new(asked))

@@ -7,8 +7,8 @@ use lunaroute_core::conversation::{
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, own_address, refused_media, result_text, result_words, says_nothing,
-    sound_format, titled, unseen,
+    Crossing, address, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
+    says_nothing, sound_format, titled, unseen,
 };
 
 /// A message that was decoded from this dialect, as it was.
@@ -135,13 +135,13 @@ fn written_media(media: &Media, address_of: fn(&MediaSource) -> String) -> Value
 }
 
 /// Turns that were settled, as messages.
-pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
-    let mut messages = Vec::new();
-    for (place, turn) in turns.iter().enumerate() {
+pub(super) fn messages(turns: Vec<Turn>, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+    let mut messages = Vec::with_capacity(turns.len());
+    for (place, turn) in turns.into_iter().enumerate() {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 let is_first = messages.iter().all(|message: &Value| message["role"] == "system");
-                messages.extend(instruction(turn, is_first || crossing.facts.system_turns.is_yes()));
+                messages.extend(instruction(&turn, is_first || crossing.facts.system_turns.is_yes()));
             }
             Speaker::Assistant => messages.push(assistant(turn, place, crossing)),
             Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
@@ -173,29 +173,30 @@ fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
     })
 }
 
-fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
+fn assistant(turn: Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
     let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
     let mut calls = Vec::new();
-    for (number, part) in turn.parts.iter().enumerate() {
+    for (number, part) in turn.parts.into_iter().enumerate() {
         let path = || format!("messages[{place}].content[{number}]");
         match part {
+            Part::Text(words) if text.is_empty() => text = words.text,
             Part::Text(words) => text.push_str(&words.text),
             Part::Refusal(words) => refusal.push_str(&words.text),
             Part::Thought(words) => thought.push_str(&words.text.join("\n\n")),
             Part::Use(call) => calls.push(foreign_call(call, crossing)),
-            Part::Opaque(opaque) => text.push_str(&crossing.gist(opaque, path()).unwrap_or_default()),
+            Part::Opaque(opaque) => text.push_str(&crossing.gist(&opaque, path()).unwrap_or_default()),
             Part::Media(_) => {
                 crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
             }
             Part::Result(_) => {}
         }
     }
-    let mut message = json!({"role": "assistant"});
-    message["content"] = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) {
+    let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) {
         if crossing.profile.plain_content { json!("") } else { Value::Null }
     } else {
-        json!(text)
+        Value::String(text)
     };
+    let mut message = object_of([("role", json!("assistant")), ("content", content)]);
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
     }
@@ -208,38 +209,32 @@ fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
     message
 }
 
-fn foreign_call(call: &Use, crossing: &Crossing<'_>) -> Value {
+fn foreign_call(call: Use, crossing: &Crossing<'_>) -> Value {
     let name = crossing.asked.names.given(call.namespace.as_deref(), &call.name);
-    let id = &call.id;
-    match call.custom {
-        Custom::Yes if !crossing.profile.no_custom_tools => {
-            json!({"id": id, "type": "custom", "custom": {"name": name, "input": call.arguments}})
-        }
-        Custom::Yes => {
-            let arguments = json!({"input": call.arguments}).to_string();
-            json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
-        }
-        Custom::No => {
-            let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-            json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
-        }
-    }
+    let (kind, text, said) = match call.custom {
+        Custom::Yes if !crossing.profile.no_custom_tools => ("custom", "input", call.arguments),
+        Custom::Yes => ("function", "arguments", json!({"input": call.arguments}).to_string()),
+        Custom::No if call.arguments.trim().is_empty() => ("function", "arguments", "{}".to_owned()),
+        Custom::No => ("function", "arguments", call.arguments),
+    };
+    let body = object_of([("name", Value::String(name)), (text, Value::String(said))]);
+    object_of([("id", Value::String(call.id)), ("type", json!(kind)), (kind, body)])
 }
 
 /// Results go first, each as a message of its own; the images in them follow behind all of them, with what else the user
 /// says: a tool's message holds text only.
 fn user(
-    turn: &Turn,
+    mut turn: Turn,
     place: usize,
     crossing: &mut Crossing<'_>,
     messages: &mut Vec<Value>,
 ) -> Result<(), Failure> {
     let mut content = Vec::new();
-    for part in &turn.parts {
+    for part in &mut turn.parts {
         if let Part::Result(result) = part {
-            messages.push(json!({
-                "role": "tool", "tool_call_id": result.call_id, "content": tool_text(result),
-            }));
+            let text = Value::String(tool_text(result));
+            let id = Value::String(std::mem::take(&mut result.call_id));
+            messages.push(object_of([("role", json!("tool")), ("tool_call_id", id), ("content", text)]));
             for part in &result.parts {
                 if let Part::Media(media) = part {
                     content.push(foreign_media(media, &format!("messages[{place}]"), crossing)?);
@@ -247,34 +242,57 @@ fn user(
             }
         }
     }
-    for (number, part) in turn.parts.iter().enumerate() {
+    for (number, part) in turn.parts.into_iter().enumerate() {
         let path = || format!("messages[{place}].content[{number}]");
         match part {
-            Part::Text(text) | Part::Refusal(text) => {
-                content.push(json!({"type": "text", "text": text.text}))
-            }
-            Part::Media(media) => content.push(foreign_media(media, &path(), crossing)?),
-            Part::Opaque(opaque) => {
-                let gist = crossing.gist(opaque, path());
-                content.extend(gist.map(|gist| json!({"type": "text", "text": gist})));
-            }
+            Part::Text(text) | Part::Refusal(text) => content.push(Piece::Words(text.text)),
+            Part::Media(media) => content.push(foreign_media(&media, &path(), crossing)?),
+            Part::Opaque(opaque) => content.extend(crossing.gist(&opaque, path()).map(Piece::Words)),
             Part::Result(_) | Part::Thought(_) | Part::Use(_) => {}
         }
     }
-    if content.is_empty() {
-        return Ok(());
+    if !content.is_empty() {
+        let content = joined(content, crossing.profile.plain_content);
+        messages.push(object_of([("role", json!("user")), ("content", content)]));
     }
-    let texts: Option<Vec<&str>> =
-        content.iter().map(|part| part.get("text").and_then(Value::as_str)).collect();
-    let content = match texts {
-        Some(texts) if texts.len() == 1 || crossing.profile.plain_content => json!(texts.join("\n\n")),
-        _ => Value::Array(content),
-    };
-    messages.push(json!({"role": "user", "content": content}));
     Ok(())
 }
 
-fn tool_text(result: &CallResult) -> String {
+/// A piece of what the user says.
+enum Piece {
+    Words(String),
+    Other(Value),
+}
+
+/// The content of a message: a string for a single text, and for several where only strings are taken.
+fn joined(mut pieces: Vec<Piece>, is_plain: bool) -> Value {
+    if let [Piece::Words(words)] = &mut pieces[..] {
+        return Value::String(std::mem::take(words));
+    }
+    let texts: Option<Vec<&str>> = pieces.iter().map(Piece::words).collect();
+    match texts {
+        Some(texts) if is_plain => Value::String(texts.join("\n\n")),
+        _ => pieces.into_iter().map(Piece::told).collect(),
+    }
+}
+
+impl Piece {
+    fn words(&self) -> Option<&str> {
+        match self {
+            Self::Words(words) => Some(words),
+            Self::Other(_) => None,
+        }
+    }
+
+    fn told(self) -> Value {
+        match self {
+            Self::Words(words) => object_of([("type", json!("text")), ("text", Value::String(words))]),
+            Self::Other(value) => value,
+        }
+    }
+}
+
+fn tool_text(result: &mut CallResult) -> String {
     let mut text = result_words(result);
     if has_media(result) {
         let note = "(see the attached media below)";
@@ -283,27 +301,25 @@ fn tool_text(result: &CallResult) -> String {
     result_text(result, text)
 }
 
-fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Result<Piece, Failure> {
     if let Some(note) = unseen(media, path, crossing) {
-        return Ok(json!({"type": "text", "text": note}));
+        return Ok(Piece::Words(note));
     }
     let refused = |what: &str| Err(refused_media(path, what));
     match (media.kind, &media.source) {
         (MediaKind::Video, _) => refused("film"),
         (_, MediaSource::File { .. }) => refused("files that are kept with another provider"),
-        (MediaKind::Document, MediaSource::Text { text }) => {
-            Ok(json!({"type": "text", "text": titled(media, text)}))
-        }
+        (MediaKind::Document, MediaSource::Text { text }) => Ok(Piece::Words(titled(media, text))),
         (MediaKind::Document, MediaSource::Url { .. }) => refused("documents by their address"),
         (MediaKind::Document, _) => {
             let name = Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()));
-            Ok(written_media(&Media { name, ..media.clone() }, address))
+            Ok(Piece::Other(written_media(&Media { name, ..media.clone() }, address)))
         }
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
             let sound = json!({"data": data, "format": sound_format(media_type)});
-            Ok(json!({"type": "input_audio", "input_audio": sound}))
+            Ok(Piece::Other(json!({"type": "input_audio", "input_audio": sound})))
         }
         (MediaKind::Audio, _) => refused("sound by its address"),
-        (MediaKind::Image, _) => Ok(written_media(media, address)),
+        (MediaKind::Image, _) => Ok(Piece::Other(written_media(media, address))),
     }
 }

@@ -1,16 +1,21 @@
 //! Writes an answer as a Chat Completions client reads it.
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
+use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
 /// Writes one stream of chunks.
 pub(super) struct Writer {
-    asked: Asked,
+    asked: Arc<Asked>,
+    /// The answer's id as all chunks have it.
+    id: String,
     /// Calls that were opened so far.
     calls: usize,
     open: Option<Block>,
@@ -25,10 +30,60 @@ pub(super) struct Writer {
     details: usize,
 }
 
+/// What a chunk is called in its `object`.
+const CHUNK: &str = "chat.completion.chunk";
+
+/// A chunk. Nearly all of an answer is such, so they are written without a tree.
+#[derive(Serialize)]
+struct Chunk<'a, D> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Choice<'a, D>; 1],
+    /// `null` in all chunks but the last, where figures were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<()>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a, D> {
+    index: u64,
+    delta: D,
+    finish_reason: Option<&'a str>,
+}
+
+/// What a chunk adds to the open block.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Delta<'a> {
+    Content(&'a str),
+    Refusal(&'a str),
+    ReasoningContent(&'a str),
+    FunctionCall { arguments: &'a str },
+    ToolCalls([Fragment<'a>; 1]),
+}
+
+/// More of a call.
+#[derive(Serialize)]
+struct Fragment<'a> {
+    index: usize,
+    #[serde(flatten)]
+    argument: Argument<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Argument<'a> {
+    Custom { input: &'a str },
+    Function { arguments: &'a str },
+}
+
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
+    pub(super) fn new(asked: Arc<Asked>) -> Self {
         Self {
-            asked: asked.clone(),
+            id: answer_id(&asked),
+            asked,
             calls: 0,
             open: None,
             citations: Vec::new(),
@@ -39,12 +94,15 @@ impl Writer {
         }
     }
 
-    fn chunk(&self, delta: &Value, finish_reason: Option<&str>, out: &mut Vec<u8>) {
-        let mut chunk = envelope(&self.asked, "chat.completion.chunk");
-        chunk["choices"] = json!([{"index": 0, "delta": delta, "finish_reason": finish_reason}]);
-        if self.asked.include_usage {
-            chunk["usage"] = Value::Null;
-        }
+    fn chunk(&self, delta: impl Serialize, finish_reason: Option<&str>, out: &mut Vec<u8>) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: CHUNK,
+            created: self.asked.created,
+            model: &self.asked.model,
+            choices: [Choice { index: 0, delta, finish_reason }],
+            usage: self.asked.include_usage.then_some(()),
+        };
         data(&chunk, out);
     }
 
@@ -72,47 +130,45 @@ impl Writer {
         let delta = match &self.open {
             Some(Block::Text) => {
                 self.written += text.chars().count() as u64;
-                json!({"content": text})
+                Delta::Content(text)
             }
-            Some(Block::Refusal) => json!({"refusal": text}),
+            Some(Block::Refusal) => Delta::Refusal(text),
             Some(Block::Thought) => {
                 if wants_details(&self.asked) {
                     self.thought.push_str(text);
                 }
-                json!({"reasoning_content": text})
+                Delta::ReasoningContent(text)
             }
-            Some(Block::Call { .. }) if is_legacy(&self.asked) => {
-                json!({"function_call": {"arguments": text}})
-            }
+            Some(Block::Call { .. }) if is_legacy(&self.asked) => Delta::FunctionCall { arguments: text },
             Some(Block::Call { is_custom: true, .. }) => {
-                json!({"tool_calls": [{"index": index, "custom": {"input": text}}]})
+                Delta::ToolCalls([Fragment { index, argument: Argument::Custom { input: text } }])
             }
             Some(Block::Call { .. }) => {
-                json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
+                Delta::ToolCalls([Fragment { index, argument: Argument::Function { arguments: text } }])
             }
             None => return,
         };
-        self.chunk(&delta, None, out);
+        self.chunk(delta, None, out);
     }
 }
 
 impl AnswerWriter for Writer {
     fn write(&mut self, step: Step, out: &mut Vec<u8>) {
         match step {
-            Step::Begin { .. } => self.chunk(&json!({"role": "assistant", "content": ""}), None, out),
+            Step::Begin { .. } => self.chunk(json!({"role": "assistant", "content": ""}), None, out),
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
             Step::Seal(seal, is_redacted) if matches!(self.open, Some(Block::Call { .. })) => {
                 let sealed = json!({"index": self.calls, "extra_content": extra_content(&seal, is_redacted)});
                 if !is_legacy(&self.asked) {
-                    self.chunk(&json!({"tool_calls": [sealed]}), None, out);
+                    self.chunk(json!({"tool_calls": [sealed]}), None, out);
                 }
             }
             Step::Seal(seal, is_redacted) => {
                 if wants_details(&self.asked) && matches!(self.open, Some(Block::Thought)) {
                     let detail = detail(self.details, &self.thought, &seal, is_redacted);
                     self.details += 1;
-                    self.chunk(&json!({"reasoning_details": [detail]}), None, out);
+                    self.chunk(json!({"reasoning_details": [detail]}), None, out);
                 }
             }
             Step::Cite(mut citation) => {
@@ -131,7 +187,7 @@ impl AnswerWriter for Writer {
                     if annotations.is_empty() { json!({}) } else { json!({"annotations": annotations}) };
                 self.chunk(&delta, Some(finish_word(reason, &self.asked)), out);
                 if self.asked.include_usage {
-                    let mut chunk = envelope(&self.asked, "chat.completion.chunk");
+                    let mut chunk = envelope(&self.asked, CHUNK);
                     chunk["choices"] = json!([]);
                     chunk["usage"] = figures(&usage);
                     data(&chunk, out);
@@ -150,16 +206,20 @@ impl AnswerWriter for Writer {
     }
 }
 
+fn answer_id(asked: &Asked) -> String {
+    format!("chatcmpl-{}", asked.answer_id)
+}
+
 fn envelope(asked: &Asked, object: &str) -> Value {
     json!({
-        "id": format!("chatcmpl-{}", asked.answer_id), "object": object, "created": asked.created,
+        "id": answer_id(asked), "object": object, "created": asked.created,
         "model": asked.model,
     })
 }
 
-pub(super) fn data(value: &Value, out: &mut Vec<u8>) {
+pub(super) fn data(value: &impl Serialize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
-    serde_json::to_writer(&mut *out, value).expect("a value is JSON and memory never fails to write");
+    put(value, out);
     out.extend_from_slice(b"\n\n");
 }
 

@@ -16,9 +16,9 @@ use crate::openai::{flat_grammar, tier_word};
 /// The least limit of an answer that the protocol takes, in tokens.
 const LEAST_OUTPUT: u64 = 16;
 
-pub(super) fn encode(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+pub(super) fn encode(conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::OpenaiResponses {
-        Ok(same(conversation, crossing.model))
+        Ok(same(&conversation, crossing.model))
     } else {
         foreign(conversation, crossing)
     }
@@ -72,14 +72,14 @@ fn numbers(conversation: &Conversation, body: &mut Rest) {
 }
 
 /// A request of another dialect.
-fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
-    leave_behind(conversation, crossing)?;
-    one_answer(conversation)?;
-    let tools = tools(conversation, crossing)?;
-    refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
+fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+    leave_behind(&conversation, crossing)?;
+    one_answer(&conversation)?;
+    let tools = tools(&mut conversation, crossing)?;
+    refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
-    let settled = settled(conversation, &seed, &mut crossing.warnings);
-    let turns::Items { instructions, input } = turns::items(&settled, crossing)?;
+    let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
+    let turns::Items { instructions, input } = turns::items(&mut settled, crossing)?;
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     if !instructions.is_empty() {
@@ -96,14 +96,14 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
         body.insert("max_output_tokens".to_owned(), json!(most));
     }
     let mut include = vec!["reasoning.encrypted_content"];
-    sampling(conversation, crossing, &mut include, &mut body);
-    reasoning(conversation, crossing, &mut body);
-    if let Some(text) = text(conversation, crossing) {
+    sampling(&conversation, crossing, &mut include, &mut body);
+    reasoning(&conversation, crossing, &mut body);
+    if let Some(text) = text(&conversation, crossing) {
         body.insert("text".to_owned(), Value::Object(text));
     }
     if !tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(tools));
-        if let Some(choice) = choice_value(conversation, crossing) {
+        if let Some(choice) = choice_value(&conversation, crossing) {
             body.insert("tool_choice".to_owned(), choice);
         }
         if let Some(parallel) = conversation.parallel_calls {
@@ -116,7 +116,7 @@ fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<V
     if let Some(user) = &conversation.end_user {
         body.insert("safety_identifier".to_owned(), json!(user));
     }
-    if let Some(key) = crossing.cache_key(conversation) {
+    if let Some(key) = crossing.cache_key(&conversation) {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
@@ -246,14 +246,15 @@ fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<
     })
 }
 
-fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
+/// The tools of a request, whose descriptions and schemas are taken out of it.
+fn tools(conversation: &mut Conversation, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
     let mut tools = Vec::new();
-    for (place, tool) in conversation.tools.iter().enumerate() {
-        match &tool.kind {
+    for (place, tool) in conversation.tools.iter_mut().enumerate() {
+        match &mut tool.kind {
             ToolKind::Function { schema, strict } => {
                 // Absent means strict here where the schema allows it, and not strict everywhere else.
-                let schema = parameters(schema.clone());
-                let strict = held_strictly(*strict, &schema, || format!("tools[{place}].strict"), crossing);
+                let (schema, strict) = (parameters(schema.take()), *strict);
+                let strict = held_strictly(strict, &schema, || format!("tools[{place}].strict"), crossing);
                 tools.push(function(tool, schema, strict.unwrap_or_default(), crossing)?);
             }
             ToolKind::Custom { format } => {
@@ -277,18 +278,23 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
             }
             ToolKind::Hosted(hosted) => match client_schema(hosted) {
                 Some(schema) => tools.push(function(tool, schema, false, crossing)?),
-                None => lose_hosted(tool, hosted, place, crossing)?,
+                None => lose_hosted(tool, place, crossing)?,
             },
         }
     }
     Ok(tools)
 }
 
-fn function(tool: &Tool, schema: Value, strict: bool, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+fn function(
+    tool: &mut Tool,
+    schema: Value,
+    strict: bool,
+    crossing: &mut Crossing<'_>,
+) -> Result<Value, Failure> {
     let name = crossing.asked.names.give(tool.namespace.as_deref(), &tool.name)?;
     let mut value = json!({"type": "function", "name": name});
     if let Some(description) = described(tool) {
-        value["description"] = json!(description);
+        value["description"] = Value::String(description);
     }
     value["parameters"] = schema;
     value["strict"] = json!(strict);

@@ -2,6 +2,7 @@
 
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Usage};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cross::{Asked, Block, Said, legal_id, tag_seal};
@@ -10,6 +11,17 @@ use crate::cross::{Asked, Block, Said, legal_id, tag_seal};
 pub(super) struct Piece {
     pub(super) event: &'static str,
     pub(super) data: Value,
+}
+
+/// Where a piece stands.
+#[derive(Serialize)]
+pub(super) struct Place<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary_index: Option<usize>,
 }
 
 /// An item as it is written.
@@ -93,7 +105,7 @@ impl Item {
                 _ => json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []}),
             });
             let part = parts.last().cloned();
-            let mut data = self.place();
+            let mut data = self.placed();
             data["part"] = part?;
             return Some(Piece { event: "response.content_part.added", data });
         }
@@ -101,14 +113,18 @@ impl Item {
     }
 
     /// Where the open piece stands.
-    pub(super) fn place(&self) -> Value {
-        let mut data = json!({"item_id": self.id, "output_index": self.place});
-        match &self.kind {
-            Kind::Message { parts } => data["content_index"] = json!(parts.len().saturating_sub(1)),
-            Kind::Reasoning { .. } => data["summary_index"] = json!(0),
-            Kind::Call { .. } => {}
-        }
-        data
+    pub(super) fn place(&self) -> Place<'_> {
+        let (content_index, summary_index) = match &self.kind {
+            Kind::Message { parts } => (Some(parts.len().saturating_sub(1)), None),
+            Kind::Reasoning { .. } => (None, Some(0)),
+            Kind::Call { .. } => (None, None),
+        };
+        Place { item_id: &self.id, output_index: self.place, content_index, summary_index }
+    }
+
+    /// The same as the beginning of an event's data.
+    fn placed(&self) -> Value {
+        json!(self.place())
     }
 
     /// Adds to the open piece; gives what tells its beginning when that was not told with the item's.
@@ -126,7 +142,7 @@ impl Item {
                 let begins = text.is_empty();
                 text.push_str(addition);
                 begins.then(|| {
-                    let mut data = self.place();
+                    let mut data = self.placed();
                     data["part"] = summary("");
                     Piece { event: "response.reasoning_summary_part.added", data }
                 })
@@ -160,7 +176,7 @@ impl Item {
     /// Adds a source to the open text; gives what tells it.
     pub(super) fn cite(&mut self, citation: &Citation) -> Option<Value> {
         let annotation = annotation(citation);
-        let mut data = self.place();
+        let mut data = self.placed();
         let Kind::Message { parts } = &mut self.kind else { return None };
         let annotations = parts.last_mut()?.get_mut("annotations")?.as_array_mut()?;
         data["annotation_index"] = json!(annotations.len());
@@ -172,7 +188,7 @@ impl Item {
     /// The events that end the open piece.
     pub(super) fn close_piece(&self) -> Vec<Piece> {
         let with = |name: &str, value: Value| {
-            let mut data = self.place();
+            let mut data = self.placed();
             data[name] = value;
             data
         };

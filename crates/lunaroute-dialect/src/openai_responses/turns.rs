@@ -7,8 +7,8 @@ use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, own_address, refused_media, result_text, result_words, says_nothing,
-    sound_format, titled, unseen, words,
+    Crossing, address, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
+    says_nothing, sound_format, titled, unseen, words,
 };
 
 /// An item that was decoded from this dialect, as it was; `None` for what stands outside the items.
@@ -104,7 +104,7 @@ pub(super) struct Items {
 }
 
 /// Turns that were settled, as items.
-pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items, Failure> {
+pub(super) fn items(turns: &mut [Turn], crossing: &mut Crossing<'_>) -> Result<Items, Failure> {
     let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
     let leading = turns.iter().take_while(is_instruction).count();
     let texts: Vec<&str> = turns[..leading]
@@ -115,8 +115,9 @@ pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items
             _ => None,
         })
         .collect();
-    let mut input = Vec::new();
-    for (place, turn) in turns.iter().enumerate().skip(leading) {
+    let instructions = texts.join("\n\n");
+    let mut input = Vec::with_capacity(turns.len());
+    for (place, turn) in turns.iter_mut().enumerate().skip(leading) {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 let text = words(&turn.parts);
@@ -131,22 +132,27 @@ pub(super) fn items(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Items
     if input.is_empty() {
         return Err(says_nothing());
     }
-    Ok(Items { instructions: texts.join("\n\n"), input })
+    Ok(Items { instructions, input })
 }
 
 fn message(role: &str, content: Vec<Value>) -> Value {
-    json!({"type": "message", "role": role, "content": content})
+    object_of([("type", json!("message")), ("role", json!(role)), ("content", Value::Array(content))])
 }
 
-fn assistant(turn: &Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut Vec<Value>) {
-    for (number, part) in turn.parts.iter().enumerate() {
+/// A part of a message, whose text is taken.
+fn said(kind: &str, name: &str, text: &mut String) -> Value {
+    object_of([("type", json!(kind)), (name, Value::String(std::mem::take(text)))])
+}
+
+fn assistant(turn: &mut Turn, place: usize, crossing: &mut Crossing<'_>, input: &mut Vec<Value>) {
+    for (number, part) in turn.parts.iter_mut().enumerate() {
         let path = || format!("messages[{place}].content[{number}]");
         match part {
             Part::Text(text) => {
-                input.push(message("assistant", vec![json!({"type": "output_text", "text": text.text})]));
+                input.push(message("assistant", vec![said("output_text", "text", &mut text.text)]));
             }
             Part::Refusal(text) => {
-                input.push(message("assistant", vec![json!({"type": "refusal", "refusal": text.text})]));
+                input.push(message("assistant", vec![said("refusal", "refusal", &mut text.text)]));
             }
             Part::Thought(thought) => input.extend(reasoning(thought, crossing)),
             Part::Use(call) => input.push(foreign_call(call, crossing)),
@@ -185,22 +191,22 @@ fn foreign_call(call: &Use, crossing: &Crossing<'_>) -> Value {
 }
 
 fn user(
-    turn: &Turn,
+    turn: &mut Turn,
     place: usize,
     crossing: &mut Crossing<'_>,
     input: &mut Vec<Value>,
 ) -> Result<(), Failure> {
     let mut content = Vec::new();
-    for (number, part) in turn.parts.iter().enumerate() {
-        let path = format!("messages[{place}].content[{number}]");
+    for (number, part) in turn.parts.iter_mut().enumerate() {
+        let path = || format!("messages[{place}].content[{number}]");
         match part {
-            Part::Result(result) => input.push(output(result, &path, crossing)?),
+            Part::Result(result) => input.push(output(result, &path(), crossing)?),
             Part::Text(text) | Part::Refusal(text) => {
-                content.push(json!({"type": "input_text", "text": text.text}));
+                content.push(said("input_text", "text", &mut text.text));
             }
-            Part::Media(media) => content.push(foreign_media(media, &path, crossing)?),
+            Part::Media(media) => content.push(foreign_media(media, &path(), crossing)?),
             Part::Opaque(opaque) => {
-                let gist = crossing.gist(opaque, path);
+                let gist = crossing.gist(opaque, path());
                 content.extend(gist.map(|gist| json!({"type": "input_text", "text": gist})));
             }
             Part::Thought(_) | Part::Use(_) => {}
@@ -212,7 +218,7 @@ fn user(
     Ok(())
 }
 
-fn output(result: &CallResult, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
+fn output(result: &mut CallResult, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     let words = result_words(result);
     let output = if has_media(result) {
         let text = if words.is_empty() { words } else { result_text(result, words) };
@@ -227,10 +233,10 @@ fn output(result: &CallResult, path: &str, crossing: &mut Crossing<'_>) -> Resul
         }
         Value::Array(parts)
     } else {
-        json!(result_text(result, words))
+        Value::String(result_text(result, words))
     };
     let kind = if result.custom == Custom::Yes { "custom_tool_call_output" } else { "function_call_output" };
-    Ok(json!({"type": kind, "call_id": result.call_id, "output": output}))
+    Ok(object_of([("type", json!(kind)), ("call_id", json!(result.call_id)), ("output", output)]))
 }
 
 fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {

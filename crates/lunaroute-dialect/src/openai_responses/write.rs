@@ -1,16 +1,19 @@
 //! Writes an answer as a Responses client reads it.
 
+use std::sync::Arc;
+
 use lunaroute_core::StopReason;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::output::{Item, Piece, figures, items, response};
-use crate::cross::{Asked, Block, Step, Whole, meaning_of};
+use super::output::{Item, Piece, Place, figures, items, response};
+use crate::cross::{Asked, Block, Step, Whole, meaning_of, put};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
 /// Writes one stream of events.
 pub(super) struct Writer {
-    asked: Asked,
+    asked: Arc<Asked>,
     sequence: u64,
     /// Items that are over, as the last event repeats them.
     output: Vec<Value>,
@@ -19,20 +22,29 @@ pub(super) struct Writer {
     begun: bool,
 }
 
+/// The event by which the open piece goes on. Nearly all events of an answer are such, so they are written without a tree.
+#[derive(Serialize)]
+struct Goes<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    delta: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<[(); 0]>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sequence_number: u64,
+}
+
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), sequence: 0, output: Vec::new(), item: None, begun: false }
+    pub(super) fn new(asked: Arc<Asked>) -> Self {
+        Self { asked, sequence: 0, output: Vec::new(), item: None, begun: false }
     }
 
     fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
         data["type"] = json!(kind);
         data["sequence_number"] = json!(self.sequence);
         self.sequence += 1;
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(kind.as_bytes());
-        out.extend_from_slice(b"\ndata: ");
-        serde_json::to_writer(&mut *out, &data).expect("a value is JSON and memory never fails to write");
-        out.extend_from_slice(b"\n\n");
+        event(kind, &data, out);
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -59,17 +71,15 @@ impl Writer {
 
     fn append(&mut self, text: &str, out: &mut Vec<u8>) {
         let Some(item) = &mut self.item else { return };
-        let begun = item.append(text);
-        let mut data = item.place();
-        data["delta"] = json!(text);
-        let kind = item.delta_event();
-        if kind == "response.output_text.delta" {
-            data["logprobs"] = json!([]);
-        }
-        if let Some(Piece { event, data }) = begun {
+        if let Some(Piece { event, data }) = item.append(text) {
             self.event(event, data, out);
         }
-        self.event(kind, data, out);
+        let Some(item) = &self.item else { return };
+        let kind = item.delta_event();
+        let logprobs = (kind == "response.output_text.delta").then_some([]);
+        let sequence_number = self.sequence;
+        event(kind, &Goes { place: item.place(), delta: text, logprobs, kind, sequence_number }, out);
+        self.sequence += 1;
     }
 
     /// Ends a piece of the open item; the item itself goes on until another one begins.
@@ -131,6 +141,14 @@ impl AnswerWriter for Writer {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b": keepalive\n\n");
     }
+}
+
+fn event(kind: &str, data: &impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    put(data, out);
+    out.extend_from_slice(b"\n\n");
 }
 
 /// The last event's name, and the response in its last state.

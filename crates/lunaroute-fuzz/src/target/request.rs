@@ -58,14 +58,13 @@ fn comes_back(dialect: Dialect, input: &[u8], value: Option<&Value>) -> Result<(
     };
     let Some(value) = value else { return Err("what is no JSON was decoded".to_owned()) };
     let (facts, profile) = (ModelFacts::default(), Profile::default());
-    let mut crossing = Crossing::new(&facts, &profile, &decoded.model);
-    match encode_request(decoded.origin, &decoded, &mut crossing) {
+    let (origin, model) = (decoded.origin, decoded.model.clone());
+    let mut crossing = Crossing::new(&facts, &profile, &model);
+    match encode_request(origin, decoded, &mut crossing) {
         // Gemini takes a request in several spellings and drops what is empty in it, and a body of Responses at the path of
         // Chat gets the form of its own dialect; what comes back has to stay as it is.
-        Ok(encoded) if decoded.origin == Dialect::Gemini || decoded.origin != dialect => {
-            settles(decoded.origin, &encoded)
-        }
-        Ok(encoded) => keeps(value, &encoded, "").and_then(|()| settles(decoded.origin, &encoded)),
+        Ok(encoded) if origin == Dialect::Gemini || origin != dialect => settles(origin, &encoded),
+        Ok(encoded) => keeps(value, &encoded, "").and_then(|()| settles(origin, &encoded)),
         Err(failure) => Err(format!("a request that was taken is refused to its own dialect: {failure}")),
     }
 }
@@ -92,8 +91,8 @@ fn settles(dialect: Dialect, value: &Value) -> Result<(), String> {
     let decoded = decode_request(dialect, value.to_string().as_bytes())
         .map_err(|failure| format!("a request that came back is refused: {failure}"))?;
     let (facts, profile) = (ModelFacts::default(), Profile::default());
-    let encoded =
-        encode_request(decoded.origin, &decoded, &mut Crossing::new(&facts, &profile, &decoded.model));
+    let model = decoded.model.clone();
+    let encoded = encode_request(decoded.origin, decoded, &mut Crossing::new(&facts, &profile, &model));
     let encoded = encoded.map_err(|failure| format!("a request that came back is refused: {failure}"))?;
     same("a request that came back does not come back again", value, &encoded)
 }

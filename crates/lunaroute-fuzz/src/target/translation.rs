@@ -19,7 +19,7 @@ pub(super) fn request(from: Dialect, to: Dialect) -> impl Fn(&[u8], &mut Rng) ->
         let Ok(decoded) = decode_request(from, input) else { return Ok(()) };
         let (facts, profile) = (facts(rng), profile(rng));
         let mut crossing = Crossing::new(&facts, &profile, "target");
-        let encoded = match encode_request(to, &decoded, &mut crossing) {
+        let encoded = match encode_request(to, decoded, &mut crossing) {
             Ok(encoded) => encoded,
             Err(failure) if failure.kind == FailureKind::BadRequest && !failure.message.is_empty() => {
                 return Ok(());
@@ -38,7 +38,7 @@ pub(super) fn request(from: Dialect, to: Dialect) -> impl Fn(&[u8], &mut Rng) ->
             format!("the target's own decoder refuses a translated request: {failure}\n  {text}")
         })?;
         let mut back = Crossing::new(&facts, &profile, "target");
-        match encode_request(to, &again, &mut back) {
+        match encode_request(to, again, &mut back) {
             Ok(other) => same("a translated request does not come back as it was", &encoded, &other),
             Err(failure) => Err(format!("the target refuses a translated request: {failure}\n  {text}")),
         }
@@ -108,7 +108,7 @@ impl Asking {
         let asked = |body: Vec<u8>| {
             let decoded = decode_request(client, &body).ok()?;
             let mut crossing = Crossing::new(&facts, &profile, "target");
-            encode_request(provider, &decoded, &mut crossing).ok()?;
+            encode_request(provider, decoded, &mut crossing).ok()?;
             Some(crossing.asked)
         };
         Self { asked: corpus.of(client, Kind::Request).into_iter().filter_map(asked).collect() }

@@ -2,6 +2,8 @@
 
 mod requests;
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Answer, Delta, Dialect, StopReason, Usage};
 use proptest::prelude::*;
@@ -27,7 +29,7 @@ fn asked() -> Asked {
 
 /// The bytes of a stream that says these pieces.
 fn written(to: Dialect, deltas: &[Delta], asked: &Asked) -> Vec<u8> {
-    let (mut flow, mut writer) = (Flow::new(asked.clone()), language(to).writer(asked));
+    let (mut flow, mut writer) = (Flow::new(asked), language(to).writer(Arc::new(asked.clone())));
     let (mut steps, mut out) = (Vec::new(), Vec::new());
     for delta in deltas {
         flow.take(delta.clone(), &mut steps);
@@ -175,7 +177,7 @@ proptest! {
             let source = String::from_utf8(written(from, &deltas, &asked)).expect("text");
             let source = source.replace('\n', line_end).into_bytes();
             let mut whole = Whole::default();
-            let (mut flow, mut steps) = (Flow::new(asked.clone()), Vec::new());
+            let (mut flow, mut steps) = (Flow::new(&asked), Vec::new());
             deltas.iter().for_each(|delta| flow.take(delta.clone(), &mut steps));
             steps.into_iter().for_each(|step| whole.take(step));
             let plain = language(from).whole(&whole, &asked).to_string();

@@ -196,7 +196,7 @@ fn within_a_dialect_the_requests_of_clients_come_back_as_they_were() {
         for request in requests(dialect) {
             let decoded = decode_request(dialect, request.to_string().as_bytes()).expect("a request");
             let mut crossing = Crossing::new(&facts, &profile, "m");
-            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            let encoded = encode_request(dialect, decoded, &mut crossing).expect("encodes");
             assert_eq!(encoded, request, "{dialect}");
             assert!(crossing.warnings.is_empty());
             count += 1;
@@ -213,7 +213,7 @@ fn within_a_dialect_the_model_gets_the_name_that_the_provider_knows() {
         for mut request in requests(dialect) {
             let decoded = decode_request(dialect, request.to_string().as_bytes()).expect("a request");
             let mut crossing = Crossing::new(&facts, &profile, "theirs");
-            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            let encoded = encode_request(dialect, decoded.clone(), &mut crossing).expect("encodes");
             request["model"] = "theirs".into();
             assert_eq!(encoded, request, "{dialect}");
         }
@@ -234,7 +234,7 @@ fn an_odd_request_comes_back_as_it_was() {
         let text = request.to_string();
         let decoded = decode_request(dialect, text.as_bytes()).expect("a request");
         let mut crossing = Crossing::new(&facts, &profile, "m");
-        let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+        let encoded = encode_request(dialect, decoded, &mut crossing).expect("encodes");
         assert_eq!(encoded, request, "{dialect}");
     }
 }
@@ -247,7 +247,7 @@ fn every_request_crosses_into_every_other_dialect_and_is_taken_there() {
             for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
                 let decoded = decode_request(from, request.to_string().as_bytes()).expect("a request");
                 let mut crossing = Crossing::new(&facts, &profile, "target");
-                match encode_request(to, &decoded, &mut crossing) {
+                match encode_request(to, decoded, &mut crossing) {
                     Ok(encoded) => {
                         // Gemini's path names the model.
                         assert_eq!(encoded["model"] == "target", to != Dialect::Gemini, "{encoded:#}");
@@ -331,7 +331,7 @@ proptest! {
             && decoded.origin == dialect
         {
             let mut crossing = Crossing::new(&facts, &profile, &decoded.model);
-            let encoded = encode_request(dialect, &decoded, &mut crossing).expect("encodes");
+            let encoded = encode_request(dialect, decoded.clone(), &mut crossing).expect("encodes");
             // Gemini takes the same request in several spellings and without its roles; what comes back is one of them.
             if dialect != Dialect::Gemini {
                 let lost: Vec<String> = different(&request, &encoded);
@@ -340,7 +340,7 @@ proptest! {
             for to in Dialect::ALL {
                 // Into the others it goes or is refused; what it never does is to panic.
                 let mut crossing = Crossing::new(&facts, &profile, "m");
-                let _ = encode_request(to, &decoded, &mut crossing);
+                let _ = encode_request(to, decoded.clone(), &mut crossing);
             }
         }
     }

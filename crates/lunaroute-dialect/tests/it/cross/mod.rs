@@ -55,7 +55,7 @@ pub(crate) fn try_sent(
     crossing.asked.seed = "seed".to_owned();
     crossing.asked.answer_id = "answer".to_owned();
     crossing.asked.created = 1_700_000_000;
-    let body = encode_request(to, &decoded, &mut crossing)?;
+    let body = encode_request(to, decoded, &mut crossing)?;
     let mark = |loses: bool| if loses { "!" } else { "" };
     let warnings = crossing.warnings.iter();
     let warnings =

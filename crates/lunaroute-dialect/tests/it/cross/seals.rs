@@ -17,7 +17,7 @@ fn sent_to(provider: &str, from: Dialect, to: Dialect, request: &Value) -> Strin
     let decoded = decode_request(from, request.to_string().as_bytes()).expect("a request");
     let mut crossing = Crossing::new(&facts, &profile, "m");
     crossing.asked.provider = provider.to_owned();
-    encode_request(to, &decoded, &mut crossing).expect("it crosses").to_string()
+    encode_request(to, decoded, &mut crossing).expect("it crosses").to_string()
 }
 
 #[test]
