@@ -61,9 +61,8 @@ impl Pen {
         loop {
             // Of an open request something always comes, so it is looked for anyhow.
             let lazy = !self.open.is_empty();
-            let oldest = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
-            self.shared.hold_since([oldest, self.oldest_held()].into_iter().flatten().min());
-            let stopping = self.shared.queue.stop_by().is_some();
+            let taken = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
+            self.shared.hold_since([taken.oldest, self.oldest_held()].into_iter().flatten().min());
             self.outlet.batch.at(Instant::now());
             for entry in entries.drain(..) {
                 self.take_in(entry)?;
@@ -76,7 +75,7 @@ impl Pen {
             self.pass_barriers()?;
             self.ledger.keep_house();
             self.rest_if_idle();
-            if stopping {
+            if taken.stopping {
                 return self.stop();
             }
         }
