@@ -5,14 +5,17 @@
 
 use std::time::Instant;
 
-use lunaroute_core::Timestamp;
+use lunaroute_core::{RequestId, Timestamp};
+use lunaroute_storage::journal::Position;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
+use super::state::State;
 use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
+use crate::jsonl::RemovedSession;
 
 /// Blobs that one transaction looks at.
 const BLOBS_AT_ONCE: usize = 256;
@@ -27,17 +30,18 @@ pub(crate) enum Removal {
 }
 
 /// Goes on with the removal until it is done or `until` has come; tells whether it is done. A session that runs, or that
-/// is not there, is left as it is.
+/// is not there, is left as it is. What has gone is added to `removed`.
 pub(crate) fn proceed(
     connection: &Connection,
-    session: &str,
+    removed: &mut RemovedSession,
     removal: Removal,
     until: Instant,
 ) -> Result<bool, StepError> {
-    let Some(number) = number(connection, session)? else { return Ok(true) };
-    if !let_go(connection, session, number, removal)? {
+    let Some(number) = number(connection, removed.session.as_str())? else { return Ok(true) };
+    if !let_go(connection, removed, number, removal)? {
         return Ok(true);
     }
+    let session = removed.session.as_str();
     while Instant::now() < until {
         if !release(connection, number)? {
             if removal == Removal::Session {
@@ -59,8 +63,14 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
 }
 
 /// The rows let go of their blobs, in one transaction. `false` when the session has a request that runs.
-fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal) -> Result<bool, StepError> {
+fn let_go(
+    connection: &Connection,
+    removed: &mut RemovedSession,
+    number: i64,
+    removal: Removal,
+) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
+    let session = removed.session.as_str();
     let sql =
         "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running'))";
     if transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))? {
@@ -92,7 +102,9 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         set(&mut row, "arguments", Value::Null);
         TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
+    let mut gone = (Vec::new(), Position::default());
     if removal == Removal::Session {
+        gone = (requests(&transaction, number)?, State::load(&transaction)?.read);
         transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
         for table in ["session_errors", "tool_calls"] {
             transaction
@@ -102,7 +114,17 @@ fn let_go(connection: &Connection, session: &str, number: i64, removal: Removal)
         empty_sums(&transaction, session)?;
     }
     transaction.commit()?;
+    removed.requests.extend(gone.0);
+    removed.until = removed.until.max(gone.1);
     Ok(true)
+}
+
+/// The requests of a session. An id that is none was written by other hands.
+fn requests(connection: &Connection, number: i64) -> Result<Vec<RequestId>, StepError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM requests WHERE session = ?1")?;
+    let ids: Vec<String> =
+        statement.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 fn all(

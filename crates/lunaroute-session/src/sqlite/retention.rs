@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::failure::StepError;
 use super::open::{Database, OpenError, SqliteConfig};
 use super::removal::{self, Removal};
-use crate::jsonl::{self, JsonlError};
+use crate::jsonl::{self, JsonlError, RemovedSession};
 use crate::writer::Upkeep;
 
 /// How long the writer's batches wait for a step at most.
@@ -43,7 +43,7 @@ pub struct Retention {
 pub(crate) struct Keeper {
     retention: Option<Retention>,
     next_pass: Instant,
-    due: VecDeque<(SessionId, Removal)>,
+    due: VecDeque<(RemovedSession, Removal)>,
     /// Whether pages may be free that the file system could have back.
     has_freed: bool,
 }
@@ -68,9 +68,9 @@ impl Keeper {
             self.due = pass(connection, retention, Timestamp::now().as_millis())?;
         }
         while Instant::now() < until
-            && let Some((session, removal)) = self.due.front()
+            && let Some((session, removal)) = self.due.front_mut()
         {
-            if !removal::proceed(connection, session.as_str(), *removal, until)? {
+            if !removal::proceed(connection, session, *removal, until)? {
                 return Ok(());
             }
             if *removal == Removal::Session {
@@ -101,7 +101,7 @@ fn pass(
     connection: &Connection,
     retention: &Retention,
     now: i64,
-) -> Result<VecDeque<(SessionId, Removal)>, StepError> {
+) -> Result<VecDeque<(RemovedSession, Removal)>, StepError> {
     let all: i64 = connection.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))?;
     let all = usize::try_from(all).unwrap_or(0);
     let mut due = VecDeque::new();
@@ -121,7 +121,8 @@ fn pass(
             );
             continue;
         }
-        due.extend(old.into_iter().take(FEW.max(all / SHARE)).map(|session| (session, removal)));
+        let some = old.into_iter().take(FEW.max(all / SHARE));
+        due.extend(some.map(|session| (RemovedSession::new(session), removal)));
     }
     Ok(due)
 }
@@ -147,7 +148,7 @@ fn older(connection: &Connection, before: i64, removal: Removal) -> Result<Vec<S
 }
 
 /// What is called for a session that was removed.
-type RemoveFiles = dyn Fn(&SessionId) -> io::Result<()> + Send + Sync;
+type RemoveFiles = dyn Fn(&RemovedSession) -> io::Result<()> + Send + Sync;
 
 /// Removes what other keepers of events have of a session.
 #[derive(Clone)]
@@ -155,22 +156,29 @@ pub struct SessionFiles(Arc<RemoveFiles>);
 
 impl SessionFiles {
     /// `remove` is called for each session that was removed from the database.
-    pub fn new(remove: impl Fn(&SessionId) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub fn new(remove: impl Fn(&RemovedSession) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(remove))
     }
 
-    /// The JSON Lines files in `directory`, of all days, compressed or not.
+    /// The JSON Lines files in `directory`, of all days, compressed or not, and those that a writer which is behind would
+    /// still write.
     #[must_use]
     pub fn json_lines(directory: PathBuf) -> Self {
-        Self::new(move |session| match jsonl::delete(&directory, session) {
-            Ok(_) => Ok(()),
-            Err(JsonlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(failure) => Err(io::Error::other(failure)),
+        Self::new(move |removed| {
+            if !directory.exists() {
+                return Ok(());
+            }
+            match jsonl::remove(&directory, removed) {
+                Ok(_) => Ok(()),
+                Err(JsonlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(failure) => Err(io::Error::other(failure)),
+            }
         })
     }
 
-    fn remove(&self, session: &SessionId) {
-        if let Err(failure) = (self.0)(session) {
+    fn remove(&self, removed: &RemovedSession) {
+        if let Err(failure) = (self.0)(removed) {
+            let session = &removed.session;
             tracing::warn!(%session, %failure, "files of a removed session could not be removed");
         }
     }
@@ -255,8 +263,9 @@ impl Remover {
             Some(true) => return Err(RemovalError::Running { session: session.clone() }),
             Some(false) => {}
         }
-        while !removal::proceed(connection, session.as_str(), Removal::Session, Instant::now() + STEP)? {}
-        self.files.iter().for_each(|files| files.remove(session));
+        let mut removed = RemovedSession::new(session.clone());
+        while !removal::proceed(connection, &mut removed, Removal::Session, Instant::now() + STEP)? {}
+        self.files.iter().for_each(|files| files.remove(&removed));
         Ok(true)
     }
 

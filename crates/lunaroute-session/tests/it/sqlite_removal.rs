@@ -1,8 +1,11 @@
 //! What is removed, and that what others share stays.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lunaroute_core::{Role, SessionId, Timestamp};
+use lunaroute_session::jsonl::{self, JsonlConfig, JsonlWriter};
 use lunaroute_session::query::{QueryError, SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{Remover, Retention, SessionFiles, SqliteConfig, SqliteWriter};
 use lunaroute_session::verify::{VerifyInput, verify};
@@ -10,6 +13,60 @@ use lunaroute_session::writer::SessionWriter;
 use proptest::prelude::*;
 
 use crate::story::{Place, Story, journal, one, told, write};
+
+/// The sessions of a directory of JSON Lines files, with how many requests each has there.
+fn in_files(directory: &Path) -> BTreeMap<String, usize> {
+    let mut requests = BTreeSet::new();
+    for event in jsonl::read(directory) {
+        let event = event.expect("readable");
+        requests.insert((event.session.to_string(), event.request));
+    }
+    let mut sessions = BTreeMap::new();
+    requests.into_iter().for_each(|(session, _)| *sessions.entry(session).or_default() += 1);
+    sessions
+}
+
+/// A removal finds the writer of the files behind the database: before its first event, in the middle, and stopped.
+#[test]
+fn a_writer_of_files_that_is_behind_does_not_bring_a_removed_session_back() {
+    for (wrote, restarts) in [(0, false), (3, false), (3, true), (0, true)] {
+        let place = Place::new();
+        let directory = tempfile::tempdir().expect("a directory");
+        let lines = || JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
+        let told = told(&[Story::new(1, "gone"), Story::new(2, "kept"), Story::new(3, "gone")]);
+        let (before, after) = told.split_at(told.len() - Story::new(3, "gone").events().len());
+        let mut database = place.usual_writer();
+        write(&mut database, before);
+        let mut files = lines();
+        files.write(&before[..wrote]).expect("written");
+        files.flush().expect("flushed");
+
+        let config = SqliteConfig::new(place.path());
+        let also = SessionFiles::json_lines(directory.path().to_owned());
+        let remover = Remover::open(&config, Some(also)).expect("opens");
+        assert!(remover.remove(&session("gone")).expect("removes"));
+        if restarts {
+            drop(files);
+            files = lines();
+        }
+        files.write(&before[wrote..]).expect("written");
+        let place = format!("{wrote} events before, restarts {restarts}");
+        assert_eq!(in_files(directory.path()), [("kept".to_owned(), 1)].into(), "{place}");
+        assert!(directory.path().join("removed").exists(), "{place}: not durable yet, so it may come again");
+        files.flush().expect("flushed");
+        assert!(!directory.path().join("removed").exists(), "{place}: nothing is left to be kept out");
+        // The session goes on with another request, which is nobody's to leave out.
+        files.write(after).expect("written");
+        files.flush().expect("flushed");
+        let both = [("gone".to_owned(), 1), ("kept".to_owned(), 1)];
+        assert_eq!(in_files(directory.path()), both.into(), "{place}");
+        // A writer that has everything needs no note.
+        write(&mut database, after);
+        assert!(remover.remove(&session("gone")).expect("removes"));
+        assert!(!directory.path().join("removed").exists(), "{place}");
+        assert_eq!(in_files(directory.path()), [("kept".to_owned(), 1)].into(), "{place}");
+    }
+}
 
 /// Words that are the same for the same number and do not compress to nothing.
 fn said(number: u64, bytes: usize) -> String {
@@ -163,8 +220,8 @@ fn a_session_with_a_request_under_way_stays() {
 fn keeping(place: &Place, bodies_days: u32, rows_days: u32) -> (SqliteWriter, Arc<Mutex<Vec<String>>>) {
     let removed = Arc::<Mutex<Vec<String>>>::default();
     let told = removed.clone();
-    let files = SessionFiles::new(move |session| {
-        told.lock().expect("nobody panics").push(session.to_string());
+    let files = SessionFiles::new(move |removed| {
+        told.lock().expect("nobody panics").push(removed.session.to_string());
         Ok(())
     });
     let retention = Retention { bodies_days, rows_days, files: Some(files) };
