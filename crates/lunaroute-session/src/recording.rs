@@ -95,8 +95,7 @@ impl Recording {
             let wait = ticket.shared.begin_wait;
             let reached = tokio::time::timeout(wait, async {
                 if ticket.opening.is_held() {
-                    std::future::poll_fn(|context| ticket.shared.queue.poll_room(ticket.request, context))
-                        .await;
+                    std::future::poll_fn(|context| ticket.poll_room(context)).await;
                     ticket.send_held(true);
                 }
                 ticket.opening.reached(Stage::Written).await
@@ -165,7 +164,7 @@ impl Recording {
         }
         if self.takes_frame() {
             let length = bytes.len();
-            if !self.ticket.send(NoteKind::ProviderFrame(bytes.clone()), length) {
+            if !self.ticket.send_piece(NoteKind::ProviderFrame(bytes.clone()), length) {
                 self.digest_only = Some(self.ticket.shared.gap_cause());
             }
             return;
@@ -194,7 +193,7 @@ impl Recording {
             return;
         }
         let length = bytes.len();
-        if !self.ticket.send(NoteKind::Frame(bytes), length) {
+        if !self.ticket.send_piece(NoteKind::Frame(bytes), length) {
             self.digest_only = Some(self.ticket.shared.gap_cause());
         }
     }
@@ -213,7 +212,7 @@ impl Recording {
             return Poll::Ready(());
         }
         let shared = &self.ticket.shared;
-        if shared.queue.poll_room(self.ticket.request, context).is_ready() {
+        if self.ticket.poll_room(context).is_ready() {
             if self.waiting.take().is_some() {
                 shared.queue.forget_waker(self.ticket.request);
             }
@@ -276,6 +275,17 @@ impl Drop for Recording {
 }
 
 impl Ticket {
+    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.shared.queue.poll_room(self.request, &self.opening, context)
+    }
+
+    /// Sends a piece of the answer; says whether the recorder took it.
+    fn send_piece(&self, kind: NoteKind, bytes: usize) -> bool {
+        // Before the pen can have taken it.
+        self.opening.sent(bytes);
+        self.send(kind, bytes)
+    }
+
     /// Sends a note; says whether the recorder took it.
     fn send(&self, kind: NoteKind, bytes: usize) -> bool {
         self.send_held(false);

@@ -15,8 +15,10 @@ pub mod name;
 mod failure;
 mod file_system;
 mod files;
+mod lock;
 
 pub use appending::{AppendingError, AppendingFile};
 pub use failure::{FileError, FileOperation};
 pub use file_system::{FileSystem, sync_directory};
+pub use lock::FileLock;
 pub use name::{FileName, FileNameError};

@@ -12,7 +12,8 @@ use super::names;
 use super::tail::list;
 
 /// Removes the files of a session, of all days and compressed ones too; says how many bytes that frees. Works beside a
-/// writer: what it writes of the session afterwards begins a new file. Days without files are removed.
+/// writer: what it writes of the session afterwards begins a new file, also what happened before ([`remove`](super::remove)
+/// keeps that from coming). Days without files are removed.
 ///
 /// # Errors
 /// [`JsonlError`] when the directory cannot be read or a file cannot be removed; calling it again goes on.

@@ -16,6 +16,7 @@ mod last;
 mod line;
 mod names;
 mod read;
+mod removals;
 mod session_file;
 mod tail;
 mod told;
@@ -35,6 +36,8 @@ use self::files::Files;
 pub use self::line::LineError;
 pub(crate) use self::read::entries;
 pub use self::read::read;
+use self::removals::Removals;
+pub use self::removals::{RemovedSession, remove};
 use crate::writer::{Ack, Batching, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, WriteError};
 
 const NAME: &str = "jsonl";
@@ -69,6 +72,7 @@ struct Checkpoint {
 pub struct JsonlWriter {
     config: JsonlConfig,
     files: Files,
+    removals: Removals,
     /// The place after the last event that was taken.
     taken: Position,
     durable: Position,
@@ -95,12 +99,15 @@ impl JsonlWriter {
         tail::repair_recent(&config.directory, durable)?;
         let archive = config.archive_after_days.map(Archive::new);
         let files = Files::new(&config.directory, config.open_files)?;
-        Ok(Self { config, files, taken: durable, durable, lost_place: false, written: 0, archive })
+        let removals = Removals::new(&config.directory);
+        Ok(Self { config, files, removals, taken: durable, durable, lost_place: false, written: 0, archive })
     }
 
     fn take_batch(&mut self, batch: &[JournaledEvent]) -> Result<(), JsonlError> {
         self.require_place()?;
-        self.files.write(batch, self.durable)?;
+        let held = self.removals.hold()?;
+        self.files.write(&self.removals.wanted(batch), self.durable)?;
+        drop(held);
         if let Some(last) = batch.last() {
             self.taken = self.taken.max(last.next);
         }
@@ -117,7 +124,7 @@ impl JsonlWriter {
             write_checkpoint(&self.config.directory, self.taken)?;
             self.durable = self.taken;
         }
-        Ok(())
+        self.removals.passed(self.durable)
     }
 
     fn require_place(&self) -> Result<(), JsonlError> {
@@ -133,8 +140,11 @@ impl JsonlWriter {
     fn archive_one(&mut self) {
         let Some(archive) = &mut self.archive else { return };
         let is_known = |path: &Path| self.files.is_known(path);
-        if let Err(failure) = archive.next(&self.config.directory, Timestamp::now(), Instant::now(), is_known)
-        {
+        // A file that is removed meanwhile would come back compressed.
+        let archived = self.removals.hold().and_then(|_held| {
+            archive.next(&self.config.directory, Timestamp::now(), Instant::now(), is_known)
+        });
+        if let Err(failure) = archived {
             tracing::warn!(%failure, "a file of JSON lines could not be compressed; it stays as it is");
         }
     }

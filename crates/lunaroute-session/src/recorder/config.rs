@@ -31,7 +31,8 @@ pub struct RecorderConfig {
     pub durable_wait: Duration,
     /// For how long a stream waits for room before its frames are only counted and hashed.
     pub frame_wait: Duration,
-    /// The longest request body that is kept, in bytes; of a longer one a gap is.
+    /// The longest request body that is kept, in bytes; of a longer one a gap is. Of an answer so much is kept, and a gap of
+    /// what follows; of one that declares a greater length the gap alone.
     pub body_limit: usize,
     /// How many bytes of text of one answer are held to tell what it said; the raw bytes are all kept.
     pub text_limit: usize,

@@ -6,6 +6,7 @@ use lunaroute_core::{Answer, Ending, Outcome, RequestId};
 use super::figures::Counters;
 use super::note::{Close, Lost};
 use super::outlet::Outlet;
+use super::reply::Reply;
 use super::request::OpenRequest;
 use super::settle::{Told, Verdict, settle};
 use crate::event::{EventKind, ResponseRead, Stats};
@@ -27,10 +28,13 @@ impl OpenRequest {
             reply.finish(counters, offset_us);
         }
         self.write_stretch(counters, outlet);
-        if let Some(lost) = &close.lost {
-            let gap = EventKind::Gap { lost_frames: lost.frames, lost_bytes: lost.bytes, cause: lost.cause };
-            self.emit_with(outlet, offset_us, gap, Bytes::copy_from_slice(lost.blake3.as_bytes()));
+        if let Some(lost) = self.provider_reply.as_deref().and_then(Reply::too_long) {
+            // The client's form of it is what counts as lost or kept.
+            self.tell_loss(outlet, offset_us, &Lost { frames: 0, ..lost });
         }
+        let too_long = self.reply.as_deref().and_then(Reply::too_long);
+        let losses = [too_long, close.lost];
+        losses.iter().flatten().for_each(|lost| self.tell_loss(outlet, offset_us, lost));
         let mut answer =
             self.reply.as_mut().map(|reply| std::mem::take(&mut reply.answer)).unwrap_or_default();
         if let Some(provider) = &mut self.provider_reply {
@@ -40,7 +44,7 @@ impl OpenRequest {
         if self.reply.is_some() {
             self.write_answer(outlet, offset_us, &answer);
         }
-        let stats = self.stats(offset_us, close.lost.as_ref());
+        let stats = self.stats(offset_us, &losses);
         let first_token_us = stats.ttft_us;
         self.emit(outlet, offset_us, EventKind::Stats(stats));
         if let Some(error) = verdict.error {
@@ -70,6 +74,11 @@ impl OpenRequest {
         }
     }
 
+    fn tell_loss(&mut self, outlet: &mut Outlet, offset_us: u64, lost: &Lost) {
+        let gap = EventKind::Gap { lost_frames: lost.frames, lost_bytes: lost.bytes, cause: lost.cause };
+        self.emit_with(outlet, offset_us, gap, Bytes::copy_from_slice(lost.blake3.as_bytes()));
+    }
+
     fn judge(&self, answer: &Answer, close: &Close) -> Verdict {
         let judgeable_stream = self.exchange.operation.is_generation()
             && close.lost.is_none()
@@ -95,7 +104,8 @@ impl OpenRequest {
         }
     }
 
-    fn stats(&self, offset_us: u64, lost: Option<&Lost>) -> Stats {
+    fn stats(&self, offset_us: u64, losses: &[Option<Lost>]) -> Stats {
+        let lost = |count: fn(&Lost) -> u64| losses.iter().flatten().map(count).sum::<u64>();
         let mut stats = Stats {
             request_bytes: self.request_bytes,
             response_blake3: blake3::Hasher::new().finalize().to_hex().to_string(),
@@ -107,9 +117,9 @@ impl OpenRequest {
             // Only a model's stream says when its first word came; of any other answer the first bytes are the first piece.
             let words = reply.is_event_stream && self.exchange.operation.is_generation();
             let words = words && self.status.is_some_and(|status| status < 400);
-            stats.response_bytes = reply.bytes + lost.map_or(0, |lost| lost.bytes);
+            stats.response_bytes = reply.bytes + lost(|lost| lost.bytes);
             stats.response_blake3 = reply.hash().to_hex().to_string();
-            stats.frames = reply.frames + lost.map_or(0, |lost| lost.frames);
+            stats.frames = reply.frames + lost(|lost| lost.frames);
             stats.ttft_us = if words { reply.first_content_us } else { reply.first_frame_us };
             stats.gap_p50_us = reply.gap_at(0.50);
             stats.gap_p95_us = reply.gap_at(0.95);

@@ -1,11 +1,15 @@
-//! How far the start of one request has come on its way to the disk.
+//! How far the start of one request has come on its way to the disk, and how much of its answer waits for the pen.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::note::Begin;
+
+/// What one answer may have waiting for the pen: one that comes faster than it can be written is slowed down before it has
+/// taken the whole budget.
+pub(crate) const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The stages, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +35,8 @@ pub(crate) struct Opening {
     holds: AtomicBool,
     /// The start itself while there is no room for its body in the queue.
     held: Mutex<Option<Box<Begin>>>,
+    /// Bytes of the answer that the pen has not taken yet.
+    waiting_bytes: AtomicUsize,
 }
 
 impl Opening {
@@ -40,6 +46,7 @@ impl Opening {
             notify: Notify::new(),
             holds: AtomicBool::new(false),
             held: Mutex::new(None),
+            waiting_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -57,6 +64,22 @@ impl Opening {
 
     pub(crate) fn is_held(&self) -> bool {
         self.holds.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the answer are on their way to the pen.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// The pen has taken bytes of the answer; says whether there is room again that was not there before.
+    pub(crate) fn took(&self, bytes: usize) -> bool {
+        let before = self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        before >= ANSWER_BYTES && before - bytes < ANSWER_BYTES
+    }
+
+    /// Whether more of the answer may be sent. One piece may go beyond it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting_bytes.load(Ordering::SeqCst) < ANSWER_BYTES
     }
 
     /// Moves on to a later stage; an earlier one changes nothing.

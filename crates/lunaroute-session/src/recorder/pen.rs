@@ -23,6 +23,15 @@ use super::shared::Shared;
 use crate::event::Repeats;
 use crate::identity::{Caller, SessionTracker};
 
+/// Whose form of an answer a piece is of.
+#[derive(Clone, Copy)]
+enum Form {
+    /// What the client gets.
+    Client,
+    /// What a provider of another dialect sent.
+    Provider,
+}
+
 /// A batch is appended when its bodies reach this, so that a long queue is not copied whole.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
@@ -61,9 +70,8 @@ impl Pen {
         loop {
             // Of an open request something always comes, so it is looked for anyhow.
             let lazy = !self.open.is_empty();
-            let oldest = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
-            self.shared.hold_since([oldest, self.oldest_held()].into_iter().flatten().min());
-            let stopping = self.shared.queue.stop_by().is_some();
+            let taken = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
+            self.shared.hold_since([taken.oldest, self.oldest_held()].into_iter().flatten().min());
             self.outlet.batch.at(Instant::now());
             for entry in entries.drain(..) {
                 self.take_in(entry)?;
@@ -76,7 +84,7 @@ impl Pen {
             self.pass_barriers()?;
             self.ledger.keep_house();
             self.rest_if_idle();
-            if stopping {
+            if taken.stopping {
                 return self.stop();
             }
         }
@@ -121,23 +129,10 @@ impl Pen {
             return;
         };
         match kind {
-            NoteKind::Frame(bytes) => {
-                let Some(reply) = &mut request.reply else {
-                    // A body without a head cannot be told; the walk always sends the head first.
-                    add(&counters.gaps, 1);
-                    self.shared.queue.release(1, charge);
-                    return;
-                };
-                let was_empty = reply.waiting_since().is_none();
-                reply.frame(counters, bytes, (offset_us, charge));
-                if reply.is_full(self.limits.coalesce_bytes) {
-                    request.write_stretch(&self.shared.counters, &mut self.outlet);
-                } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
-                    self.stretches.push_back((due, id));
-                }
-                return;
+            NoteKind::Frame(bytes) => return self.frame(id, Form::Client, bytes, (offset_us, charge)),
+            NoteKind::ProviderFrame(bytes) => {
+                return self.frame(id, Form::Provider, bytes, (offset_us, charge));
             }
-            NoteKind::ProviderFrame(bytes) => return self.provider_frame(id, bytes, (offset_us, charge)),
             NoteKind::ProviderRequest { form, stripped } => {
                 let interpreter = self.interpreter.as_ref();
                 request.provider_request(
@@ -148,7 +143,7 @@ impl Pen {
                 );
             }
             NoteKind::ProviderResponse(head) => {
-                let readers = (self.interpreter.as_ref(), counters, self.limits.text);
+                let readers = (self.interpreter.as_ref(), counters, &self.limits);
                 request.provider_response(&mut self.outlet, offset_us, &head, readers);
             }
             NoteKind::AttemptStarted { provider, model, reason } => {
@@ -158,7 +153,7 @@ impl Pen {
                 request.attempt_finished(&mut self.outlet, offset_us, *outcome, (discarded, stripped));
             }
             NoteKind::ResponseStarted(head) => {
-                let readers = (self.interpreter.as_ref(), counters, self.limits.text);
+                let readers = (self.interpreter.as_ref(), counters, &self.limits);
                 request.response_started(&mut self.outlet, offset_us, &head, readers);
             }
             NoteKind::Close(close) => self.close(id, offset_us, &close),
@@ -167,19 +162,25 @@ impl Pen {
         self.outlet.batch.settle_notes(id, 1, charge);
     }
 
-    /// Takes in a piece of a foreign provider's answer, of which the client gets another form.
-    fn provider_frame(&mut self, id: RequestId, bytes: Bytes, (offset_us, charge): (u64, usize)) {
+    /// Takes in a piece of an answer.
+    fn frame(&mut self, id: RequestId, form: Form, bytes: Bytes, (offset_us, charge): (u64, usize)) {
         let counters = &self.shared.counters;
         let Some(request) = self.open.get_mut(&id) else { return };
-        let Some(provider) = &mut request.provider_reply else {
-            // A body without a head cannot be told; the walk always sends the head first.
+        if request.opening.took(bytes.len()) {
+            self.shared.queue.wake(id);
+        }
+        let reply = match form {
+            Form::Client => &mut request.reply,
+            Form::Provider => &mut request.provider_reply,
+        };
+        // A body without a head cannot be told; the walk always sends the head first.
+        let was_empty = reply.as_ref().is_some_and(|reply| reply.waiting_since().is_none());
+        let kept = reply.as_mut().is_some_and(|reply| reply.frame(counters, bytes, (offset_us, charge)));
+        let is_full = reply.as_ref().is_some_and(|reply| reply.is_full(self.limits.coalesce_bytes));
+        if !kept {
             add(&counters.gaps, 1);
             self.shared.queue.release(1, charge);
-            return;
-        };
-        let was_empty = provider.waiting_since().is_none();
-        provider.frame(counters, bytes, (offset_us, charge));
-        if provider.is_full(self.limits.coalesce_bytes) {
+        } else if is_full {
             request.write_stretch(&self.shared.counters, &mut self.outlet);
         } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {
             self.stretches.push_back((due, id));

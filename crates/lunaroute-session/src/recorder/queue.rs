@@ -13,6 +13,7 @@ use std::time::Instant;
 use lunaroute_core::RequestId;
 
 use super::note::{Entry, Note, NoteKind};
+use super::opening::Opening;
 
 /// What a note costs beside its bytes, so that tiny frames are bounded too.
 pub(crate) const NOTE_BYTES: usize = 256;
@@ -64,6 +65,16 @@ pub(crate) struct Queue {
     /// Streams that wait for room.
     wakers: Mutex<HashMap<RequestId, Waker>>,
     wakers_count: AtomicUsize,
+}
+
+/// What [`Queue::take`] says beside the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// When the first of the entries was queued.
+    pub(crate) oldest: Option<Instant>,
+    /// The pen is to end, and everything that was queued before it was told so is among the entries. Both are seen under
+    /// one lock: whoever asked for the end afterwards would find entries between that nobody took.
+    pub(crate) stopping: bool,
 }
 
 /// The queue did not take an entry.
@@ -128,13 +139,8 @@ impl Queue {
     }
 
     /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, what nobody
-    /// waits for ends the wait only when it is much. Returns when the first entry was queued.
-    pub(crate) fn take(
-        &self,
-        entries: &mut Vec<Entry>,
-        until: Option<Instant>,
-        lazy: bool,
-    ) -> Option<Instant> {
+    /// waits for ends the wait only when it is much.
+    pub(crate) fn take(&self, entries: &mut Vec<Entry>, until: Option<Instant>, lazy: bool) -> Taken {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
@@ -146,7 +152,7 @@ impl Queue {
                 inner.bytes = 0;
                 inner.urgent = false;
                 std::mem::swap(&mut inner.entries, entries);
-                return inner.oldest.take();
+                return Taken { oldest: inner.oldest.take(), stopping: inner.stop_by.is_some() };
             }
             inner.pen = if lazy { Pen::Lazy } else { Pen::Waiting };
             inner = match until {
@@ -220,9 +226,15 @@ impl Queue {
         self.waiting_bytes.load(Ordering::SeqCst) < self.budget
     }
 
-    /// Ready when there is room; else the task is woken when there may be.
-    pub(crate) fn poll_room(&self, request: RequestId, context: &mut Context<'_>) -> Poll<()> {
-        if self.has_room() {
+    /// Ready when there is room, for this request too; else the task is woken when there may be.
+    pub(crate) fn poll_room(
+        &self,
+        request: RequestId,
+        opening: &Opening,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let has_room = || self.has_room() && opening.has_room();
+        if has_room() {
             return Poll::Ready(());
         }
         let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +242,19 @@ impl Queue {
         self.wakers_count.store(wakers.len(), Ordering::SeqCst);
         drop(wakers);
         // Room may have come between the first look and the registration.
-        if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
+        if has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The request has room again.
+    pub(crate) fn wake(&self, request: RequestId) {
+        if self.wakers_count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = wakers.remove(&request);
+        self.wakers_count.store(wakers.len(), Ordering::SeqCst);
+        drop(wakers);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// The stream does not wait for room any more.
@@ -246,5 +270,47 @@ impl Queue {
 
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.lock().oldest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::recorder::barrier::Barrier;
+
+    /// As the pen does: takes until it is told to end; gives how many entries it got.
+    fn entries_until_the_end(queue: &Queue) -> usize {
+        let (mut entries, mut got) = (Vec::new(), 0);
+        loop {
+            let taken = queue.take(&mut entries, None, false);
+            // Where it may lose its turn to whoever queues more and then asks for the end.
+            thread::yield_now();
+            got += entries.drain(..).count();
+            if taken.stopping {
+                return got;
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_queued_before_the_stop_is_taken_before_the_end() {
+        const ROUNDS: usize = 2_000;
+        let flush = || Entry::Flush(Arc::new(Barrier::default()));
+        let lost = (0..ROUNDS).filter(|_| {
+            let queue = Queue::new(1);
+            thread::scope(|scope| {
+                let pen = scope.spawn(|| entries_until_the_end(&queue));
+                for _ in 0..3 {
+                    queue.push(flush(), Instant::now()).expect("the pen is there");
+                }
+                queue.stop(Instant::now() + Duration::from_secs(5));
+                pen.join().expect("the pen ends") != 3
+            })
+        });
+        assert_eq!(lost.count(), 0, "of {ROUNDS} ends, so many lost what came just before");
     }
 }

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use lunaroute_core::{Answer, Delta, ResponseHead, ResponseReader};
 
 use super::coalesce::{Coalescer, Stretch};
 use super::figures::Counters;
+use super::note::Lost;
 use super::outlet::contain;
+use super::pen::Limits;
+use crate::event::GapCause;
 
 /// Content codings that readers undo. The silence of a reader says nothing about an answer in any other.
 const CODINGS: [&str; 6] = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity"];
@@ -19,10 +22,15 @@ pub(crate) struct Reply {
     pub(crate) is_event_stream: bool,
     pub(crate) content_encoding: Option<String>,
     coalescer: Coalescer,
+    /// Of what is kept.
     hasher: blake3::Hasher,
+    /// So many bytes are kept; what follows them is read, and told by its length and hash.
+    limit: u64,
+    beyond: Option<Box<Beyond>>,
     /// How much of the frames that are being joined was hashed and read already.
     taken_in: usize,
     text_limit: usize,
+    /// What is kept.
     pub(crate) bytes: u64,
     pub(crate) frames: u64,
     pub(crate) first_frame_us: Option<u64>,
@@ -33,13 +41,22 @@ pub(crate) struct Reply {
     deltas: Vec<Delta>,
 }
 
+/// What is not kept of an answer because it is too long.
+#[derive(Default)]
+struct Beyond {
+    frames: u64,
+    bytes: u64,
+    hasher: blake3::Hasher,
+}
+
 impl Reply {
-    pub(crate) fn new(
-        head: &ResponseHead,
-        reader: Option<Box<dyn ResponseReader>>,
-        text_limit: usize,
-    ) -> Self {
+    pub(crate) fn new(head: &ResponseHead, reader: Option<Box<dyn ResponseReader>>, limits: &Limits) -> Self {
         let content_encoding = head.headers.get(CONTENT_ENCODING);
+        let limit = limits.body as u64;
+        let declared: Option<u64> =
+            head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // Half of an answer that is known to be too long is of no use to anybody.
+        let beyond = declared.filter(|&declared| declared > limit).map(|_| Box::default());
         Self {
             reader,
             answer: Answer::default(),
@@ -48,8 +65,10 @@ impl Reply {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             coalescer: Coalescer::default(),
             hasher: blake3::Hasher::new(),
+            limit,
+            beyond,
             taken_in: 0,
-            text_limit,
+            text_limit: limits.text,
             bytes: 0,
             frames: 0,
             first_frame_us: None,
@@ -60,13 +79,22 @@ impl Reply {
         }
     }
 
-    /// Takes a frame in. Hashing and reading many small frames at once costs a fraction of one after the other, so that is
+    /// Takes a frame in; says whether it is kept. Hashing and reading many small frames at once costs a fraction of one after the other, so that is
     /// left until they are joined; but the first words are looked for at once, for their time is told, and so is what a
     /// coded body says, for its bytes do not tell how much that is.
-    pub(crate) fn frame(&mut self, counters: &Counters, bytes: Bytes, (offset_us, charge): (u64, usize)) {
+    pub(crate) fn frame(
+        &mut self,
+        counters: &Counters,
+        bytes: Bytes,
+        (offset_us, charge): (u64, usize),
+    ) -> bool {
         self.first_frame_us.get_or_insert(offset_us);
         if let Some(previous) = self.last_frame_us.replace(offset_us) {
             self.count_gap(offset_us.saturating_sub(previous));
+        }
+        if self.beyond.is_some() || self.bytes + bytes.len() as u64 > self.limit {
+            self.pass(counters, &bytes, offset_us);
+            return false;
         }
         self.bytes += bytes.len() as u64;
         self.frames += 1;
@@ -76,6 +104,17 @@ impl Reply {
             self.taken_in += bytes.len();
             self.take_in(counters, &bytes, offset_us);
         }
+        true
+    }
+
+    /// Takes in what is not kept: how an answer ends and what it has cost is told at its end.
+    fn pass(&mut self, counters: &Counters, bytes: &[u8], offset_us: u64) {
+        self.catch_up(counters);
+        let beyond = self.beyond.get_or_insert_default();
+        beyond.frames += 1;
+        beyond.bytes += bytes.len() as u64;
+        beyond.hasher.update(bytes);
+        self.read(counters, bytes, offset_us);
     }
 
     /// Hashes and reads the joined frames as far as that is still to be done.
@@ -90,6 +129,10 @@ impl Reply {
 
     fn take_in(&mut self, counters: &Counters, bytes: &[u8], offset_us: u64) {
         self.hasher.update(bytes);
+        self.read(counters, bytes, offset_us);
+    }
+
+    fn read(&mut self, counters: &Counters, bytes: &[u8], offset_us: u64) {
         let mut deltas = std::mem::take(&mut self.deltas);
         if let Some(reader) = &mut self.reader
             && contain(counters, || reader.read(bytes, &mut deltas)).is_none()
@@ -118,7 +161,10 @@ impl Reply {
             if is_content(&delta) {
                 self.first_content_us.get_or_insert(offset_us);
             }
-            self.coalescer.add_part(delta, offset_us);
+            // What is not kept is not said in other words, either.
+            if self.beyond.is_none() {
+                self.coalescer.add_part(delta, offset_us);
+            }
         }
     }
 
@@ -137,6 +183,17 @@ impl Reply {
         self.gaps.as_ref().map(|gaps| gaps.value_at_quantile(quantile))
     }
 
+    /// What is not kept because the answer is too long.
+    pub(crate) fn too_long(&self) -> Option<Lost> {
+        self.beyond.as_ref().map(|beyond| Lost {
+            frames: beyond.frames,
+            bytes: beyond.bytes,
+            blake3: beyond.hasher.finalize(),
+            cause: GapCause::TooLarge,
+        })
+    }
+
+    /// Of what is kept.
     pub(crate) fn hash(&self) -> blake3::Hash {
         self.hasher.finalize()
     }

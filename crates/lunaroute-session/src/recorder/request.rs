@@ -1,5 +1,6 @@
 //! One open request in the pen's hands: notes come in, events go out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use lunaroute_core::{
 
 use super::figures::Counters;
 use super::note::{Begin, ProviderForm, RequestStart, Stripped};
+use super::opening::Opening;
 use super::outlet::{Outlet, contain};
+use super::pen::Limits;
 use super::reply::Reply;
 use super::shared::micros;
 use crate::event::{
@@ -30,6 +33,8 @@ pub(crate) struct OpenRequest {
     pub(crate) session: SessionId,
     pub(crate) received_at: Timestamp,
     base: Instant,
+    /// Shared with whoever sends the answer's pieces.
+    pub(crate) opening: Arc<Opening>,
     pub(crate) exchange: Exchange,
     next_seq: u32,
     /// Microseconds from the arrival to the last event.
@@ -61,7 +66,7 @@ impl OpenRequest {
         body_limit: usize,
         outlet: &mut Outlet,
     ) -> (Self, bool) {
-        let Begin { start, base, stripped, .. } = begin;
+        let Begin { start, base, opening, stripped } = begin;
         let RequestStart { id, received_at, exchange, hint, body, overhead_pre_us, .. } = start;
         let source_bytes = body.len() as u64 + stripped;
         let (body, gap) = if body.len() > body_limit {
@@ -94,6 +99,7 @@ impl OpenRequest {
             session: placed.session,
             received_at,
             base,
+            opening,
             exchange,
             next_seq: 0,
             last_us: 0,
@@ -235,11 +241,11 @@ impl OpenRequest {
         outlet: &mut Outlet,
         offset_us: u64,
         head: &ResponseHead,
-        (interpreter, counters, text_limit): (&dyn Interpreter, &Counters, usize),
+        (interpreter, counters, limits): (&dyn Interpreter, &Counters, &Limits),
     ) {
         let reader = contain(counters, || interpreter.response(&self.exchange, head));
         self.status = Some(head.status);
-        self.reply = Some(Box::new(Reply::new(head, reader, text_limit)));
+        self.reply = Some(Box::new(Reply::new(head, reader, limits)));
         let headers = headers::for_record(&head.headers);
         self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
     }
@@ -275,11 +281,11 @@ impl OpenRequest {
         outlet: &mut Outlet,
         offset_us: u64,
         head: &ResponseHead,
-        (interpreter, counters, text_limit): (&dyn Interpreter, &Counters, usize),
+        (interpreter, counters, limits): (&dyn Interpreter, &Counters, &Limits),
     ) {
         let exchange = self.provider_exchange.as_deref().unwrap_or(&self.exchange);
         let reader = contain(counters, || interpreter.response(exchange, head));
-        self.provider_reply = Some(Box::new(Reply::new(head, reader, text_limit)));
+        self.provider_reply = Some(Box::new(Reply::new(head, reader, limits)));
         let headers = headers::for_record(&head.headers);
         self.emit(outlet, offset_us, EventKind::ProviderResponse { status: head.status, headers });
     }

@@ -5,7 +5,8 @@
 
 use std::time::Instant;
 
-use lunaroute_core::Timestamp;
+use lunaroute_core::{RequestId, Timestamp};
+use lunaroute_storage::journal::Position;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -13,7 +14,9 @@ use super::failure::StepError;
 use super::orphans::request_digest;
 use super::recipe::Recipe;
 use super::removed;
+use super::state::State;
 use super::table::{Fields, REQUESTS, SESSIONS, TOOL_CALLS};
+use crate::jsonl::RemovedSession;
 
 /// Blobs that one transaction looks at.
 const BLOBS_AT_ONCE: usize = 256;
@@ -39,17 +42,19 @@ pub(crate) enum Progress {
 }
 
 /// Goes on with the removal until it is done or `until` has come. A session that was active at `unless_active_since` or
-/// later is left as it is, because it was old when it was chosen.
+/// later is left as it is, because it was old when it was chosen. What has gone is
+/// added to `gone`.
 pub(crate) fn proceed(
     connection: &Connection,
-    session: &str,
+    gone: &mut RemovedSession,
     (removal, unless_active_since): (Removal, Option<i64>),
     until: Instant,
 ) -> Result<Progress, StepError> {
-    let Some(number) = number(connection, session)? else { return Ok(Progress::Left) };
-    if !let_go(connection, session, number, (removal, unless_active_since))? {
+    let Some(number) = number(connection, gone.session.as_str())? else { return Ok(Progress::Left) };
+    if !let_go(connection, gone, number, (removal, unless_active_since))? {
         return Ok(Progress::Left);
     }
+    let session = gone.session.as_str();
     while Instant::now() < until {
         if !release(connection, number)? {
             let is_gone = removal != Removal::Session || finish(connection, session)?;
@@ -71,11 +76,12 @@ fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
 /// The rows let go of their blobs, in one transaction. `false` when the session has a request that runs or was active again.
 fn let_go(
     connection: &Connection,
-    session: &str,
+    gone: &mut RemovedSession,
     number: i64,
     (removal, unless_active_since): (Removal, Option<i64>),
 ) -> Result<bool, StepError> {
     let transaction = begin(connection)?;
+    let session = gone.session.as_str();
     let sql = "SELECT EXISTS (SELECT 1 FROM requests WHERE session = ?1 AND status IN ('pending', 'running')) \
                OR EXISTS (SELECT 1 FROM sessions WHERE number = ?1 AND last_activity_at >= ?2)";
     if transaction.prepare_cached(sql)?.query_row((number, unless_active_since), |row| row.get(0))? {
@@ -107,8 +113,10 @@ fn let_go(
         set(&mut row, "arguments", Value::Null);
         TOOL_CALLS.put_sealed(&transaction, &row)?;
     }
+    let mut last = (Vec::new(), Position::default());
     if removal == Removal::Session {
         removed::remember(&transaction, number)?;
+        last = (requests(&transaction, number)?, State::load(&transaction)?.read);
         transaction.prepare_cached("DELETE FROM requests WHERE session = ?1")?.execute([number])?;
         for table in ["session_errors", "tool_calls"] {
             transaction
@@ -118,7 +126,17 @@ fn let_go(
         empty_sums(&transaction, session)?;
     }
     transaction.commit()?;
+    gone.requests.extend(last.0);
+    gone.until = gone.until.max(last.1);
     Ok(true)
+}
+
+/// The requests of a session. An id that is none was written by other hands.
+fn requests(connection: &Connection, number: i64) -> Result<Vec<RequestId>, StepError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM requests WHERE session = ?1")?;
+    let ids: Vec<String> =
+        statement.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 fn all(

@@ -13,7 +13,7 @@ use super::failure::{Reach, StepError};
 use super::open::{Database, OpenError, SqliteConfig};
 use super::removal::{self, Progress, Removal};
 use super::removed;
-use crate::jsonl::{self, JsonlError};
+use crate::jsonl::{self, JsonlError, RemovedSession};
 use crate::writer::Upkeep;
 
 /// How long the writer's batches wait for a step at most.
@@ -40,7 +40,7 @@ pub struct Retention {
 
 /// A session that was old when it was looked for.
 struct Due {
-    session: SessionId,
+    session: RemovedSession,
     removal: Removal,
     /// Milliseconds: it had no activity since.
     before: i64,
@@ -107,9 +107,9 @@ impl Keeper {
             self.due = pass(connection, retention, Timestamp::now().as_millis())?;
         }
         while Instant::now() < until
-            && let Some(Due { session, removal, before }) = self.due.front()
+            && let Some(Due { session, removal, before }) = self.due.front_mut()
         {
-            match removal::proceed(connection, session.as_str(), (*removal, Some(*before)), until)? {
+            match removal::proceed(connection, session, (*removal, Some(*before)), until)? {
                 Progress::Unfinished => return Ok(()),
                 Progress::Left => {}
                 Progress::Removed => {
@@ -160,10 +160,10 @@ fn pass(connection: &Connection, retention: &Retention, now: i64) -> Result<VecD
             );
             continue;
         }
-        let goes_whole: HashSet<SessionId> = due.iter().map(|due| due.session.clone()).collect();
+        let goes_whole: HashSet<SessionId> = due.iter().map(|due| due.session.session.clone()).collect();
         let due_now = old.into_iter().filter(|session| !goes_whole.contains(session));
         let due_now = due_now.take((all / SHARE).max(1));
-        due.extend(due_now.map(|session| Due { session, removal, before }));
+        due.extend(due_now.map(|session| Due { session: RemovedSession::new(session), removal, before }));
     }
     Ok(due)
 }
@@ -189,7 +189,7 @@ fn older(connection: &Connection, before: i64, removal: Removal) -> Result<Vec<S
 }
 
 /// What is called for a session that was removed.
-type RemoveFiles = dyn Fn(&SessionId) -> io::Result<()> + Send + Sync;
+type RemoveFiles = dyn Fn(&RemovedSession) -> io::Result<()> + Send + Sync;
 
 /// Removes what other keepers of events have of a session.
 #[derive(Clone)]
@@ -197,22 +197,29 @@ pub struct SessionFiles(Arc<RemoveFiles>);
 
 impl SessionFiles {
     /// `remove` is called for each session that was removed from the database.
-    pub fn new(remove: impl Fn(&SessionId) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub fn new(remove: impl Fn(&RemovedSession) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(remove))
     }
 
-    /// The JSON Lines files in `directory`, of all days, compressed or not.
+    /// The JSON Lines files in `directory`, of all days, compressed or not, and those that a writer which is behind would
+    /// still write.
     #[must_use]
     pub fn json_lines(directory: PathBuf) -> Self {
-        Self::new(move |session| match jsonl::delete(&directory, session) {
-            Ok(_) => Ok(()),
-            Err(JsonlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(failure) => Err(io::Error::other(failure)),
+        Self::new(move |removed| {
+            if !directory.exists() {
+                return Ok(());
+            }
+            match jsonl::remove(&directory, removed) {
+                Ok(_) => Ok(()),
+                Err(JsonlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(failure) => Err(io::Error::other(failure)),
+            }
         })
     }
 
-    fn remove(&self, session: &SessionId) {
-        if let Err(failure) = (self.0)(session) {
+    fn remove(&self, removed: &RemovedSession) {
+        if let Err(failure) = (self.0)(removed) {
+            let session = &removed.session;
             tracing::warn!(%session, %failure, "files of a removed session could not be removed");
         }
     }
@@ -297,16 +304,17 @@ impl Remover {
             Some(true) => return Err(RemovalError::Running { session: session.clone() }),
             Some(false) => {}
         }
+        let mut removed = RemovedSession::new(session.clone());
         let removal = (Removal::Session, None);
         loop {
-            match removal::proceed(connection, session.as_str(), removal, Instant::now() + STEP)? {
+            match removal::proceed(connection, &mut removed, removal, Instant::now() + STEP)? {
                 Progress::Removed => break,
                 Progress::Unfinished => {}
                 // It was there and nothing ran a moment ago.
                 Progress::Left => return Err(RemovalError::Running { session: session.clone() }),
             }
         }
-        self.files.iter().for_each(|files| files.remove(session));
+        self.files.iter().for_each(|files| files.remove(&removed));
         Ok(true)
     }
 

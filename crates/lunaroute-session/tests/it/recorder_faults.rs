@@ -298,17 +298,13 @@ async fn who_waits_for_a_recorder_that_gives_up_is_told_at_once() {
     until(&recorder, |figures| matches!(figures.journal, JournalState::Down { .. })).await;
     let begun = Instant::now();
     let queued = recorder.begin(start(b"in the queue"));
-    let written = tokio::spawn(queued.written());
-    let flushing = tokio::spawn({
-        let recorder = recorder.clone();
-        async move { recorder.flush(PATIENCE).await }
-    });
-    // The start, and the barrier of the flush, which has no charge.
-    until(&recorder, |figures| figures.waiting_notes >= 2).await;
-    tokio::task::yield_now().await;
-    recorder.shutdown(Duration::from_millis(300)).await;
-    assert!(written.await.expect("no panic").is_err());
-    assert!(flushing.await.expect("no panic").is_err());
+    // In this order: the flush waits behind the start when the recorder is told to end.
+    let (written, flushed, _) = tokio::join!(
+        queued.written(),
+        recorder.flush(PATIENCE),
+        recorder.shutdown(Duration::from_millis(300))
+    );
+    assert!(written.is_err() && flushed.is_err());
     assert!(begun.elapsed() < PATIENCE / 2, "waited out: {:?}", begun.elapsed());
 }
 

@@ -1,11 +1,13 @@
 //! What is removed, and that what others share stays.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lunaroute_core::{Ending, Role, SessionId, Timestamp};
 use lunaroute_session::Recorder;
 use lunaroute_session::codec::EventReader;
+use lunaroute_session::jsonl::{self, JsonlConfig, JsonlWriter};
 use lunaroute_session::query::{Page, QueryError, SessionFilter, SessionQuery, SqliteQuery};
 use lunaroute_session::sqlite::{Remover, Retention, SessionFiles, SqliteConfig, SqliteWriter};
 use lunaroute_session::verify::{VerifyInput, verify};
@@ -15,6 +17,60 @@ use proptest::prelude::*;
 
 use crate::rig::{PATIENCE, builder, config as rig_config, head, start};
 use crate::story::{Place, Story, journal, one, told, write};
+
+/// The sessions of a directory of JSON Lines files, with how many requests each has there.
+fn in_files(directory: &Path) -> BTreeMap<String, usize> {
+    let mut requests = BTreeSet::new();
+    for event in jsonl::read(directory) {
+        let event = event.expect("readable");
+        requests.insert((event.session.to_string(), event.request));
+    }
+    let mut sessions = BTreeMap::new();
+    requests.into_iter().for_each(|(session, _)| *sessions.entry(session).or_default() += 1);
+    sessions
+}
+
+/// A removal finds the writer of the files behind the database: before its first event, in the middle, and stopped.
+#[test]
+fn a_writer_of_files_that_is_behind_does_not_bring_a_removed_session_back() {
+    for (wrote, restarts) in [(0, false), (3, false), (3, true), (0, true)] {
+        let place = Place::new();
+        let directory = tempfile::tempdir().expect("a directory");
+        let lines = || JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
+        let told = told(&[Story::new(1, "gone"), Story::new(2, "kept"), Story::new(3, "gone")]);
+        let (before, after) = told.split_at(told.len() - Story::new(3, "gone").events().len());
+        let mut database = place.usual_writer();
+        write(&mut database, before);
+        let mut files = lines();
+        files.write(&before[..wrote]).expect("written");
+        files.flush().expect("flushed");
+
+        let config = SqliteConfig::new(place.path());
+        let also = SessionFiles::json_lines(directory.path().to_owned());
+        let remover = Remover::open(&config, Some(also)).expect("opens");
+        assert!(remover.remove(&session("gone")).expect("removes"));
+        if restarts {
+            drop(files);
+            files = lines();
+        }
+        files.write(&before[wrote..]).expect("written");
+        let place = format!("{wrote} events before, restarts {restarts}");
+        assert_eq!(in_files(directory.path()), [("kept".to_owned(), 1)].into(), "{place}");
+        assert!(directory.path().join("removed").exists(), "{place}: not durable yet, so it may come again");
+        files.flush().expect("flushed");
+        assert!(!directory.path().join("removed").exists(), "{place}: nothing is left to be kept out");
+        // The session goes on with another request, which is nobody's to leave out.
+        files.write(after).expect("written");
+        files.flush().expect("flushed");
+        let both = [("gone".to_owned(), 1), ("kept".to_owned(), 1)];
+        assert_eq!(in_files(directory.path()), both.into(), "{place}");
+        // A writer that has everything needs no note.
+        write(&mut database, after);
+        assert!(remover.remove(&session("gone")).expect("removes"));
+        assert!(!directory.path().join("removed").exists(), "{place}");
+        assert_eq!(in_files(directory.path()), [("kept".to_owned(), 1)].into(), "{place}");
+    }
+}
 
 /// Words that are the same for the same number and do not compress to nothing.
 fn said(number: u64, bytes: usize) -> String {
@@ -168,8 +224,8 @@ fn a_session_with_a_request_under_way_stays() {
 fn keeping(place: &Place, bodies_days: u32, rows_days: u32) -> (SqliteWriter, Arc<Mutex<Vec<String>>>) {
     let removed = Arc::<Mutex<Vec<String>>>::default();
     let told = removed.clone();
-    let files = SessionFiles::new(move |session| {
-        told.lock().expect("nobody panics").push(session.to_string());
+    let files = SessionFiles::new(move |removed| {
+        told.lock().expect("nobody panics").push(removed.session.to_string());
         Ok(())
     });
     let retention = Retention { bodies_days, rows_days, files: Some(files) };
@@ -270,8 +326,8 @@ fn a_session_that_comes_to_life_again_before_its_turn_is_left_with_its_files() {
     let removed = Arc::<Mutex<Vec<String>>>::default();
     let (told, path) = (removed.clone(), place.path());
     // When the first of the three that are due goes, a request of the second begins, and the third has had one.
-    let files = SessionFiles::new(move |session| {
-        told.lock().expect("nobody panics").push(session.to_string());
+    let files = SessionFiles::new(move |removed| {
+        told.lock().expect("nobody panics").push(removed.session.to_string());
         let connection = rusqlite::Connection::open(&path).expect("opens");
         let now = Timestamp::now().as_millis();
         let changed = connection
