@@ -4,7 +4,7 @@ use lunaroute_core::Dialect;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Call};
-use crate::support::dialogue::{Read, read};
+use crate::support::dialogue::{Read, go_on, read};
 use crate::support::stage::record;
 use crate::translation::{Foreign, model};
 
@@ -237,4 +237,66 @@ fn check_history(to: Dialect, sent: &Value, steps: usize) {
     // A maker gets its own reasoning back, and nobody else gets it.
     let reasoning = items.iter().filter(|item| item["type"] == "reasoning").count();
     assert_eq!(reasoning, if to == Dialect::OpenaiResponses { steps } else { 0 }, "{sent:#}");
+}
+
+/// A tool of a server whose names are longer than other vendors take.
+const REVIEW: &str = "mcp__plugin_github__create_pull_request_review_comment_with_suggestions";
+
+/// A request as later versions send it: a system turn between the others, thinking by itself that is not shown, and a tool
+/// that the model would have to look for.
+fn later(model: &str) -> Value {
+    let mut request = opening(model);
+    let members = request.as_object_mut().expect("an object");
+    members.remove("temperature");
+    members.insert("thinking".to_owned(), json!({"type": "adaptive", "display": "omitted"}));
+    members.insert("output_config".to_owned(), json!({"effort": "high"}));
+    let list = |members: &mut serde_json::Map<String, Value>, name: &str, value: Value| {
+        members[name].as_array_mut().expect("a list").push(value);
+    };
+    list(members, "messages", json!({"role": "system", "content": "Plan mode is off."}));
+    let schema = json!({"type": "object", "properties": {"body": {"type": "string"}}, "required": ["body"]});
+    let review =
+        json!({"name": REVIEW, "description": "Reviews.", "input_schema": schema, "defer_loading": true});
+    members["tools"] = json!([tools()[0], review]);
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_with_hidden_thinking_and_a_deferred_tool_comes_to_its_end() {
+    let stage = Foreign::open("").await;
+    for to in [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Gemini] {
+        let mut request = later(&model(to));
+        for step in 0..3 {
+            let what = format!("{to}, step {step}");
+            let script = if step < 2 { "agent=2,tools=2,reasoning=6" } else { "text=7,reasoning=6" };
+            let answer = stage.exchange(&call("/v1/messages?beta=true", &request).short(script)).await;
+            assert_eq!(answer.status(), 200, "{what}: {}", answer.text());
+            let (told, sent) = (read(Dialect::Anthropic, &answer, true), stage.received());
+            assert_eq!(told.reasoning, "", "{what}: it is not shown");
+            let declared = sent["tools"][0].get("functionDeclarations").unwrap_or(&sent["tools"]);
+            let declared = json!({"tools": declared});
+            let names = offered(&declared);
+            assert_eq!((names.len(), names[0]), (2, "Bash"), "{what}: {declared:#}");
+            assert!(names[1].len() <= 64 || to == Dialect::Gemini && names[1].len() <= 128, "{}", names[1]);
+            assert!(!sent.to_string().contains("defer_loading"), "{what}: it is offered in full: {sent:#}");
+            assert!(sent.to_string().contains("Plan mode is off."), "{what}: {sent:#}");
+            let (effort, wanted) = match to {
+                Dialect::OpenaiChat => (&sent["reasoning_effort"], json!("high")),
+                Dialect::OpenaiResponses => (&sent["reasoning"]["effort"], json!("high")),
+                _ => (&sent["generationConfig"]["thinkingConfig"]["thinkingBudget"], json!(24_576)),
+            };
+            assert_eq!(effort, &wanted, "{what}: {sent:#}");
+            let results = sent.to_string().matches("\"rain\"").count();
+            if step == 2 {
+                assert_eq!((told.stop.as_str(), told.calls.len()), ("end", 0), "{what}");
+                assert!(!told.text.is_empty() && results == 4, "{what}: {sent:#}");
+                let kept = record(stage.home.path(), answer.head.request_id()).await.request;
+                assert_eq!((kept.session_id.as_str(), kept.tool_calls), (SESSION, Some(0)), "{what}");
+                break;
+            }
+            let called: Vec<&str> = told.calls.iter().map(|(_, name, _)| name.as_str()).collect();
+            assert_eq!((called, told.stop.as_str()), (vec!["Bash", REVIEW], "tools"), "{what}");
+            request = go_on(Dialect::Anthropic, request, &told);
+        }
+    }
 }

@@ -228,3 +228,45 @@ async fn a_patch_crosses_to_the_letter() {
         assert_eq!(came.and_then(Value::as_str), Some(patch), "{sent:#}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_two_tool_steps_comes_to_its_end_at_gemini() {
+    let stage = Foreign::open("").await;
+    let to = Dialect::Gemini;
+    let mut request = opening(&model(to));
+    for step in 0..3 {
+        let script = if step < 2 { "agent=2,tools=3,reasoning=6" } else { "text=7,reasoning=6" };
+        let answer = stage.exchange(&call(&request).short(script)).await;
+        assert_eq!(answer.status(), 200, "step {step}: {}", answer.text());
+        let (told, sent) = (read(Dialect::OpenaiResponses, &answer, true), stage.received());
+        check_foreign(&stage, &sent);
+        check_items(&answer.body);
+        let declared = sent["tools"][0]["functionDeclarations"].as_array().expect("functions");
+        let names: Vec<&str> = declared.iter().filter_map(|function| function["name"].as_str()).collect();
+        assert_eq!(names, ["apply_patch", "shell_command", "mcp__docs__search"], "step {step}");
+        let parts: Vec<&Value> = sent["contents"]
+            .as_array()
+            .expect("contents")
+            .iter()
+            .flat_map(|content| content["parts"].as_array().expect("parts"))
+            .collect();
+        let ids = |kind: &str| -> Vec<&Value> {
+            parts.iter().filter_map(|part| part.get(kind)).map(|call| &call["id"]).collect()
+        };
+        let (calls, results) = (ids("functionCall"), ids("functionResponse"));
+        assert_eq!((calls.len(), &calls), (3 * step, &results), "step {step}: {sent:#}");
+        // The first call of each step carries the signature that came with it.
+        let signed = parts.iter().filter(|part| part["thoughtSignature"].is_string()).count();
+        assert_eq!(signed, step, "{sent:#}");
+        if step == 2 {
+            assert_eq!((told.stop.as_str(), told.calls.len()), ("end", 0));
+            let kept = record(stage.home.path(), answer.head.request_id()).await.request;
+            assert_eq!(kept.session_id.as_str(), SESSION);
+            break;
+        }
+        let [.., patch, _, search] = &told.history[..] else { panic!("{:#?}", told.history) };
+        assert_eq!((&patch["type"], &patch["name"]), (&json!("custom_tool_call"), &json!("apply_patch")));
+        assert_eq!((&search["namespace"], &search["name"]), (&json!("mcp__docs"), &json!("search")));
+        request = go_on(Dialect::OpenaiResponses, request, &told);
+    }
+}

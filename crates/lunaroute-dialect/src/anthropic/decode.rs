@@ -25,7 +25,11 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
 };
 
 /// An answer of this dialect depends on nothing that other dialects do not have, too.
-pub(super) const fn asks(_conversation: &Conversation, _asked: &mut Asked) {}
+/// Thoughts that are not to be shown are blocks without words, which carry their seals.
+pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
+    asked.shows_seals_only =
+        conversation.reasoning.and_then(|reasoning| reasoning.summary) == Some(Summary::Omitted);
+}
 
 pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     let mut members = Members::of_body(body);

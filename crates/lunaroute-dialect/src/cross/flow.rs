@@ -114,7 +114,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                 self.append(u32::MAX, &Block::Refusal, text, steps);
             }
             Delta::Reasoning { index, text } => {
-                if !self.asked.hide_reasoning {
+                if self.asked.shows_seals_only {
+                    // The block alone: a seal may follow.
+                    if !text.is_empty() {
+                        self.ensure(index, &Block::Thought, steps);
+                    }
+                } else if !self.asked.hide_reasoning {
                     self.append(index, &Block::Thought, text, steps);
                 }
             }

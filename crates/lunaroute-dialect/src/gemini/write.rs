@@ -74,11 +74,9 @@ impl AnswerWriter for Writer {
             Step::Open(block) => (self.open, self.arguments) = (Some(block), String::new()),
             Step::Append(text) => match &self.open {
                 Some(Block::Text | Block::Refusal) => self.say(json!({"text": text}), out),
-                Some(Block::Thought) if !self.asked.shows_seals_only => {
-                    self.say(json!({"text": text, "thought": true}), out);
-                }
+                Some(Block::Thought) => self.say(json!({"text": text, "thought": true}), out),
                 Some(Block::Call { .. }) => self.arguments.push_str(&text),
-                Some(Block::Thought) | None => {}
+                None => {}
             },
             Step::Seal(seal, is_redacted) => {
                 // Of two seals in a row the first has nothing else to ride on.
@@ -223,7 +221,7 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
 fn part(said: &Said, calls: &mut usize, asked: &Asked) -> Option<Value> {
     match &said.block {
         Block::Text | Block::Refusal => Some(json!({"text": said.text})),
-        Block::Thought if asked.shows_seals_only || said.text.is_empty() => None,
+        Block::Thought if said.text.is_empty() => None,
         Block::Thought => Some(json!({"text": said.text, "thought": true})),
         Block::Call { id, name, is_custom, .. } => {
             let part = call_part((id, name, *is_custom), &said.text, *calls, asked);

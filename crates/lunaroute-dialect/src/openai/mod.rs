@@ -5,6 +5,8 @@ pub(crate) mod error;
 use lunaroute_core::conversation::Tier;
 use serde_json::{Value, json};
 
+use crate::cross::Limits;
+
 /// OpenAI's rate limits, on all of its paths.
 pub(crate) const LIMIT_HEADERS: [&str; 4] = [
     "x-ratelimit-limit-requests",
@@ -12,6 +14,19 @@ pub(crate) const LIMIT_HEADERS: [&str; 4] = [
     "x-ratelimit-limit-tokens",
     "x-ratelimit-remaining-tokens",
 ];
+
+/// What both call the numbers of a request; only the most tokens of an answer have a name of their own in each.
+pub(crate) const fn limits(max_output: &'static str) -> Limits {
+    Limits {
+        temperature: "temperature",
+        hottest: 2.0,
+        top_p: "top_p",
+        top_k: "top_k",
+        penalties: ["frequency_penalty", "presence_penalty"],
+        candidates: "n",
+        max_output,
+    }
+}
 
 /// The class of service of a word.
 pub(crate) fn tier(word: &str) -> Tier {

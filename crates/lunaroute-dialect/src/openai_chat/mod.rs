@@ -22,7 +22,7 @@ use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole}
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{FINISH_REASON, Signs};
 use crate::json::Json;
-use crate::openai::{LIMIT_HEADERS, error};
+use crate::openai::{LIMIT_HEADERS, error, limits};
 use crate::outline::Outline;
 use crate::reading::MessageReading;
 
@@ -91,15 +91,8 @@ impl Language for OpenaiChat {
     }
 
     fn limits(&self) -> &'static Limits {
-        &Limits {
-            temperature: "temperature",
-            hottest: 2.0,
-            top_p: "top_p",
-            top_k: "top_k",
-            penalties: ["frequency_penalty", "presence_penalty"],
-            candidates: "n",
-            max_output: "max_completion_tokens",
-        }
+        static LIMITS: Limits = limits("max_completion_tokens");
+        &LIMITS
     }
 
     fn decode(&self, body: Rest) -> Result<Conversation, Failure> {

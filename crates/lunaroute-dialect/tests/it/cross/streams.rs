@@ -4,9 +4,10 @@ use lunaroute_dialect::cross::{Profile, Translation};
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, MESSAGES, RESPONSES, asked, blocks, call, chunks, completion, delta, done, events, finish, message,
-    named, only, sent, streamed, text_block, told, tool_block, try_sent,
+    CHAT, GEMINI, MESSAGES, RESPONSES, asked, blocks, call, chunks, completion, delta, done, events, finish,
+    message, named, only, sent, streamed, text_block, told, tool_block, try_sent,
 };
+use crate::fixtures::{GEMINI_TOOLS, RESPONSES_TOOLS};
 
 fn calls_of(events: &[Value]) -> Vec<Value> {
     completion(events)["calls"].as_array().expect("calls").clone()
@@ -415,4 +416,26 @@ fn sources_are_told_where_their_words_stand() {
         (&json!(0), &json!(7)),
         "inside of its own part"
     );
+}
+
+#[test]
+fn thinking_that_is_not_to_be_shown_is_carried_by_its_seal_alone() {
+    let request = json!({
+        "model": "m", "max_tokens": 9000, "stream": true, "messages": [{"role": "user", "content": "q"}],
+        "thinking": {"type": "adaptive", "display": "omitted"},
+    });
+    let chat = done(&[
+        delta(json!({"role": "assistant", "reasoning_content": "hm, "})),
+        delta(json!({"reasoning_content": "so"})),
+        delta(json!({"content": "Hi"})),
+        finish("stop"),
+    ]);
+    for (from, stream) in [(CHAT, chat.as_str()), (RESPONSES, RESPONSES_TOOLS), (GEMINI, GEMINI_TOOLS)] {
+        let text = streamed(from, MESSAGES, stream, sent(MESSAGES, from, &request).asked);
+        assert!(!text.contains("thinking_delta"), "{from}: {text}");
+        let blocks = blocks(&events(&text));
+        assert_eq!((&blocks[0]["type"], &blocks[0]["thinking"]), (&json!("thinking"), &json!("")), "{from}");
+        assert!(blocks[0]["signature"].as_str().is_some_and(|seal| seal.starts_with("lr1.")), "{from}");
+        assert!(blocks.iter().any(|block| block["type"] == "text"), "{from}: {blocks:#?}");
+    }
 }
