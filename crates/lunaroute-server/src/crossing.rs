@@ -42,6 +42,9 @@ const OWN_PREFIXES: [&str; 8] = [
     "x-stainless-",
 ];
 
+/// Headers among those that say who pays for what a client's own credential asks. They go where the credential goes.
+const ACCOUNT_HEADERS: [&str; 2] = ["openai-organization", "openai-project"];
+
 /// A request on its way into other dialects: decoded when the first target asks for it.
 #[derive(Default)]
 pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
@@ -191,7 +194,10 @@ fn request_headers(visitor: &Visitor, back: &WayBack, endpoint: &Endpoint) -> He
     for name in OWN_HEADERS {
         headers.remove(name);
     }
-    let is_own = |name: &&HeaderName| OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+    let stays = |name: &HeaderName| !back.own_key && ACCOUNT_HEADERS.contains(&name.as_str());
+    let is_own = |name: &&HeaderName| {
+        OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) && !stays(name)
+    };
     let own: Vec<HeaderName> = headers.keys().filter(is_own).cloned().collect();
     for name in own {
         headers.remove(name);

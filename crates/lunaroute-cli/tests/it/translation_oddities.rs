@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::client::{Answer, Connection, End, exchange};
 use crate::support::dialogue::{post, question, read, turns};
 use crate::support::raw_upstream::RawUpstream;
-use crate::support::stage::{query, record};
+use crate::support::stage::{provider, query, record};
 use crate::support::{Gateway, GatewayOptions};
 use crate::translation::{Foreign, model};
 
@@ -216,5 +216,32 @@ async fn a_request_for_no_tokens_is_answered_with_none() {
             let kept = record(stage.home.path(), answer.head.request_id()).await.request;
             assert_eq!((kept.ending.as_deref(), kept.http_status), (Some("completed"), Some(200)));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_goes_where_the_clients_own_key_goes() {
+    let provider = provider().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let url = provider.base_url();
+    let yaml = format!(
+        "providers:\n  theirs: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}' }}\n  \
+         ours: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}', api_key: 'sk-ours' }}\n  \
+         claude: {{ dialect: anthropic, base_url: '{url}' }}\n\
+         models:\n  - {{ model: theirs, provider: theirs }}\n  - {{ model: ours, provider: ours }}\n  \
+         - {{ model: claude, provider: claude }}\n"
+    );
+    let gateway = Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
+    let from = Dialect::OpenaiResponses;
+    for (name, goes) in [("theirs", true), ("ours", false), ("claude", false)] {
+        let call = post(from, &question(from, name, false)).short("text=2");
+        let call = call.header("authorization", "Bearer sk-theirs").header("openai-organization", "org-1");
+        let call = call.header("openai-project", "proj-1").header("openai-beta", "x");
+        let answer = exchange(gateway.address, &call).await;
+        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
+        let entry = provider.ledger().entries.last().cloned().expect("a request");
+        let got = |header: &str| entry.headers.iter().any(|(known, _)| known == header);
+        assert_eq!((got("openai-organization"), got("openai-project")), (goes, goes), "{name}");
+        assert!(!got("openai-beta"), "{name}");
     }
 }
