@@ -4,7 +4,7 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{StopReason, Usage};
 use serde_json::{Value, json};
 
-use super::error::meant;
+use super::error::{meant, sentence};
 use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
 use crate::dispatch::AnswerWriter;
 
@@ -141,7 +141,8 @@ impl AnswerWriter for Writer {
                 event("message_stop", &json!({"type": "message_stop"}), out);
             }
             Step::Fail { kind, message } => {
-                let (_, kind) = meant(meaning_of(&kind, &message));
+                let meaning = meaning_of(&kind, &message);
+                let ((_, kind), message) = (meant(meaning), sentence(meaning, &message));
                 event("error", &json!({"type": "error", "error": {"type": kind, "message": message}}), out);
             }
         }
