@@ -35,6 +35,7 @@ struct Waiting {
     index: u32,
     block: Block,
     arguments: String,
+    seal: Option<(Seal, bool)>,
 }
 
 /// Brings one answer's deltas in order.
@@ -113,9 +114,7 @@ impl Flow {
                 self.append(u32::MAX, &Block::Refusal, text, steps);
             }
             Delta::Reasoning { index, text } => {
-                if !self.asked.hide_reasoning {
-                    self.append(index, &Block::Thought, text, steps);
-                }
+                self.append(index, &Block::Thought, text, steps);
             }
             Delta::ToolCallStart { index, id, name } => self.call(index, id, &name, false, steps),
             Delta::CustomCallStart { index, id, name } => self.call(index, id, &name, true, steps),
@@ -221,7 +220,7 @@ impl Flow {
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
-            self.waiting.push(Waiting { index, block, arguments: String::new() });
+            self.waiting.push(Waiting { index, block, arguments: String::new(), seal: None });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
@@ -275,9 +274,13 @@ impl Flow {
     }
 
     fn seal(&mut self, index: u32, seal: Seal, is_redacted: bool, steps: &mut Vec<Step>) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
+            waiting.seal.get_or_insert((seal, is_redacted));
+            return;
+        }
         let is_open = self.current.as_ref().is_some_and(|current| current.index == index);
         if !is_open {
-            if self.asked.hide_reasoning || self.closed.contains(&index) {
+            if self.closed.contains(&index) {
                 return;
             }
             // Reasoning of which nothing is shown but the seal.
@@ -314,9 +317,12 @@ impl Flow {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments } in std::mem::take(&mut self.waiting) {
+        for Waiting { index, block, arguments, seal } in std::mem::take(&mut self.waiting) {
             let is_flattened = matches!(&block, Block::Call { is_custom: true, .. });
             self.open(index, block, is_flattened.then(String::new), steps);
+            if let Some((seal, is_redacted)) = seal {
+                self.seal(index, seal, is_redacted, steps);
+            }
             self.argue(index, arguments, steps);
             self.close(steps);
         }

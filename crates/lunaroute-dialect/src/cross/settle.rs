@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lunaroute_core::conversation::{CallResult, Conversation, Part, Speaker, Text, Turn, Use};
 
 use super::names::legal_id;
+use super::told::result_text;
 use super::warnings::Warnings;
 use crate::dispatch::language;
 
@@ -153,7 +154,7 @@ impl Settling<'_> {
                 self.warnings.changed(path, "a result without its call became the user's words");
                 let media: Vec<Part> =
                     result.parts.iter().filter(|part| matches!(part, Part::Media(_))).cloned().collect();
-                let text = match words(&result.parts) {
+                let text = match result_text(result, words(&result.parts)) {
                     text if text.is_empty() && media.is_empty() => NO_OUTPUT.to_owned(),
                     text => text,
                 };
