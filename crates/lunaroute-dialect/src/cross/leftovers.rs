@@ -18,6 +18,16 @@ pub(crate) struct Leftovers {
     pub(crate) in_part: &'static [(&'static str, &'static [&'static str])],
     /// Members of a turn that are lost with it.
     pub(crate) of_turns: &'static [&'static str],
+    /// What encoders call a field, by the words of Chat and Messages, and what it is called here where that differs.
+    pub(crate) spelled: &'static [(&'static str, &'static str)],
+}
+
+/// The path of a field as its caller wrote it.
+pub(crate) fn spelled(origin: Dialect, path: &str) -> Option<String> {
+    let (start, behind) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+    let spelled = language(origin).leftovers().spelled;
+    let (_, own) = spelled.iter().find(|(common, _)| *common == start)?;
+    Some(format!("{own}{behind}"))
 }
 
 /// Members of images, documents and sound that say nothing to another provider, or are told by words of their own.

@@ -45,6 +45,16 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     ],
     in_part: &[("reasoning", &["effort", "summary", "generate_summary"]), ("text", &["format", "verbosity"])],
     of_turns: &[],
+    spelled: &[
+        ("thinking", "reasoning"),
+        ("reasoning_effort", "reasoning"),
+        ("max_tokens", "max_output_tokens"),
+        ("response_format", "text.format"),
+        ("output_format", "text.format"),
+        ("verbosity", "text.verbosity"),
+        ("logprobs", "top_logprobs"),
+        ("messages", "input"),
+    ],
 };
 
 /// Members of a request that its answer repeats.
