@@ -47,7 +47,11 @@ const ACCOUNT_HEADERS: [&str; 2] = ["openai-organization", "openai-project"];
 
 /// A request on its way into other dialects: decoded when the first target asks for it.
 #[derive(Default)]
-pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
+pub(crate) struct Decoded(OnceCell<(Box<Conversation>, Share)>);
+
+/// Memory that a request takes beside its body while it is translated, in lengths of the body: once for its text in core
+/// words, once for the turns put in order, once for the target's form before that is text.
+const TAKEN_APART: usize = 3;
 
 /// A request in a target's own dialect.
 pub(crate) struct Crossed {
@@ -75,11 +79,12 @@ pub(crate) struct WayBack {
 
 impl Decoded {
     /// The request in core words.
-    fn conversation(&self, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
-        if let Some(conversation) = self.0.get() {
+    fn conversation(&self, house: &House, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
+        if let Some((conversation, _)) = self.0.get() {
             return Ok(conversation);
         }
         let body = desk.whole_body(visitor)?;
+        let held = house.limits.bodies.take(body.len().saturating_mul(TAKEN_APART)).ok_or_else(no_memory)?;
         let decoded = match &visitor.addressed {
             // A list of pieces is told at once, as a list of one.
             Some(addressed) => {
@@ -89,7 +94,7 @@ impl Decoded {
             }
             None => cross::decode_request(visitor.dialect, body)?,
         };
-        Ok(self.0.get_or_init(|| Box::new(decoded)))
+        Ok(&self.0.get_or_init(|| (Box::new(decoded), held)).0)
     }
 
     /// Encodes the request for a target; nothing for one that speaks the client's dialect, unless the body is of another.
@@ -109,7 +114,7 @@ impl Decoded {
         if target.dialect == visitor.dialect && spoken == visitor.dialect {
             return Ok(None);
         }
-        let conversation = self.conversation(visitor, desk)?;
+        let conversation = self.conversation(house, visitor, desk)?;
         let model = target.upstream_model.as_deref().unwrap_or(&conversation.model);
         let facts = house.catalog.facts(model);
         let mut crossing = Crossing::new(&facts, &upstream.profile, model);
@@ -136,12 +141,7 @@ impl Decoded {
             refuse_losses(&warnings, target)?;
         }
         let body = Bytes::from(body.to_string());
-        let Some(held) = house.limits.bodies.take(body.len()) else {
-            return Err(Failure::gateway(
-                FailureKind::Overloaded,
-                "there is no memory for the translated request body now (limits.bodies); try again in a moment",
-            ));
-        };
+        let held = house.limits.bodies.take(body.len()).ok_or_else(no_memory)?;
         let endpoint = cross::endpoint(target.dialect, model, asked.stream);
         let own_key =
             upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
@@ -169,6 +169,13 @@ impl Crossed {
             credential: upstream.credential.as_ref(),
         }
     }
+}
+
+fn no_memory() -> Failure {
+    Failure::gateway(
+        FailureKind::Overloaded,
+        "there is no memory to translate the request body now (limits.bodies); try again in a moment",
+    )
 }
 
 /// A translation that loses meaning is refused, with the field by its name.
