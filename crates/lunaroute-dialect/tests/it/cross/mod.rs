@@ -7,6 +7,7 @@
 mod errors;
 mod gemini;
 mod golden;
+mod grammar;
 mod history;
 mod requests;
 mod seals;
