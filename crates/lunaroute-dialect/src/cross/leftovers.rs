@@ -22,10 +22,13 @@ pub(crate) struct Leftovers {
     pub(crate) spelled: &'static [(&'static str, &'static str)],
 }
 
-/// The path of a field as its caller wrote it.
-pub(crate) fn spelled(origin: Dialect, path: &str) -> Option<String> {
+/// The path of a field as its caller wrote it; `None` for one that has it already.
+pub(crate) fn spelled(conversation: &Conversation, path: &str) -> Option<String> {
     let (start, behind) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
-    let spelled = language(origin).leftovers().spelled;
+    if conversation.rest.contains_key(start) {
+        return None;
+    }
+    let spelled = language(conversation.origin).leftovers().spelled;
     let (_, own) = spelled.iter().find(|(common, _)| *common == start)?;
     Some(format!("{own}{behind}"))
 }

@@ -132,7 +132,7 @@ pub fn encode_request(
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
     language(conversation.origin).asks(conversation, &mut crossing.asked);
     let encoded = language(to).encode(conversation, crossing);
-    crossing.warnings.rename(|path| spelled(conversation.origin, path));
+    crossing.warnings.rename(|path| spelled(conversation, path));
     encoded
 }
 

@@ -41,6 +41,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     of_turns: &["audio"],
     spelled: &[
         ("thinking", "reasoning_effort"),
+        ("max_tokens", "max_completion_tokens"),
         ("stop_sequences", "stop"),
         ("output_format", "response_format"),
     ],
