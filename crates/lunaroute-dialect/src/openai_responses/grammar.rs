@@ -101,7 +101,9 @@ impl Order {
         match moment {
             // A source has no end of its own.
             "added" if stem.ends_with("annotation") => {}
-            "added" if !self.open.insert(known) => return Err(format!("{kind} while another is open")),
+            "added" if !self.open.insert(known.clone()) => {
+                return Err(format!("{kind} while another is open"));
+            }
             "delta" => _ = self.open.insert(known),
             // What is empty is done without having gone on; a part has to have begun.
             "done" if !self.open.remove(&known) && stem.ends_with("_part") => {
