@@ -110,7 +110,7 @@ enum Body {
     /// JSON, or a body of which only the end matters.
     Plain(Vec<u8>),
     /// Server-sent events.
-    Stream { framer: Framer, alike: Alike, events: Box<dyn EventReader> },
+    Stream { framer: Framer, alike: Box<Alike>, events: Box<dyn EventReader> },
     /// A stream that is one JSON array.
     Array { elements: Elements, events: Box<dyn EventReader> },
 }
@@ -187,7 +187,7 @@ impl BodyReader {
             b'{' | b'[' => Body::Plain(Vec::new()),
             _ if streams => Body::Stream {
                 framer: Framer::new(),
-                alike: Alike::default(),
+                alike: Box::default(),
                 events: self.language().events(),
             },
             _ => Body::Plain(Vec::new()),
