@@ -112,6 +112,9 @@ pub(crate) struct TranslateOptions {
     /// The model at the provider; its name decides what it is sent. Default: that of the request.
     #[arg(long)]
     pub(crate) model: Option<String>,
+    /// A configured provider, whose `differences` are respected. Default: the vendor of the dialect.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
     /// End with code 1 when meaning is lost, as translation.strict refuses such a request.
     #[arg(long)]
     pub(crate) strict: bool,

@@ -25,7 +25,12 @@ pub(crate) fn translate(settings: &Settings, options: &TranslateOptions) -> anyh
     let config = load(settings)?.config;
     let catalog = lunaroute_server::catalog(&config)?;
     let model = options.model.clone().unwrap_or_else(|| conversation.model.clone());
-    let (facts, profile) = (catalog.facts(&model), Profile::default());
+    let profile = match &options.provider {
+        None => Profile::default(),
+        Some(name) => lunaroute_server::differences(&config, name)
+            .with_context(|| format!("no provider is called '{name}'; the configuration names them"))?,
+    };
+    let facts = catalog.facts(&model);
     let mut crossing = Crossing::new(&facts, &profile, &model);
     anyhow::ensure!(
         !model.is_empty() || from != Dialect::Gemini,

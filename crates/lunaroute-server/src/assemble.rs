@@ -313,6 +313,12 @@ fn profile(provider: &Provider) -> Profile {
     }
 }
 
+/// In what a configured provider differs from the vendor of its dialects; `None` when there is none of this name.
+#[must_use]
+pub fn differences(config: &Config, provider: &str) -> Option<Profile> {
+    config.providers.get(provider).map(profile)
+}
+
 /// What is known about models: what is built in, and the configured overlay over it.
 ///
 /// # Errors

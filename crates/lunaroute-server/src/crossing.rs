@@ -41,6 +41,13 @@ const OWN_PREFIXES: [&str; 8] = [
     "x-stainless-",
 ];
 
+/// Headers among those that say who pays for what a client's own credential asks. They go where the credential goes.
+const ACCOUNT_HEADERS: [&str; 2] = ["openai-organization", "openai-project"];
+
+/// Memory that a request takes beside its body while it is translated, in lengths of the body: once for its text in core
+/// words, once for the target's form before that is text.
+const TAKEN_APART: usize = 2;
+
 /// A request in a target's own dialect.
 pub(crate) struct Crossed {
     pub(crate) endpoint: Endpoint,
@@ -96,6 +103,8 @@ pub(crate) fn cross(
         return Ok(None);
     }
     let plain = desk.whole_body(visitor)?;
+    let _taken_apart =
+        house.limits.bodies.take(plain.len().saturating_mul(TAKEN_APART)).ok_or_else(no_memory)?;
     let conversation = conversation(visitor, plain)?;
     let model = target.upstream_model.clone().unwrap_or_else(|| conversation.model.as_str().into());
     let facts = house.catalog.facts(&model);
@@ -126,12 +135,7 @@ pub(crate) fn cross(
     let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 8 + 512);
     serde_json::to_writer(&mut bytes, &body).expect("a value is JSON and memory never fails to write");
     let body = Bytes::from(bytes);
-    let Some(held) = house.limits.bodies.take(body.len()) else {
-        return Err(Failure::gateway(
-            FailureKind::Overloaded,
-            "there is no memory for the translated request body now (limits.bodies); try again in a moment",
-        ));
-    };
+    let held = house.limits.bodies.take(body.len()).ok_or_else(no_memory)?;
     let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
     let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);
     let back =
@@ -160,6 +164,13 @@ impl Crossed {
     }
 }
 
+fn no_memory() -> Failure {
+    Failure::gateway(
+        FailureKind::Overloaded,
+        "there is no memory to translate the request body now (limits.bodies); try again in a moment",
+    )
+}
+
 /// A translation that loses meaning is refused, with the field by its name.
 fn refuse_losses(warnings: &Warnings, target: &Target) -> Result<(), Failure> {
     let Some(loss) = warnings.first_loss() else { return Ok(()) };
@@ -178,9 +189,10 @@ fn refuse_losses(warnings: &Warnings, target: &Target) -> Result<(), Failure> {
 fn request_headers(visitor: &Visitor, back: &WayBack, endpoint: &Endpoint) -> HeaderMap {
     let shares = cross::share_credentials(visitor.dialect, back.from);
     let is_kept = |name: &HeaderName| {
+        let pays = !back.own_key && ACCOUNT_HEADERS.contains(&name.as_str());
         let is_own =
             OWN_HEADERS.contains(name) || OWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
-        !is_own && (shares || !headers::is_callers_own(name))
+        (pays || !is_own) && (shares || !headers::is_callers_own(name))
     };
     let mut headers = HeaderMap::with_capacity(visitor.headers.len() + 4);
     for (name, value) in visitor.headers.iter().filter(|(name, _)| is_kept(name)) {

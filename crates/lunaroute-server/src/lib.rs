@@ -31,7 +31,7 @@ mod walk;
 mod warm_up;
 mod way_out;
 
-pub use assemble::{StartError, catalog, check};
+pub use assemble::{StartError, catalog, check, differences};
 pub use descriptors::raise_descriptor_limit;
 pub use gateway::{Gateway, StopReport};
 pub use records::{DATABASE_FILE, JOURNAL_DIRECTORY, JSONL_DIRECTORY};

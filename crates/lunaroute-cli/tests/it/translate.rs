@@ -75,6 +75,28 @@ fn the_catalog_knows_what_the_named_model_takes() {
 }
 
 #[test]
+fn what_a_configured_provider_does_otherwise_is_respected() {
+    let home = tempfile::tempdir().expect("a directory");
+    let file = home.path().join("local.yaml");
+    let yaml = "providers:\n  vllm: { dialect: openai, base_url: 'http://127.0.0.1:1', differences: [legacy_max_tokens] }\n";
+    std::fs::write(&file, yaml).expect("written");
+    let body = question(Dialect::Anthropic, "m", false).to_string();
+    let of = |provider: &str| {
+        let config = file.to_str().expect("UTF-8");
+        translate(
+            &["--config", config, "--from", "anthropic", "--to", "openai-chat", "--provider", provider],
+            &body,
+        )
+    };
+    let known = of("vllm");
+    let shown: Value = serde_json::from_slice(&known.stdout).expect("JSON");
+    assert_eq!((&shown["max_tokens"], shown.get("max_completion_tokens")), (&json!(2_048), None), "{shown}");
+    let unknown = of("nobody");
+    let told = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(!unknown.status.success() && told.contains("'nobody'"), "{told}");
+}
+
+#[test]
 fn what_is_no_request_is_refused_with_the_field() {
     for (body, expected) in
         [("no JSON", "no JSON"), ("[]", "no JSON object"), (r#"{"model":"m","messages":7}"#, "'messages'")]

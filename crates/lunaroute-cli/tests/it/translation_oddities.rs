@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::client::{Answer, Connection, End, exchange};
 use crate::support::dialogue::{post, question, read, turns};
 use crate::support::raw_upstream::RawUpstream;
-use crate::support::stage::{query, record};
+use crate::support::stage::{provider, query, record};
 use crate::support::{Gateway, GatewayOptions};
 use crate::translation::{Foreign, model};
 
@@ -217,4 +217,49 @@ async fn a_request_for_no_tokens_is_answered_with_none() {
             assert_eq!((kept.ending.as_deref(), kept.http_status), (Some("completed"), Some(200)));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_goes_where_the_clients_own_key_goes() {
+    let provider = provider().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let url = provider.base_url();
+    let yaml = format!(
+        "providers:\n  theirs: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}' }}\n  \
+         ours: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}', api_key: 'sk-ours' }}\n  \
+         claude: {{ dialect: anthropic, base_url: '{url}' }}\n\
+         models:\n  - {{ model: theirs, provider: theirs }}\n  - {{ model: ours, provider: ours }}\n  \
+         - {{ model: claude, provider: claude }}\n"
+    );
+    let gateway = Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
+    let from = Dialect::OpenaiResponses;
+    for (name, goes) in [("theirs", true), ("ours", false), ("claude", false)] {
+        let call = post(from, &question(from, name, false)).short("text=2");
+        let call = call.header("authorization", "Bearer sk-theirs").header("openai-organization", "org-1");
+        let call = call.header("openai-project", "proj-1").header("openai-beta", "x");
+        let answer = exchange(gateway.address, &call).await;
+        assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
+        let entry = provider.ledger().entries.last().cloned().expect("a request");
+        let got = |header: &str| entry.headers.iter().any(|(known, _)| known == header);
+        assert_eq!((got("openai-organization"), got("openai-project")), (goes, goes), "{name}");
+        assert!(!got("openai-beta"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_translated_only_where_there_is_memory_for_its_parts() {
+    let stage = Foreign::open("limits: { body: 64KiB, bodies: 256KiB }\n").await;
+    let (from, to) = (Dialect::Anthropic, Dialect::OpenaiChat);
+    let asked = async |to, length: usize| {
+        let mut request = question(from, &model(to), false);
+        request["system"] = "x".repeat(length).into();
+        stage.ask(from, &request, "text=2").await
+    };
+    // The body, three times as much for its parts, and the body for the provider.
+    assert_eq!(asked(to, 40 * 1024).await.status(), 200);
+    let refused = asked(to, 60 * 1024).await;
+    assert_eq!(refused.status(), 529, "{}", refused.text());
+    assert!(refused.text().contains("limits.bodies"), "{}", refused.text());
+    assert_eq!(asked(from, 60 * 1024).await.status(), 200, "what is passed on needs no such memory");
+    assert_eq!(stage.provider.ledger().entries.len(), 2);
 }

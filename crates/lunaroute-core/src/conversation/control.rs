@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-/// How the next token is chosen, and what ends the answer. Numbers keep the spelling of the request.
+/// How the next token is chosen, and what ends the answer. Numbers are those of the request as far as 64 bits hold them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sampling {
     /// Temperature.

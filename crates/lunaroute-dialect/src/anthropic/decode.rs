@@ -22,6 +22,12 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     ],
     in_part: &[],
     of_turns: &[],
+    spelled: &[
+        ("reasoning_effort", "thinking"),
+        ("stop", "stop_sequences"),
+        ("response_format", "output_config.format"),
+        ("output_format", "output_config.format"),
+    ],
 };
 
 /// An answer of this dialect depends on nothing that other dialects do not have, too.

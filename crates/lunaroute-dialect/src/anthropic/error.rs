@@ -47,15 +47,18 @@ fn words(failure: &Failure) -> (StatusCode, &'static str) {
 /// A foreign provider's error: the status and the whole envelope.
 pub(super) fn told(meaning: Meaning, message: &str, request_id: &str) -> (StatusCode, Value) {
     let (status, kind) = meant(meaning);
-    // Claude Code compacts a conversation when it reads these words, and only then.
-    let message = match meaning {
+    let error = json!({ "type": kind, "message": sentence(meaning, message) });
+    (status, json!({ "type": "error", "error": error, "request_id": request_id }))
+}
+
+/// The sentence of an error. Claude Code compacts a conversation when it reads these words, and only then.
+pub(super) fn sentence(meaning: Meaning, message: &str) -> String {
+    match meaning {
         Meaning::ContextTooLong => {
             format!("prompt is too long: {message} (capability_rejected: prompt_too_long)")
         }
         _ => message.to_owned(),
-    };
-    let error = json!({ "type": kind, "message": message });
-    (status, json!({ "type": "error", "error": error, "request_id": request_id }))
+    }
 }
 
 /// Anthropic's status and type for what an error means.
@@ -63,6 +66,8 @@ pub(super) fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
     use StatusCode as Status;
     match meaning {
         Meaning::BadRequest | Meaning::ContextTooLong => (Status::BAD_REQUEST, "invalid_request_error"),
+        Meaning::Conflict => (Status::CONFLICT, "invalid_request_error"),
+        Meaning::Unprocessable => (Status::UNPROCESSABLE_ENTITY, "invalid_request_error"),
         Meaning::BadKey => (Status::UNAUTHORIZED, "authentication_error"),
         Meaning::OwnKey | Meaning::Connect => (Status::BAD_GATEWAY, "api_error"),
         Meaning::NoCredit => (Status::PAYMENT_REQUIRED, "billing_error"),

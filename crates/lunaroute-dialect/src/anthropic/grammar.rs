@@ -9,6 +9,8 @@ use crate::dispatch::Grammar;
 pub(super) struct Order {
     begun: bool,
     open: Option<u64>,
+    /// The type of the open block.
+    kind: String,
     blocks: u64,
     stopped: bool,
     over: bool,
@@ -33,9 +35,15 @@ impl Grammar for Order {
             "ping" => {}
             "content_block_start" if self.open.is_none() && index == Some(self.blocks) && !self.stopped => {
                 self.open = index;
+                self.kind = data["content_block"]["type"].as_str().unwrap_or_default().to_owned();
                 self.blocks += 1;
             }
-            "content_block_delta" if self.open.is_some() && index == self.open => {}
+            "content_block_delta" if self.open.is_some() && index == self.open => {
+                let delta = data["delta"]["type"].as_str().unwrap_or_default();
+                if !belongs(delta, &self.kind) {
+                    return Err(format!("a {delta} in a block of {}", self.kind));
+                }
+            }
             "content_block_stop" if self.open.is_some() && index == self.open => self.open = None,
             "message_delta" if self.open.is_none() && data["usage"].is_object() => {
                 self.stopped |= data["delta"]["stop_reason"].is_string();
@@ -48,5 +56,15 @@ impl Grammar for Order {
 
     fn end(&self) -> Result<(), String> {
         if self.over { Ok(()) } else { Err("neither message_stop nor error came".to_owned()) }
+    }
+}
+
+/// Whether a block of this type may go on in this way.
+fn belongs(delta: &str, block: &str) -> bool {
+    match delta {
+        "text_delta" | "citations_delta" => block == "text",
+        "thinking_delta" | "signature_delta" => block == "thinking",
+        "input_json_delta" => matches!(block, "tool_use" | "server_tool_use" | "mcp_tool_use"),
+        _ => false,
     }
 }

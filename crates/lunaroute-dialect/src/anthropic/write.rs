@@ -7,7 +7,7 @@ use lunaroute_core::{StopReason, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::meant;
+use super::error::{meant, sentence};
 use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 
@@ -155,7 +155,8 @@ impl AnswerWriter for Writer {
                 event("message_stop", &json!({"type": "message_stop"}), out);
             }
             Step::Fail { kind, message } => {
-                let (_, kind) = meant(meaning_of(&kind, &message));
+                let meaning = meaning_of(&kind, &message);
+                let ((_, kind), message) = (meant(meaning), sentence(meaning, &message));
                 event("error", &json!({"type": "error", "error": {"type": kind, "message": message}}), out);
             }
         }

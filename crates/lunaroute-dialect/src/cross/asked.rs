@@ -64,9 +64,7 @@ pub struct Asked {
     pub stream: bool,
     /// Whether a Chat stream ends with its figures.
     pub include_usage: bool,
-    /// Whether reasoning is shown to the caller.
-    pub hide_reasoning: bool,
-    /// Whether reasoning is carried by its seals alone: its words are not shown.
+    /// Whether the caller's dialect carries reasoning by its seals alone: its words are not shown.
     pub(crate) shows_seals_only: bool,
     /// The dialect of the provider that answers; seals of its making are tagged with it.
     pub maker: Option<Dialect>,

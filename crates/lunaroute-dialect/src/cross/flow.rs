@@ -36,6 +36,7 @@ struct Waiting {
     index: u32,
     block: Block,
     arguments: String,
+    seal: Option<(Seal, bool)>,
 }
 
 /// Brings one answer's deltas in order.
@@ -119,7 +120,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                     if !text.is_empty() {
                         self.ensure(index, &Block::Thought, steps);
                     }
-                } else if !self.asked.hide_reasoning {
+                } else {
                     self.append(index, &Block::Thought, text, steps);
                 }
             }
@@ -227,7 +228,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
-            self.waiting.push(Waiting { index, block, arguments: String::new() });
+            self.waiting.push(Waiting { index, block, arguments: String::new(), seal: None });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
@@ -281,9 +282,13 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     }
 
     fn seal(&mut self, index: u32, seal: Seal, is_redacted: bool, steps: &mut Vec<Step>) {
+        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
+            waiting.seal.get_or_insert((seal, is_redacted));
+            return;
+        }
         let is_open = self.current.as_ref().is_some_and(|current| current.index == index);
         if !is_open {
-            if self.asked.hide_reasoning || self.closed.contains(&index) {
+            if self.closed.contains(&index) {
                 return;
             }
             // Reasoning of which nothing is shown but the seal.
@@ -320,9 +325,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments } in std::mem::take(&mut self.waiting) {
+        for Waiting { index, block, arguments, seal } in std::mem::take(&mut self.waiting) {
             let is_flattened = matches!(&block, Block::Call { is_custom: true, .. });
             self.open(index, block, is_flattened.then(String::new), steps);
+            if let Some((seal, is_redacted)) = seal {
+                self.seal(index, seal, is_redacted, steps);
+            }
             self.argue(index, arguments, steps);
             self.close(steps);
         }

@@ -18,6 +18,21 @@ pub(crate) struct Leftovers {
     pub(crate) in_part: &'static [(&'static str, &'static [&'static str])],
     /// Members of a turn that are lost with it.
     pub(crate) of_turns: &'static [&'static str],
+    /// What encoders call a field, by the words of Chat and Messages, and what it is called here where that differs.
+    pub(crate) spelled: &'static [(&'static str, &'static str)],
+}
+
+/// What encoders call the fields of this request otherwise than its caller, and the caller's names.
+pub(crate) fn spelling(conversation: &Conversation) -> Vec<(&'static str, &'static str)> {
+    let spelled = language(conversation.origin).leftovers().spelled.iter();
+    spelled.filter(|(common, _)| !conversation.rest.contains_key(*common)).copied().collect()
+}
+
+/// The path of a field as its caller wrote it; `None` for one that has it already.
+pub(crate) fn spelled(spelling: &[(&str, &str)], path: &str) -> Option<String> {
+    let (start, behind) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+    let (_, own) = spelling.iter().find(|(common, _)| *common == start)?;
+    Some(format!("{own}{behind}"))
 }
 
 /// Members of images, documents and sound that say nothing to another provider, or are told by words of their own.

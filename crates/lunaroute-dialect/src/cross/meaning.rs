@@ -9,6 +9,10 @@ use crate::error::ProviderError;
 pub enum Meaning {
     /// The request cannot be understood.
     BadRequest,
+    /// The request comes at a time when it cannot be taken.
+    Conflict,
+    /// The request is understood and cannot be carried out.
+    Unprocessable,
     /// The conversation is longer than the model reads.
     ContextTooLong,
     /// The caller's credential is not taken.
@@ -92,7 +96,11 @@ impl Meaning {
         let meaning = find(&WORDS).or_else(streamed).unwrap_or_else(|| Self::of_status(status));
         let message = error.message.to_ascii_lowercase();
         match meaning {
-            Self::BadRequest if TOO_LONG.iter().any(|words| message.contains(words)) => Self::ContextTooLong,
+            Self::BadRequest | Self::Unprocessable
+                if TOO_LONG.iter().any(|words| message.contains(words)) =>
+            {
+                Self::ContextTooLong
+            }
             Self::BadRequest if message.contains("api key not valid") && own_key => Self::OwnKey,
             Self::BadKey if own_key => Self::OwnKey,
             meaning => meaning,
@@ -105,7 +113,9 @@ impl Meaning {
             Some(402) => Self::NoCredit,
             Some(403) => Self::Forbidden,
             Some(404) => Self::NotFound,
+            Some(409) => Self::Conflict,
             Some(413) => Self::TooLarge,
+            Some(422) => Self::Unprocessable,
             Some(429) => Self::RateLimit,
             Some(408 | 504) => Self::Timeout,
             Some(502) => Self::Connect,

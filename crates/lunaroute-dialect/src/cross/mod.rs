@@ -42,6 +42,7 @@ pub use warnings::{Warning, Warnings};
 pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
+use leftovers::{spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
@@ -146,7 +147,10 @@ pub fn encode_request(
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
-    language(to).encode(conversation, crossing)
+    let spelling = spelling(&conversation);
+    let encoded = language(to).encode(conversation, crossing);
+    crossing.warnings.rename(|path| spelled(&spelling, path));
+    encoded
 }
 
 /// A provider's whole answer in the caller's dialect; `None` when the body is no answer.

@@ -19,6 +19,8 @@ pub(crate) struct Names {
     restored: BTreeMap<String, (Option<String>, String)>,
     /// The provider's name by the caller's.
     given: BTreeMap<(Option<String>, String), String>,
+    /// Names have to begin with a letter or an underscore, as Google wants it.
+    pub(crate) begin_with_letter: bool,
 }
 
 impl Names {
@@ -32,7 +34,7 @@ impl Names {
             return Ok(given.clone());
         }
         let flat = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
-        let given = legal_name(&flat);
+        let given = self.legal(&flat);
         if self.restored.contains_key(&given) {
             return Err(Failure::client(
                 FailureKind::BadRequest,
@@ -48,8 +50,16 @@ impl Names {
     pub(crate) fn given(&self, namespace: Option<&str>, name: &str) -> String {
         let own = (namespace.map(str::to_owned), name.to_owned());
         self.given.get(&own).cloned().unwrap_or_else(|| {
-            legal_name(&namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}")))
+            self.legal(&namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}")))
         })
+    }
+
+    fn legal(&self, name: &str) -> String {
+        let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        match self.begin_with_letter && !begins && !name.is_empty() {
+            true => legal_name(&format!("_{name}")),
+            false => legal_name(name),
+        }
     }
 
     /// The caller's namespace and name of a tool that the provider names.
@@ -115,6 +125,17 @@ mod tests {
         assert_eq!(names.restored(&spaced), (Some("files".to_owned()), "read".to_owned()));
         assert!(names.give(None, "get_weather_now").is_err(), "two tools under one name");
         assert_eq!(names.restored("unknown"), (None, "unknown".to_owned()));
+    }
+
+    #[test]
+    fn where_names_begin_with_a_letter_the_others_get_an_underscore() {
+        let mut names = Names { begin_with_letter: true, ..Names::default() };
+        for (own, expected) in [("3d", "_3d"), ("-x", "_-x"), ("_x", "_x"), ("x3", "x3")] {
+            assert_eq!(names.given(None, own), expected, "in the history");
+            assert_eq!(names.give(None, own).expect("distinct"), expected);
+            assert_eq!(names.restored(expected), (None, own.to_owned()));
+        }
+        assert_eq!(Names::default().give(None, "3d").expect("distinct"), "3d");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lunaroute_core::conversation::{CallResult, Conversation, Part, Speaker, Text, Turn, Use};
 
 use super::names::legal_id;
+use super::told::result_text;
 use super::warnings::Warnings;
 use crate::dispatch::language;
 
@@ -152,7 +153,7 @@ impl Settling<'_> {
             }
             None => {
                 self.warnings.changed(path(), "a result without its call became the user's words");
-                let text = words(&result.parts);
+                let text = result_text(&result, words(&result.parts));
                 let mut media = result.parts;
                 media.retain(|part| matches!(part, Part::Media(_)));
                 let text = match text {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lunaroute_core::{Delta, Dialect, Failure};
+use lunaroute_core::{Delta, Dialect, Failure, FailureKind};
 
 use super::asked::Asked;
 use super::flow::Flow;
@@ -79,7 +79,12 @@ impl Translation {
 
     /// The provider's body broke: appends the caller's error.
     pub fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
-        self.flow.fail("api_error".to_owned(), failure.message.clone(), &mut self.steps);
+        let kind = match failure.kind {
+            FailureKind::Timeout => "timeout_error",
+            FailureKind::Overloaded => "overloaded_error",
+            _ => "api_error",
+        };
+        self.flow.fail(kind.to_owned(), failure.message.clone(), &mut self.steps);
         self.write(out);
     }
 

@@ -47,6 +47,14 @@ impl Warnings {
         }
     }
 
+    /// Calls the fields by what `own` gives for their paths; those for which it gives nothing keep theirs.
+    pub(crate) fn rename(&mut self, own: impl Fn(&str) -> Option<String>) {
+        for warning in std::mem::take(&mut self.warnings) {
+            let path = own(&warning.path).unwrap_or(warning.path);
+            self.note(path, warning.what, warning.loses_meaning);
+        }
+    }
+
     /// The warnings in the order in which they came up.
     pub fn iter(&self) -> impl Iterator<Item = &Warning> {
         self.warnings.iter()

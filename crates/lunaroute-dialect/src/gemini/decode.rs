@@ -21,6 +21,24 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     ],
     in_part: &[],
     of_turns: &[],
+    spelled: &[
+        ("thinking", "generationConfig.thinkingConfig"),
+        ("reasoning_effort", "generationConfig.thinkingConfig"),
+        ("max_tokens", "generationConfig.maxOutputTokens"),
+        ("temperature", "generationConfig.temperature"),
+        ("top_p", "generationConfig.topP"),
+        ("top_k", "generationConfig.topK"),
+        ("seed", "generationConfig.seed"),
+        ("frequency_penalty", "generationConfig.frequencyPenalty"),
+        ("presence_penalty", "generationConfig.presencePenalty"),
+        ("stop", "generationConfig.stopSequences"),
+        ("stop_sequences", "generationConfig.stopSequences"),
+        ("logprobs", "generationConfig.responseLogprobs"),
+        ("response_format", "generationConfig.responseJsonSchema"),
+        ("output_format", "generationConfig.responseJsonSchema"),
+        ("tool_choice", "toolConfig"),
+        ("messages", "contents"),
+    ],
 };
 
 /// Members that are parts of their own, of which nothing crosses but what they say.

@@ -63,6 +63,8 @@ pub(super) const fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
         Meaning::BadRequest | Meaning::ContextTooLong | Meaning::TooLarge => {
             (StatusCode::BAD_REQUEST, "INVALID_ARGUMENT")
         }
+        Meaning::Conflict => (StatusCode::CONFLICT, "ABORTED"),
+        Meaning::Unprocessable => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT"),
         Meaning::BadKey => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
         Meaning::OwnKey => (StatusCode::BAD_GATEWAY, "INTERNAL"),
         Meaning::NoCredit | Meaning::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),

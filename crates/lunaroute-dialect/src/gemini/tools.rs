@@ -161,6 +161,7 @@ pub(super) fn foreign(
     crossing: &mut Crossing<'_>,
 ) -> Result<Vec<Value>, Failure> {
     let (mut functions, mut hosted) = (Vec::new(), Vec::new());
+    crossing.asked.names.begin_with_letter = true;
     for (place, tool) in conversation.tools.iter_mut().enumerate() {
         if is_left_out(conversation.tool_choice.as_ref(), &tool.name) {
             continue;

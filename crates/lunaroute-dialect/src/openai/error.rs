@@ -57,6 +57,8 @@ pub(crate) const fn meant(meaning: Meaning) -> (StatusCode, &'static str, Option
     use StatusCode as Status;
     match meaning {
         Meaning::BadRequest => (Status::BAD_REQUEST, "invalid_request_error", None),
+        Meaning::Conflict => (Status::CONFLICT, "invalid_request_error", None),
+        Meaning::Unprocessable => (Status::UNPROCESSABLE_ENTITY, "invalid_request_error", None),
         Meaning::ContextTooLong => {
             (Status::BAD_REQUEST, "invalid_request_error", Some("context_length_exceeded"))
         }

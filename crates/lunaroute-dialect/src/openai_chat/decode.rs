@@ -44,6 +44,12 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     in_part: &[],
     // What the assistant said in sound.
     of_turns: &["audio"],
+    spelled: &[
+        ("thinking", "reasoning_effort"),
+        ("max_tokens", "max_completion_tokens"),
+        ("stop_sequences", "stop"),
+        ("output_format", "response_format"),
+    ],
 };
 
 /// What the answer depends on.

@@ -1,5 +1,7 @@
 //! The order in which a Responses client takes events.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::dispatch::Grammar;
@@ -11,6 +13,8 @@ pub(super) struct Order {
     created: bool,
     /// Items that were added, and whether each is done; with their ids.
     items: Vec<(String, bool)>,
+    /// What has begun within items and is not done: the item's place, and the events' name without its last word.
+    open: BTreeSet<(u64, String)>,
     over: bool,
 }
 
@@ -81,13 +85,32 @@ impl Order {
     }
 
     fn done(&mut self, data: &Value) -> Result<(), String> {
+        let place = data["output_index"].as_u64().unwrap_or_default();
+        if let Some((_, open)) = self.open.iter().find(|(item, _)| *item == place) {
+            return Err(format!("item {place} is done before its {open}"));
+        }
         self.item(&data["output_index"], &data["item"]["id"])?.1 = true;
         Ok(())
     }
 
     fn belongs(&mut self, kind: &str, data: &Value) -> Result<(), String> {
-        self.item(&data["output_index"], &data["item_id"])
-            .map(|_| ())
-            .map_err(|error| format!("{kind}: {error}"))
+        self.item(&data["output_index"], &data["item_id"]).map_err(|error| format!("{kind}: {error}"))?;
+        let place = data["output_index"].as_u64().unwrap_or_default();
+        let Some((stem, moment)) = kind.rsplit_once('.') else { return Ok(()) };
+        let known = (place, stem.to_owned());
+        match moment {
+            // A source has no end of its own.
+            "added" if stem.ends_with("annotation") => {}
+            "added" if !self.open.insert(known.clone()) => {
+                return Err(format!("{kind} while another is open"));
+            }
+            "delta" => _ = self.open.insert(known),
+            // What is empty is done without having gone on; a part has to have begun.
+            "done" if !self.open.remove(&known) && stem.ends_with("_part") => {
+                return Err(format!("{kind} of what has not begun"));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod output;
 mod request;
 mod response;
 mod stream;
+mod tools;
 mod turns;
 mod write;
 

@@ -118,7 +118,6 @@ impl Asking {
         let mut asked = rng.choice(&self.asked).cloned().unwrap_or_default();
         asked.stream = true;
         asked.include_usage = rng.bool();
-        asked.hide_reasoning = rng.bool();
         asked.interleaved_calls = rng.bool();
         asked.estimated_input = rng.bool().then_some(42);
         "answer".clone_into(&mut asked.answer_id);

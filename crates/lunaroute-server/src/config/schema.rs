@@ -128,8 +128,8 @@ pub struct Limits {
     /// Requests in flight at once; a further one gets 503 (529 in Anthropic's dialect) with `Retry-After` before its
     /// body is read. Health, readiness and metrics are always answered.
     pub requests: usize,
-    /// Memory for the bodies of all requests in flight, as they travel and without their content coding; what does not
-    /// fit gets 503 with `Retry-After`.
+    /// Memory for the bodies of all requests in flight, as they travel, without their content coding, and taken apart for a
+    /// translation; what does not fit gets 503 with `Retry-After`.
     pub bodies: Size,
     /// Connections at once, at most one for every two file descriptors that the gateway may have. On a few further ones
     /// health is answered, and 503 to everything else.

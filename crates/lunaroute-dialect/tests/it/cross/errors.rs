@@ -1,12 +1,12 @@
 //! Errors and figures.
 
 use http::{HeaderMap, StatusCode};
-use lunaroute_core::Dialect;
-use lunaroute_dialect::cross::{Meaning, told_error};
+use lunaroute_core::{Dialect, Failure, FailureKind, Retry};
+use lunaroute_dialect::cross::{Meaning, Translation, told_error};
 use lunaroute_dialect::error::upstream_error;
 use serde_json::{Value, json};
 
-use super::{CHAT, MESSAGES, RESPONSES, answered, asked};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, chunks};
 
 /// A provider's error as the caller is told.
 fn told(to: Dialect, status: u16, body: &Value, own_key: bool) -> (u16, Value) {
@@ -102,4 +102,47 @@ fn every_class_of_tokens_survives_the_way_there_and_back() {
     assert_eq!(response["usage"]["total_tokens"], 53);
     let back = answered(RESPONSES, MESSAGES, &response, &asked(MESSAGES, RESPONSES));
     assert_eq!(back["usage"], message["usage"]);
+}
+
+#[test]
+fn statuses_without_a_word_of_their_own_are_kept() {
+    for status in [409, 422] {
+        assert_eq!(told(MESSAGES, status, &openai("invalid_request_error", ""), true).0, status);
+        for to in [CHAT, RESPONSES, GEMINI] {
+            let body = anthropic("invalid_request_error", "not now");
+            assert_eq!(told(to, status, &body, true).0, status, "{to}");
+        }
+    }
+    let long = json!({"detail": "This model's maximum context length is 4096 tokens."});
+    assert_eq!(told(CHAT, 422, &long, true).0, 400, "vLLM's word for a conversation that is too long");
+}
+
+#[test]
+fn an_error_within_a_stream_has_the_words_by_which_clients_act() {
+    let begun = |to: Dialect| {
+        let (mut translation, mut out) = (Translation::new(CHAT, to, asked(to, CHAT)), Vec::new());
+        translation.push(chunks(&[json!({"index": 0, "delta": {"content": "Hi"}})]).as_bytes(), &mut out);
+        (translation, out)
+    };
+    let (mut translation, mut out) = begun(MESSAGES);
+    let long = openai("invalid_request_error", "context_length_exceeded");
+    let mut long = long["error"].clone();
+    long["message"] = json!("This model's maximum context length is 4096 tokens.");
+    let event = format!("data: {}\n\n", json!({"error": long}));
+    translation.push(event.as_bytes(), &mut out);
+    let text = String::from_utf8(out).expect("text");
+    assert!(text.contains(r#""message":"prompt is too long: This"#), "{text}");
+    for (to, kind, expected) in [
+        (MESSAGES, FailureKind::Timeout, r#""type":"timeout_error""#),
+        (CHAT, FailureKind::Timeout, r#""code":"upstream_timeout""#),
+        (RESPONSES, FailureKind::Timeout, r#""code":"upstream_timeout""#),
+        (GEMINI, FailureKind::Timeout, r#""status":"DEADLINE_EXCEEDED""#),
+        (MESSAGES, FailureKind::Overloaded, r#""type":"overloaded_error""#),
+        (MESSAGES, FailureKind::Protocol, r#""type":"api_error""#),
+    ] {
+        let (mut translation, mut out) = begun(to);
+        translation.fail(&Failure::upstream(kind, Retry::Never, "it is silent"), &mut out);
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains(expected), "{to}: {text}");
+    }
 }

@@ -325,6 +325,14 @@ fn case_46_calls_and_results_without_each_other() {
 }
 
 #[test]
+fn a_failure_without_its_call_still_says_that_it_is_one() {
+    let failed =
+        json!({"type": "tool_result", "tool_use_id": "gone", "content": "no such file", "is_error": true});
+    let sent = from_messages(&[user(json!([failed]))]);
+    assert_eq!(sent.body["messages"][0]["content"], json!("Error: no such file"));
+}
+
+#[test]
 fn case_47_of_two_results_the_first_stays() {
     let sent = from_messages(&[
         user(json!("hi")),

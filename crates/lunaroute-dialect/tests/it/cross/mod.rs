@@ -8,6 +8,7 @@ mod completions;
 mod errors;
 mod gemini;
 mod golden;
+mod grammar;
 mod history;
 mod limits;
 mod requests;

@@ -333,3 +333,34 @@ fn what_has_no_place_is_named_also_where_it_stands_deep() {
         assert_eq!(warnings, expected, "{from} to {to}: {request}");
     }
 }
+
+#[test]
+fn fields_are_named_as_the_caller_wrote_them() {
+    let facts = ModelFacts { thinking: Sent::Nothing, max_output: Some(5), ..ModelFacts::default() };
+    let facts = ModelFacts { sampling: Allowed::No, stop: Allowed::No, ..facts };
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "high",
+        "max_tokens": 9, "temperature": 0.5, "stop": ["x"]});
+    let responses = json!({"model": "m", "input": "hi", "reasoning": {"effort": "high"}, "max_output_tokens": 9,
+        "temperature": 0.5, "text": {"verbosity": "low"}, "top_logprobs": 2});
+    let messages = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9,
+        "thinking": {"type": "enabled", "budget_tokens": 2048}, "temperature": 0.5, "stop_sequences": ["x"]});
+    let content = json!({"model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {
+        "thinkingConfig": {"thinkingLevel": "HIGH"}, "maxOutputTokens": 9, "temperature": 0.5, "topP": 0.5,
+        "stopSequences": ["x"],
+    }});
+    let mut newer = chat.clone();
+    newer["max_completion_tokens"] =
+        newer.as_object_mut().and_then(|body| body.remove("max_tokens")).expect("9");
+    for (from, request) in
+        [(CHAT, chat), (CHAT, newer), (RESPONSES, responses), (MESSAGES, messages), (GEMINI, content)]
+    {
+        for to in [CHAT, RESPONSES, MESSAGES, GEMINI].into_iter().filter(|to| *to != from) {
+            let sent = try_sent(from, to, &request, &facts, &Profile::default()).expect("it crosses");
+            assert!(!sent.warnings.is_empty(), "{from} to {to}");
+            for path in sent.warnings {
+                let pointer = format!("/{}", path.trim_start_matches('!').replace('.', "/"));
+                assert!(request.pointer(&pointer).is_some(), "{from} to {to}: the caller has no {path}");
+            }
+        }
+    }
+}
