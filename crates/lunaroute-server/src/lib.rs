@@ -25,6 +25,7 @@ mod silence;
 mod socket;
 mod tap;
 mod translated;
+mod turned_away;
 mod visitor;
 mod walk;
 mod way_out;

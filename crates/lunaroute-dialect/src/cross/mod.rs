@@ -10,6 +10,7 @@ mod estimate;
 mod exchange;
 mod flow;
 mod leftovers;
+mod limits;
 mod meaning;
 mod media;
 mod members;
@@ -30,9 +31,8 @@ mod tests;
 pub use asked::{Asked, Crossing, Profile};
 pub use check::check_stream;
 pub use estimate::estimate;
-pub use exchange::{
-    Endpoint, endpoint, rate_limits, request_id_header, share_credentials, told_error, told_tokens,
-};
+pub use exchange::{Endpoint, endpoint, request_id_header, share_credentials, told_error, told_tokens};
+pub use limits::{rate_limits, room_after};
 pub use meaning::Meaning;
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
@@ -40,6 +40,7 @@ pub use warnings::{Warning, Warnings};
 pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
+pub(crate) use limits::{LimitHeaders, Reset};
 pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,

@@ -21,7 +21,7 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Addressed, Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
@@ -154,7 +154,7 @@ impl Language for Gemini {
         Some(serde_json::json!({ "totalTokens": tokens }))
     }
 
-    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+    fn limit_headers(&self) -> Option<&'static LimitHeaders> {
         // Google tells limits in the details of the error alone.
         None
     }

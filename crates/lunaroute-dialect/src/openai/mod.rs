@@ -5,13 +5,14 @@ pub(crate) mod error;
 use lunaroute_core::conversation::Tier;
 use serde_json::{Value, json};
 
+use crate::cross::{LimitHeaders, Reset};
+
 /// OpenAI's rate limits, on all of its paths.
-pub(crate) const LIMIT_HEADERS: [&str; 4] = [
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-limit-tokens",
-    "x-ratelimit-remaining-tokens",
-];
+pub(crate) static LIMIT_HEADERS: LimitHeaders = LimitHeaders {
+    requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    reset: Reset::Wait,
+};
 
 /// The class of service of a word.
 pub(crate) fn tier(word: &str) -> Tier {
