@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::seal::{seal_of, signature_of};
 use super::spelling::{camel, inner, members};
+use super::turns::FILES;
 use super::{config, tools};
 use crate::cross::{Asked, Leftovers, Members, wrong};
 
@@ -228,8 +229,7 @@ fn inline(mut data: Members, rest: Rest) -> Result<Part, Failure> {
 fn file_part(mut file: Members, rest: Rest) -> Result<Part, Failure> {
     let (url, name) = (file.required("fileUri")?, file.text("displayName")?);
     // What stands with Google is found by nobody else.
-    let is_public =
-        url.starts_with("https://") && !url.starts_with("https://generativelanguage.googleapis.com/");
+    let is_public = url.starts_with("https://") && !url.starts_with(FILES);
     let kind =
         Some(file.word("mimeType")).filter(|word| !word.is_empty()).map_or(MediaKind::Document, kind_of);
     let source = if is_public {

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod error;
 mod grammar;
+mod grounding;
 mod request;
 mod schema;
 mod seal;

@@ -12,6 +12,12 @@ use super::decode::NO_ARGUMENTS;
 use super::seal::{NO_SIGNATURE, signature_of};
 use crate::cross::{Crossing, has_media, merge, proper, refused_media, result_words, titled, unseen, words};
 
+/// Addresses that Google's models read themselves: its storage, its Files, and films of its own.
+const FETCHED: [&str; 4] = ["gs://", FILES, "https://www.youtube.com/", "https://youtu.be/"];
+
+/// Where Google keeps files; nobody else finds them there.
+pub(super) const FILES: &str = "https://generativelanguage.googleapis.com/";
+
 /// A turn that was decoded from this dialect, as it was.
 pub(super) fn own_content(turn: &Turn) -> Value {
     if turn.is_plain {
@@ -201,6 +207,8 @@ impl Writing<'_, '_> {
                 }
             }
         }
+        // One behind all that was said rides on nothing else.
+        parts.extend(pending.map(|signature| json!({"text": "", "thoughtSignature": signature})));
         Ok(parts)
     }
 
@@ -223,9 +231,7 @@ impl Writing<'_, '_> {
         let is_taken = match &media.source {
             MediaSource::Bytes { .. } => true,
             MediaSource::Text { .. } => media.kind == MediaKind::Document,
-            MediaSource::Url { url, .. } => ["gs://", "https://www.youtube.com/", "https://youtu.be/"]
-                .iter()
-                .any(|start| url.starts_with(start)),
+            MediaSource::Url { url, .. } => FETCHED.iter().any(|start| url.starts_with(start)),
             MediaSource::File { .. } => false,
         };
         if !is_taken {

@@ -5,6 +5,7 @@ use lunaroute_core::{StopReason, Usage};
 use serde_json::{Value, json};
 
 use super::error::meant;
+use super::grounding::Grounding;
 use super::seal::signature_of;
 use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
 use crate::dispatch::AnswerWriter;
@@ -18,11 +19,13 @@ pub(super) struct Writer {
     calls: usize,
     /// The signature of reasoning that waits for the part that follows.
     signature: Option<String>,
+    grounding: Grounding,
 }
 
 impl Writer {
     pub(super) fn new(asked: &Asked) -> Self {
-        Self { asked: asked.clone(), open: None, arguments: String::new(), calls: 0, signature: None }
+        let (asked, grounding) = (asked.clone(), Grounding::default());
+        Self { asked, open: None, arguments: String::new(), calls: 0, signature: None, grounding }
     }
 
     /// Writes a chunk of one part.
@@ -43,9 +46,15 @@ impl AnswerWriter for Writer {
         match step {
             // There is no event of the beginning: the first chunk with something in it is one.
             Step::Begin { .. } => {}
-            Step::Open(block) => (self.open, self.arguments) = (Some(block), String::new()),
+            Step::Open(block) => {
+                self.grounding.begin();
+                (self.open, self.arguments) = (Some(block), String::new());
+            }
             Step::Append(text) => match &self.open {
-                Some(Block::Text | Block::Refusal) => self.say(json!({"text": text}), out),
+                Some(Block::Text | Block::Refusal) => {
+                    self.grounding.add(&text);
+                    self.say(json!({"text": text}), out);
+                }
                 Some(Block::Thought) if !self.asked.shows_seals_only => {
                     self.say(json!({"text": text, "thought": true}), out);
                 }
@@ -59,8 +68,7 @@ impl AnswerWriter for Writer {
                 }
                 self.signature = ridden(&seal, is_redacted);
             }
-            // Sources of this dialect are spans of bytes in what its own search found.
-            Step::Cite(_) => {}
+            Step::Cite(citation) => self.grounding.cite(&citation),
             Step::Close => {
                 if let Some(Block::Call { id, name, is_custom, .. }) = self.open.take() {
                     let arguments = std::mem::take(&mut self.arguments);
@@ -75,6 +83,9 @@ impl AnswerWriter for Writer {
                 let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
                 if let Some(signature) = self.signature.take() {
                     candidate["content"] = json!({"parts": [seal_part(signature)], "role": "model"});
+                }
+                if let Some(grounding) = std::mem::take(&mut self.grounding).told() {
+                    candidate["groundingMetadata"] = grounding;
                 }
                 chunk["candidates"] = json!([candidate]);
                 chunk["usageMetadata"] = figures(&usage);
@@ -164,7 +175,13 @@ fn figures(usage: &Usage) -> Value {
 /// An answer that is told at once.
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let (mut parts, mut calls, mut signature) = (Vec::new(), 0, None);
+    let mut grounding = Grounding::default();
     for said in &whole.said {
+        grounding.begin();
+        if matches!(said.block, Block::Text | Block::Refusal) {
+            grounding.add(&said.text);
+        }
+        said.citations.iter().for_each(|citation| grounding.cite(citation));
         let told = part(said, &mut calls, asked);
         if let Some((seal, is_redacted)) = &said.seal {
             // Of two seals in a row the first has nothing else to ride on.
@@ -184,6 +201,9 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
     if !parts.is_empty() {
         candidate["content"] = json!({"parts": parts, "role": "model"});
+    }
+    if let Some(grounding) = grounding.told() {
+        candidate["groundingMetadata"] = grounding;
     }
     let mut answer = envelope(asked);
     answer["candidates"] = json!([candidate]);

@@ -9,6 +9,7 @@ mod golden;
 mod history;
 mod requests;
 mod seals;
+mod sources;
 mod streams;
 mod tools;
 
