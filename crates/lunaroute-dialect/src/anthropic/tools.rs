@@ -28,9 +28,16 @@ pub(super) fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) ->
                 let (description, schema) = flattened(tool, format.as_ref());
                 (description, schema, false)
             }
-            ToolKind::Hosted(Hosted::WebSearch) => {
+            ToolKind::Hosted(Hosted::WebSearch(search)) => {
                 lose_limits(tool, place, crossing);
-                tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
+                let mut value = json!({"type": "web_search_20250305", "name": "web_search"});
+                if !search.allowed_domains.is_empty() {
+                    value["allowed_domains"] = json!(search.allowed_domains);
+                }
+                if let Some(location) = &search.location {
+                    value["user_location"] = Value::Object(location.clone());
+                }
+                tools.push(value);
                 continue;
             }
             ToolKind::Hosted(hosted) => {

@@ -1,7 +1,9 @@
 //! Tools, and which of them a model has to call.
 
 use lunaroute_core::Failure;
-use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
+use lunaroute_core::conversation::{
+    AllowedTools, Conversation, Hosted, Rest, Search, Tool, ToolChoice, ToolKind,
+};
 use serde_json::{Value, json};
 
 use super::schema::{from_open_api, is_empty_object};
@@ -74,7 +76,7 @@ fn function_tool(mut function: Members) -> Result<Tool, Failure> {
 
 fn hosted_tool(kind: String, value: Value) -> Tool {
     let hosted = match kind.as_str() {
-        "googleSearch" | "googleSearchRetrieval" => Hosted::WebSearch,
+        "googleSearch" | "googleSearchRetrieval" => Hosted::WebSearch(Search::default()),
         "codeExecution" => Hosted::CodeExecution,
         "urlContext" => Hosted::WebFetch,
         _ => Hosted::Other(kind.clone()),
@@ -244,7 +246,7 @@ fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
 
 const fn google_name(hosted: &Hosted) -> Option<&'static str> {
     match hosted {
-        Hosted::WebSearch => Some("googleSearch"),
+        Hosted::WebSearch(_) => Some("googleSearch"),
         Hosted::CodeExecution => Some("codeExecution"),
         Hosted::WebFetch => Some("urlContext"),
         Hosted::Other(_) => None,

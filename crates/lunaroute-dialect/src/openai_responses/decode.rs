@@ -8,7 +8,9 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Leftovers, Members, held_source, is_strict, open_seal, source_of, wrong};
+use crate::cross::{
+    Asked, Leftovers, Members, held_source, is_strict, open_seal, search_of, source_of, wrong,
+};
 use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
@@ -214,13 +216,16 @@ fn tools(value: &Value, namespace: Option<&str>, found: &mut Vec<Tool>) {
             }
             return;
         }
-        kind if kind.starts_with("web_search") => ToolKind::Hosted(Hosted::WebSearch),
+        kind if kind.starts_with("web_search") => {
+            let domains = value.pointer("/filters/allowed_domains");
+            ToolKind::Hosted(Hosted::WebSearch(search_of(domains, value.get("user_location"))))
+        }
         "code_interpreter" => ToolKind::Hosted(Hosted::CodeExecution),
         kind => ToolKind::Hosted(Hosted::Other(kind.to_owned())),
     };
     // A hosted tool is chosen by its type.
     let own_name =
-        if matches!(kind, ToolKind::Hosted(Hosted::WebSearch)) { Some("web_search") } else { None };
+        if matches!(kind, ToolKind::Hosted(Hosted::WebSearch(_))) { Some("web_search") } else { None };
     found.push(Tool {
         name: word("name").or(own_name).unwrap_or_default().to_owned(),
         namespace: namespace.map(str::to_owned),

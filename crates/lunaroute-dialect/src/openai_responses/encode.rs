@@ -220,7 +220,7 @@ fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<
         conversation
             .tools
             .iter()
-            .any(|tool| tool.name == name && tool.kind == ToolKind::Hosted(Hosted::WebSearch))
+            .any(|tool| tool.name == name && matches!(tool.kind, ToolKind::Hosted(Hosted::WebSearch(_))))
     };
     let named = |name: &str| {
         if is_search(name) {
@@ -266,9 +266,16 @@ fn tools(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Vec
                 }
                 tools.push(value);
             }
-            ToolKind::Hosted(Hosted::WebSearch) => {
+            ToolKind::Hosted(Hosted::WebSearch(search)) => {
                 lose_limits(tool, place, crossing);
-                tools.push(json!({"type": "web_search"}));
+                let mut value = json!({"type": "web_search"});
+                if !search.allowed_domains.is_empty() {
+                    value["filters"] = json!({"allowed_domains": search.allowed_domains});
+                }
+                if let Some(location) = &search.location {
+                    value["user_location"] = Value::Object(location.clone());
+                }
+                tools.push(value);
             }
             ToolKind::Hosted(Hosted::CodeExecution) => {
                 tools.push(json!({"type": "code_interpreter", "container": {"type": "auto"}}));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, answered, asked, completion, events, sent, streamed, told};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, completion, events, sent, streamed, told};
 
 /// A candidate whose second sentence is grounded; the spans are bytes of UTF-8.
 fn grounded() -> Value {
@@ -85,4 +85,30 @@ fn files_and_films_that_google_reads_itself_are_named_to_it() {
         let part = &sent(CHAT, GEMINI, &request).body["contents"][0]["parts"][0];
         assert_eq!(part["fileData"]["fileUri"], url);
     }
+}
+
+#[test]
+fn a_search_looks_where_it_was_told_to() {
+    let place = json!({"type": "approximate", "city": "Rome", "country": "IT"});
+    let domains = json!(["x.test"]);
+    let theirs = json!({"type": "web_search_20250305", "name": "web_search", "allowed_domains": domains, "user_location": place});
+    let ours = json!({"type": "web_search", "filters": {"allowed_domains": domains}, "user_location": place});
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}], "tools": [theirs]});
+    let responses = json!({"model": "m", "input": "q", "tools": [ours]});
+    let there = sent(MESSAGES, RESPONSES, &messages);
+    assert_eq!((&there.body["tools"][0], there.warnings.len()), (&ours, 0));
+    let back = sent(RESPONSES, MESSAGES, &responses);
+    assert_eq!((&back.body["tools"][0], back.warnings.len()), (&theirs, 0));
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "web_search_options": {
+        "user_location": {"type": "approximate", "approximate": {"city": "Rome", "country": "IT"}}}});
+    assert_eq!(sent(CHAT, MESSAGES, &chat).body["tools"][0]["user_location"], place);
+    // How often it may search, or how much it reads, has no place there.
+    let mut often = messages.clone();
+    often["tools"][0]["max_uses"] = json!(3);
+    assert_eq!(sent(MESSAGES, RESPONSES, &often).warnings, ["!tools[0]"]);
+    let mut much = chat.clone();
+    much["web_search_options"]["search_context_size"] = json!("low");
+    assert!(sent(CHAT, MESSAGES, &much).warnings.iter().any(|path| path.starts_with("!tools[0]")));
+    // Google's search knows neither.
+    assert_eq!(sent(MESSAGES, GEMINI, &messages).warnings, ["!tools[0]"]);
 }
