@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use lunaroute_core::conversation::{Conversation, Rest};
+use lunaroute_core::conversation::{Conversation, ModelFacts, Rest};
 use lunaroute_core::{Delta, Dialect, Failure, Operation, Usage};
 use serde_json::Value;
 
 use crate::anthropic::Anthropic;
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Step, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Limits, Meaning, Step, Whole};
 use crate::end_watch::Signs;
 use crate::gemini::Gemini;
 use crate::json::Json;
@@ -16,6 +16,7 @@ use crate::openai_chat::OpenaiChat;
 use crate::openai_responses::OpenaiResponses;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
+use crate::splice::Edit;
 use crate::sse::Event;
 use crate::tagged::Ridden;
 
@@ -107,8 +108,13 @@ pub(crate) trait Language: Sync {
     /// The answer to a question for the length of a request, where the dialect has one.
     fn told_tokens(&self, tokens: u64) -> Option<Value>;
 
-    /// The headers that tell a provider's limits: of requests and what is left of them, of tokens and what is left.
-    fn limit_headers(&self) -> Option<[&'static str; 4]>;
+    /// The headers that tell a provider's limits, where it has such.
+    fn limit_headers(&self) -> Option<&'static LimitHeaders>;
+
+    /// What is put right in a request for a model that refuses it as it is.
+    fn repairs(&self, _body: Json<'_>, _facts: &ModelFacts) -> Vec<Edit> {
+        Vec::new()
+    }
 
     /// The header in which clients look for the name of their request.
     fn request_id_header(&self) -> &'static str;

@@ -1,5 +1,7 @@
 //! Failures in the caller's dialect, and providers' errors for the record.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use lunaroute_core::{Dialect, Failure};
@@ -46,7 +48,7 @@ pub fn keep_alive(dialect: Dialect, after_start: bool) -> &'static [u8] {
 }
 
 /// An error as its provider tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProviderError {
     /// The provider's type, such as `rate_limit_error`; its code when it gives no type, else `status_<n>`.
     pub kind: String,
@@ -56,6 +58,8 @@ pub struct ProviderError {
     pub code: Option<String>,
     /// The provider's id of the request, from the body or the headers.
     pub request_id: Option<String>,
+    /// How long the provider asks to wait, where its body says so: Google's `RetryInfo`.
+    pub retry_after: Option<Duration>,
 }
 
 /// Reads a provider's error from a whole answer: from any body when the status is 400 or above, and from a body of a
@@ -84,6 +88,7 @@ pub(crate) fn read_body(status: StatusCode, body: &[u8], json: Option<Json<'_>>)
         message: cut(&String::from_utf8_lossy(&body[..body.len().min(MESSAGE_LIMIT)])),
         code: None,
         request_id: None,
+        retry_after: None,
     })
 }
 
@@ -124,7 +129,7 @@ fn assemble(
     message: Option<std::borrow::Cow<'_, str>>,
     request_id: Option<Json<'_>>,
 ) -> ProviderError {
-    let [kind, code, status] = inner.fields(["type", "code", "status"]);
+    let [kind, code, status, details] = inner.fields(["type", "code", "status", "details"]);
     // A code may be a number (vLLM).
     let word = |value: Option<Json<'_>>| {
         let value = value?;
@@ -142,7 +147,18 @@ fn assemble(
         message: message.map(|text| cut(&text)).unwrap_or_default(),
         code,
         request_id: request_id.and_then(Json::text).map(|id| cut(&id)),
+        retry_after: details.and_then(wait_of),
     }
+}
+
+/// The wait that one of the details of Google's errors asks for: `google.rpc.RetryInfo`, whose delay is a duration of
+/// protocol buffers in JSON, such as `34s` or `0.250s`.
+fn wait_of(details: Json<'_>) -> Option<Duration> {
+    details.objects(["@type", "retryDelay"]).find_map(|(_, [kind, delay])| {
+        kind?.text().filter(|kind| kind.ends_with("google.rpc.RetryInfo"))?;
+        let delay = delay?.text()?;
+        Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
+    })
 }
 
 fn cut(text: &str) -> String {

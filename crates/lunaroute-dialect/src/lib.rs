@@ -39,5 +39,5 @@ mod interpret;
 pub use end_watch::EndWatch;
 pub use interpret::Dialects;
 pub use peek::{BodyHints, ChatTurns, Located, ObjectStart, Peek, peek};
-pub use splice::{include_usage, rename_model, splice};
+pub use splice::{include_usage, rename_model, repair, splice};
 pub use tagged::without_tagged;

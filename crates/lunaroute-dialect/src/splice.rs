@@ -4,7 +4,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use lunaroute_core::Dialect;
+use lunaroute_core::conversation::ModelFacts;
 
+use crate::dispatch::language;
+use crate::json::Json;
 use crate::peek::{Located, Peek};
 
 /// What goes before a model's name where Gemini calls it a resource.
@@ -45,6 +49,13 @@ pub fn splice(body: &Bytes, peek: &Peek, model: Option<&str>, usage: bool) -> Op
     (!edits.is_empty()).then(|| apply(body, edits))
 }
 
+/// The body with what its model would refuse put right, by what is known of the model. `None` when nothing is.
+#[must_use]
+pub fn repair(dialect: Dialect, body: &Bytes, facts: &ModelFacts) -> Option<Bytes> {
+    let edits = language(dialect).repairs(Json::new(body).filter(Json::is_object)?, facts);
+    (!edits.is_empty()).then(|| apply(body, edits))
+}
+
 fn model_edits(peek: &Peek, new: &str) -> impl Iterator<Item = Edit> {
     let named = peek.model.iter().map(move |model| edit_to(model, new.into()));
     let again = peek.model_again.iter().map(move |model| {
@@ -69,7 +80,7 @@ fn usage_edit(body: &[u8], peek: &Peek) -> Option<Edit> {
         let bytes = format!(r#""stream_options":{{{USAGE_MEMBER}}}{comma}"#).into_bytes();
         return Some(Edit { range: object.inside..object.inside, bytes });
     };
-    let json = crate::json::Json::new(&body[options.clone()]).filter(crate::json::Json::is_object);
+    let json = Json::new(&body[options.clone()]).filter(Json::is_object);
     let Some(json) = json else {
         return Some(Edit { range: options, bytes: format!("{{{USAGE_MEMBER}}}").into_bytes() });
     };

@@ -1,5 +1,6 @@
 //! The body of an answer, with its clocks.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +30,8 @@ pub(crate) struct Limits {
 /// A body that ends early, a reset connection and a time limit are an `Err`, never a normal end. Dropping the body
 /// before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2) at once.
 pub struct UpstreamBody {
+    /// What was read ahead and comes again, in order.
+    read_ahead: VecDeque<Bytes>,
     incoming: Incoming,
     /// The connection, while it is this body that drives it.
     lease: Option<Lease>,
@@ -45,12 +48,25 @@ pub struct UpstreamBody {
 impl UpstreamBody {
     /// A body that drives its connection, if it is given one, and gives it back at its end.
     pub(crate) fn new(incoming: Incoming, lease: Option<Lease>, limits: Limits, provider: Arc<str>) -> Self {
-        let mut body =
-            Self { incoming, lease, limits, waiting_since: None, timer: None, provider, failed: false };
+        let mut body = Self {
+            read_ahead: VecDeque::new(),
+            incoming,
+            lease,
+            limits,
+            waiting_since: None,
+            timer: None,
+            provider,
+            failed: false,
+        };
         if body.incoming.is_end_stream() {
             body.give_back();
         }
         body
+    }
+
+    /// Gives frames back that were read ahead, in their order: they come again before those that were not read yet.
+    pub fn put_back(&mut self, frames: Vec<Bytes>) {
+        frames.into_iter().rev().for_each(|frame| self.read_ahead.push_front(frame));
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
@@ -101,6 +117,9 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if let Some(frame) = self.read_ahead.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        }
         if self.failed {
             return Poll::Ready(None);
         }
@@ -120,11 +139,18 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed || self.incoming.is_end_stream()
+        self.read_ahead.is_empty() && (self.failed || self.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let ahead = self.read_ahead.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        let left = self.incoming.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(left.lower() + ahead);
+        if let Some(upper) = left.upper() {
+            hint.set_upper(upper + ahead);
+        }
+        hint
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Target {
     pub dialect: Dialect,
     /// The model name to put in place of the client's; `None` leaves the body alone.
     pub upstream_model: Option<Arc<str>>,
+    /// Whether what the model would refuse is put right in a request of its own dialect.
+    pub repair: bool,
     /// Why this target was chosen.
     pub rule: Rule,
 }

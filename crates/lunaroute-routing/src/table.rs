@@ -30,6 +30,8 @@ pub struct ModelRule {
     pub upstream_model: Option<String>,
     /// Who is tried after it, in this order, when it fails.
     pub fallbacks: Vec<Fallback>,
+    /// Whether what the model would refuse is put right in requests of its own dialect.
+    pub repair: bool,
 }
 
 /// A provider that takes over when those before it have failed.
@@ -67,6 +69,7 @@ struct CompiledRule {
     pattern: Arc<str>,
     first: Choice,
     fallbacks: Vec<Choice>,
+    repair: bool,
 }
 
 /// A provider that may become a target.
@@ -79,11 +82,12 @@ struct Choice {
 
 impl Choice {
     /// The target of this request; `None` when it cannot be asked here.
-    fn target(&self, head: &Head<'_>, rule: &Rule) -> Option<Target> {
+    fn target(&self, head: &Head<'_>, rule: &Rule, repair: bool) -> Option<Target> {
         Some(Target {
             provider: Arc::clone(&self.provider),
             dialect: head.spoken_to(&self.speaks)?,
             upstream_model: self.upstream_model.clone(),
+            repair,
             rule: rule.clone(),
         })
     }
@@ -150,11 +154,13 @@ impl Table {
                 default.ok_or(NoRoute::NoDefault { dialect: head.dialect })?;
             // What cannot be translated goes to it as it is: it is the one that the operator has for such callers.
             let dialect = head.spoken_to(speaks).unwrap_or(head.dialect);
-            let target = Target { provider: Arc::clone(provider), dialect, upstream_model: None, rule: why };
+            let provider = Arc::clone(provider);
+            let target = Target { provider, dialect, upstream_model: None, repair: false, rule: why };
             return Ok(Plan { targets: vec![target] });
         };
         let choices = std::iter::once(&rule.first).chain(&rule.fallbacks);
-        let targets: Vec<Target> = choices.filter_map(|choice| choice.target(head, &why)).collect();
+        let targets: Vec<Target> =
+            choices.filter_map(|choice| choice.target(head, &why, rule.repair)).collect();
         if targets.is_empty() {
             return Err(NoRoute::OtherDialect {
                 pattern: rule.pattern.to_string(),
@@ -240,7 +246,7 @@ impl Known {
     }
 
     fn rule(&self, rule: ModelRule) -> Result<CompiledRule, TableError> {
-        let ModelRule { pattern, provider, upstream_model, fallbacks } = rule;
+        let ModelRule { pattern, provider, upstream_model, fallbacks, repair } = rule;
         if pattern.is_empty() {
             return Err(TableError::EmptyPattern { provider });
         }
@@ -253,7 +259,7 @@ impl Known {
         let first = self.choice(&provider, upstream_model, entry)?;
         let fallback = |Fallback { provider, upstream_model }| self.choice(&provider, upstream_model, entry);
         let fallbacks = fallbacks.into_iter().map(fallback).collect::<Result<_, _>>()?;
-        Ok(CompiledRule { first, fallbacks, pattern: pattern.into() })
+        Ok(CompiledRule { first, fallbacks, repair, pattern: pattern.into() })
     }
 }
 

@@ -268,6 +268,7 @@ fn routes(config: &Config) -> Result<Table, TableError> {
         provider: route.provider.clone(),
         upstream_model: route.upstream.clone(),
         fallbacks: route.fallbacks.iter().map(fallback).collect(),
+        repair: route.repair,
     });
     let defaults = Dialect::ALL.into_iter().filter_map(|dialect| {
         Some(DefaultProvider { dialect, provider: default_provider(config, dialect)? })

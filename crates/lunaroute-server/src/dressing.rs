@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header;
 use lunaroute_core::{Dialect, Operation};
-use lunaroute_dialect::{peek, splice, without_tagged};
+use lunaroute_dialect::{peek, repair, splice, without_tagged};
 use lunaroute_egress::Outbound;
 use lunaroute_ingress::door;
 use lunaroute_routing::Target;
@@ -30,6 +30,26 @@ pub(crate) fn path_for<'a>(visitor: &Visitor, target: &Target, path_and_query: &
     }
 }
 
+/// The body with what its model would refuse put right, where the rule says so; `edited` is what was edited already.
+fn repaired(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    target: &Target,
+    edited: Option<Bytes>,
+) -> Option<Bytes> {
+    if !target.repair {
+        return edited;
+    }
+    let body = edited.as_ref().unwrap_or_else(|| desk.plain_body(visitor));
+    let model = target.upstream_model.as_deref().or_else(|| desk.model()).unwrap_or_default();
+    let repaired = repair(visitor.dialect, body, &house.catalog.facts(model));
+    if repaired.is_some() {
+        tracing::info!(request = %visitor.id, model, "the request was repaired for its model");
+    }
+    repaired.or(edited)
+}
+
 /// What goes to the target.
 pub(crate) fn dress<'a>(
     house: &'a House,
@@ -46,7 +66,7 @@ pub(crate) fn dress<'a>(
     let model = target.upstream_model.as_deref();
     // Only a gateway that translates can have sealed anything for its clients.
     let unsealed = house.translates.then(|| without_tagged(visitor.dialect, plain)).flatten();
-    let edited = match unsealed.or_else(|| completed.cloned()) {
+    let edited = match repaired(house, visitor, desk, target, unsealed.or_else(|| completed.cloned())) {
         None => splice(plain, &desk.peek, model, usage),
         Some(edited) => {
             let peek = peek(visitor.dialect, &edited);

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use lunaroute_core::{Ending, Failure, FailureKind, ResponseHead, Retry};
+use lunaroute_core::{Dialect, Ending, Failure, FailureKind, ResponseHead, Retry};
 use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::{self, Meaning, Translation};
 use lunaroute_dialect::error::{ProviderError, upstream_error};
@@ -211,13 +211,26 @@ impl Foreign<'_> {
         };
         let id = self.visitor.id.to_string();
         let (status, body) = cross::told_error(self.visitor.dialect, meaning, &message, &id);
-        self.finished(status, JSON, body)
+        self.told(status, (JSON, error.retry_after), body)
     }
 
     /// An answer whose end is known.
-    fn finished(mut self, status: StatusCode, form: &'static str, body: Bytes) -> Response<Reply> {
+    fn finished(self, status: StatusCode, form: &'static str, body: Bytes) -> Response<Reply> {
+        self.told(status, (form, None), body)
+    }
+
+    /// The same; `wait` is how long the body asks to wait, where the headers do not say.
+    fn told(
+        mut self,
+        status: StatusCode,
+        (form, wait): (&'static str, Option<Duration>),
+        body: Bytes,
+    ) -> Response<Reply> {
         let mut response = Response::new(());
         *response.status_mut() = status;
+        if let Some(wait) = retry_after(self.back.from, self.status, &self.headers).or(wait) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds(wait));
+        }
         let response = told_head(self.house, self.visitor, &self.back, &self.headers, form, response);
         self.entry.response_started(&ResponseHead {
             status: status.as_u16(),
@@ -227,6 +240,19 @@ impl Foreign<'_> {
         self.entry.close(Ending::Completed, None);
         response.map(|()| Reply::full(body))
     }
+}
+
+/// How long a provider's headers ask to wait: outright, or by limits of which nothing is left.
+fn retry_after(from: Dialect, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let now = SystemTime::now();
+    let by_limits =
+        || (status == StatusCode::TOO_MANY_REQUESTS).then(|| cross::room_after(from, headers, now)).flatten();
+    retry::retry_after(headers, now).or_else(by_limits)
+}
+
+/// Whole seconds, rounded up: there is no room before.
+fn seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
 const JSON: &str = "application/json";
@@ -273,15 +299,11 @@ fn told_head<T>(
         tell(WARNINGS, &warnings[..warnings.floor_char_boundary(WARNINGS_LIMIT)]);
     }
     tell(HeaderName::from_static(cross::request_id_header(visitor.dialect)), &visitor.id.to_string());
-    if let Some(wait) = retry::retry_after(provider, SystemTime::now()) {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
     if let Some(id) = provider.get("request-id").or_else(|| provider.get("x-request-id")) {
         headers.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
-    for (name, value) in cross::rate_limits(back.from, visitor.dialect, provider) {
-        headers.insert(HeaderName::from_static(name), value.clone());
+    for (name, value) in cross::rate_limits(back.from, visitor.dialect, provider, SystemTime::now()) {
+        headers.insert(HeaderName::from_static(name), value);
     }
     way_out::finish(house, response, visitor.id, &visitor.headers)
 }

@@ -1,13 +1,13 @@
 //! Out to the providers: one attempt after the other, as long as no byte has left for the client.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use lunaroute_core::{AttemptOutcome, Failure, FailureKind, Retry};
 use lunaroute_egress::Inbound;
-use lunaroute_egress::retry::{self, Backoff};
+use lunaroute_egress::retry::Backoff;
 use lunaroute_routing::Plan;
 
 use crate::crossing::WayBack;
@@ -16,6 +16,7 @@ use crate::dressing;
 use crate::guest_book::Entry;
 use crate::house::{House, Upstream};
 use crate::route::{Leg, Route};
+use crate::turned_away::{Judgement, judge};
 use crate::visitor::Visitor;
 
 /// How much of an answer that is tried again is read for the record.
@@ -68,18 +69,20 @@ pub(crate) async fn pass(
             }
         };
         let began = Instant::now();
-        let result = house.egress.attempt(outbound, &house.timeouts).await;
+        let mut result = house.egress.attempt(outbound, &house.timeouts).await;
         let mut outcome = outcome(&result, began);
-        let wish = match &result {
-            Ok(inbound) => retry::classify(inbound.status, &inbound.headers, SystemTime::now()),
-            Err(failure) => failure.retry,
+        let judgement = match &mut result {
+            Ok(inbound) => judge(inbound).await,
+            Err(failure) => Judgement { wish: failure.retry, retry_after: None, is_spent: false },
         };
+        outcome.retry_after_ms = judgement.retry_after.map(milliseconds);
         // Another attempt makes its own body.
         let back = crossed.map(|crossed| crossed.back);
         // Known before the answer is given up: where nobody else can carry the request, it is the one to tell.
-        let next = (wish != Retry::Never).then(|| route.leg(ordinal + 1).ok()).flatten();
-        let next = next
-            .and_then(|next| Some((next_delay(house, &mut backoff, wish, (route.left(), ordinal))?, next)));
+        let next = (judgement.wish != Retry::Never).then(|| route.leg(ordinal + 1).ok()).flatten();
+        let next = next.and_then(|next| {
+            Some((next_delay(house, &mut backoff, judgement, (route.left(), ordinal))?, next))
+        });
         let failed = match &result {
             Ok(_) => next.as_ref().map(|_| FailureKind::Provider),
             Err(failure) => Some(failure.kind),
@@ -146,12 +149,16 @@ fn admitted(
 fn next_delay(
     house: &House,
     backoff: &mut Backoff,
-    wish: Retry,
+    Judgement { wish, is_spent, .. }: Judgement,
     (targets, ordinal): (usize, usize),
 ) -> Option<Duration> {
     let next = ordinal + 1;
     if next < targets {
         return (wish != Retry::Never).then_some(Duration::ZERO);
+    }
+    // Who has nothing left to pay with has not more of it a second later.
+    if is_spent {
+        return None;
     }
     // With several targets each has had its attempt, so that the first round counts as well.
     if targets > 1 && next >= house.retry.max_attempts as usize {
@@ -161,20 +168,19 @@ fn next_delay(
     house.retry_budget.spend().then_some(delay)
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn outcome(result: &Result<Inbound, Failure>, began: Instant) -> AttemptOutcome {
     let latency_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match result {
         Ok(inbound) => AttemptOutcome {
             status: Some(inbound.status.as_u16()),
             latency_us,
             failure: None,
             message: None,
-            // Only who refuses says when to come again.
-            retry_after_ms: Some(&inbound.headers)
-                .filter(|_| !inbound.status.is_success())
-                .and_then(|headers| retry::retry_after(headers, SystemTime::now()))
-                .map(milliseconds),
+            retry_after_ms: None,
         },
         Err(failure) => AttemptOutcome {
             status: None,

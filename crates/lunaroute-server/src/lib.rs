@@ -26,6 +26,7 @@ mod silence;
 mod socket;
 mod tap;
 mod translated;
+mod turned_away;
 mod visitor;
 mod walk;
 mod warm_up;

@@ -2,6 +2,7 @@
 
 mod agents_claude_code;
 mod agents_codex;
+mod cases;
 mod commands;
 mod configuration;
 mod cuts;

@@ -228,7 +228,7 @@ async fn every_path_reaches_its_own_vendor_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
+async fn case_57_what_needs_no_provider_reaches_none_and_is_not_recorded() {
     let stage = Vendors::open("").await;
     let mut connection = Connection::open(stage.gateway.address).await;
     for path in ["/", "/api/hello"] {
@@ -271,7 +271,7 @@ async fn what_needs_no_provider_reaches_none_and_is_not_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_websocket_is_refused_so_that_the_client_falls_back() {
+async fn case_55_a_websocket_is_refused_so_that_the_client_falls_back() {
     let stage = Vendors::open("responses: { websocket: false }\n").await;
     let upgrade = Call::get(RESPONSES)
         .header("connection", "Upgrade")

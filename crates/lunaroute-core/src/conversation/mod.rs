@@ -11,7 +11,7 @@ mod tool;
 pub use control::{Breakpoint, Effort, OutputFormat, Reasoning, Sampling, Summary, Thinking, Tier};
 pub use facts::{Allowed, ModelFacts, Sent};
 pub use part::{CallResult, Custom, Media, MediaKind, MediaSource, Opaque, Part, Seal, Text, Thought, Use};
-pub use tool::{AllowedTools, Hosted, Tool, ToolChoice, ToolKind};
+pub use tool::{AllowedTools, Hosted, Search, Tool, ToolChoice, ToolKind};
 
 use crate::Dialect;
 

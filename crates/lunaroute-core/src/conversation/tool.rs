@@ -46,13 +46,22 @@ pub enum ToolKind {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Hosted {
     /// Searches the web.
-    WebSearch,
+    WebSearch(Search),
     /// Runs code.
     CodeExecution,
     /// Opens addresses.
     WebFetch,
     /// Any other; its vendor's type is the word, the whole object is in the tool's `rest`.
     Other(String),
+}
+
+/// Where a search of the web looks. [`Search::default`] is everywhere.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Search {
+    /// The only domains that it looks in; empty for all.
+    pub allowed_domains: Vec<String>,
+    /// About where the user is, in the members that vendors share: `type`, `city`, `region`, `country`, `timezone`.
+    pub location: Option<Rest>,
 }
 
 /// Which tools the model has to call.

@@ -8,7 +8,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::Value;
 
-use crate::cross::{Asked, Leftovers, Members, open_seal, wrong};
+use crate::cross::{Asked, Leftovers, Members, open_seal, search_of, wrong};
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &["metadata", "cache_control", "stream", "betas"],
@@ -279,7 +279,10 @@ fn decode_tool(mut members: Members) -> Result<Tool, Failure> {
     let breakpoint = breakpoint(members.peek("cache_control"));
     let hosted = match kind.as_str() {
         "" | "custom" => None,
-        kind if kind.starts_with("web_search") => Some(Hosted::WebSearch),
+        kind if kind.starts_with("web_search") => {
+            let domains = members.peek("allowed_domains");
+            Some(Hosted::WebSearch(search_of(domains, members.peek("user_location"))))
+        }
         kind if kind.starts_with("web_fetch") => Some(Hosted::WebFetch),
         kind if kind.starts_with("code_execution") => Some(Hosted::CodeExecution),
         _ => Some(Hosted::Other(kind.clone())),

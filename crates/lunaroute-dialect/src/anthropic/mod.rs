@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod error;
 mod grammar;
+mod repair;
 mod request;
 mod response;
 mod schema;
@@ -16,18 +17,34 @@ mod write;
 use std::sync::Arc;
 
 use http::StatusCode;
-use lunaroute_core::conversation::{Conversation, Rest};
+use lunaroute_core::conversation::{Conversation, ModelFacts, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Limits, Meaning, Reset, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
 use crate::outline::Outline;
 use crate::reading::MessageReading;
+use crate::splice::Edit;
 
 /// The version of the interface that requests are written for.
 const VERSION: &str = "2023-06-01";
+
+/// Anthropic's rate limits.
+static LIMIT_HEADERS: LimitHeaders = LimitHeaders {
+    requests: [
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ],
+    tokens: [
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ],
+    reset: Reset::Moment,
+};
 
 /// The dialect.
 pub(crate) struct Anthropic;
@@ -150,13 +167,12 @@ impl Language for Anthropic {
         Some(serde_json::json!({ "input_tokens": tokens }))
     }
 
-    fn limit_headers(&self) -> Option<[&'static str; 4]> {
-        Some([
-            "anthropic-ratelimit-requests-limit",
-            "anthropic-ratelimit-requests-remaining",
-            "anthropic-ratelimit-tokens-limit",
-            "anthropic-ratelimit-tokens-remaining",
-        ])
+    fn limit_headers(&self) -> Option<&'static LimitHeaders> {
+        Some(&LIMIT_HEADERS)
+    }
+
+    fn repairs(&self, body: Json<'_>, facts: &ModelFacts) -> Vec<Edit> {
+        repair::edits(body, facts)
     }
 
     fn request_id_header(&self) -> &'static str {

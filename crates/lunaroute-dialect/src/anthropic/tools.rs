@@ -33,9 +33,17 @@ pub(super) fn tools(
                 let (description, schema) = flattened(tool, format.as_ref());
                 (description, schema, false)
             }
-            ToolKind::Hosted(Hosted::WebSearch) => {
+            ToolKind::Hosted(Hosted::WebSearch(search)) => {
+                let search = std::mem::take(search);
                 lose_limits(tool, place, crossing);
-                tools.push(json!({"type": "web_search_20250305", "name": "web_search"}));
+                let mut value = json!({"type": "web_search_20250305", "name": "web_search"});
+                if !search.allowed_domains.is_empty() {
+                    value["allowed_domains"] = json!(search.allowed_domains);
+                }
+                if let Some(location) = search.location {
+                    value["user_location"] = Value::Object(location);
+                }
+                tools.push(value);
                 continue;
             }
             ToolKind::Hosted(_) => {

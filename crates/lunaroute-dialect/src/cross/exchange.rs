@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use lunaroute_core::{Dialect, Operation};
 
 use super::meaning::Meaning;
@@ -50,18 +50,4 @@ pub fn told_error(to: Dialect, meaning: Meaning, message: &str, request_id: &str
 #[must_use]
 pub fn told_tokens(to: Dialect, tokens: u64) -> Option<Bytes> {
     language(to).told_tokens(tokens).map(|body| Bytes::from(body.to_string()))
-}
-
-/// A provider's rate limits under the names of the caller's dialect: limit and rest of requests and of tokens. The moments
-/// at which they are full again are left out, because vendors count them in different ways.
-#[must_use]
-pub fn rate_limits(
-    from: Dialect,
-    to: Dialect,
-    headers: &HeaderMap,
-) -> Vec<(&'static str, &http::HeaderValue)> {
-    let (Some(theirs), Some(ours)) = (language(from).limit_headers(), language(to).limit_headers()) else {
-        return Vec::new();
-    };
-    theirs.into_iter().zip(ours).filter_map(|(theirs, ours)| Some((ours, headers.get(theirs)?))).collect()
 }

@@ -129,6 +129,6 @@ impl Meaning {
 /// What an error inside a stream means, by its type and sentence.
 pub(crate) fn meaning_of(kind: &str, message: &str) -> Meaning {
     let error =
-        ProviderError { kind: kind.to_owned(), message: message.to_owned(), code: None, request_id: None };
+        ProviderError { kind: kind.to_owned(), message: message.to_owned(), ..ProviderError::default() };
     Meaning::of(None, &error, false)
 }

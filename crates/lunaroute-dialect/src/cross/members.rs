@@ -5,6 +5,7 @@ use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Number, Value};
 
 /// An object that is read. A member that is `null` counts as absent and stays where it is.
+#[derive(Clone)]
 pub(crate) struct Members {
     rest: Rest,
     path: String,

@@ -16,6 +16,7 @@ mod media;
 mod members;
 mod names;
 mod put;
+mod rates;
 mod schema;
 mod seal;
 mod settle;
@@ -32,10 +33,9 @@ mod tests;
 pub use asked::{Asked, Crossing, Profile};
 pub use check::check_stream;
 pub use estimate::estimate;
-pub use exchange::{
-    Endpoint, endpoint, rate_limits, request_id_header, share_credentials, told_error, told_tokens,
-};
+pub use exchange::{Endpoint, endpoint, request_id_header, share_credentials, told_error, told_tokens};
 pub use meaning::Meaning;
+pub use rates::{rate_limits, room_after};
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
 
@@ -51,6 +51,7 @@ pub(crate) use media::{
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use names::legal_id;
 pub(crate) use put::put;
+pub(crate) use rates::{LimitHeaders, Reset};
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
@@ -58,7 +59,7 @@ pub(crate) use step::{Block, Step};
 pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
     client_schema, described, flattened, format_held, held_strictly, lose_hosted, lose_limits, parameters,
-    refuse_lost_tools,
+    refuse_lost_tools, search_of,
 };
 pub(crate) use whole::{Said, Whole};
 

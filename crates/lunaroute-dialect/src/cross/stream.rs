@@ -124,7 +124,7 @@ impl Translation {
         for step in self.steps.drain(..) {
             if let (Step::Fail { kind, message }, false) = (&step, self.has_begun) {
                 let (kind, message) = (kind.clone(), message.clone());
-                self.refusal = Some(ProviderError { kind, message, code: None, request_id: None });
+                self.refusal = Some(ProviderError { kind, message, ..ProviderError::default() });
             }
             self.has_begun |= matches!(step, Step::Open(_) | Step::Finish { .. });
             self.writer.write(step, out);

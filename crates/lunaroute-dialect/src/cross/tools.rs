@@ -1,7 +1,7 @@
 //! Tools, as far as every dialect treats them alike.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Hosted, OutputFormat, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, Hosted, OutputFormat, Search, Tool, ToolChoice, ToolKind,
 };
 use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
@@ -58,9 +58,23 @@ pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) ->
     held_strictly(wanted, schema, || "output_format.strict".to_owned(), crossing).unwrap_or_default()
 }
 
-/// Says that the limits of a web search (places, domains, how often) were not carried over.
+/// Where a search looks, out of a list of domains and the user's place as a request has them.
+pub(crate) fn search_of(domains: Option<&Value>, place: Option<&Value>) -> Search {
+    let domains = domains.and_then(Value::as_array).into_iter().flatten();
+    Search {
+        allowed_domains: domains.filter_map(|domain| Some(domain.as_str()?.to_owned())).collect(),
+        location: place.and_then(Value::as_object).filter(|place| !place.is_empty()).cloned(),
+    }
+}
+
+/// Says that limits of a web search other than where it looks, such as how often, were not carried over.
 pub(crate) fn lose_limits(tool: &Tool, place: usize, crossing: &mut Crossing<'_>) {
-    if tool.rest.keys().any(|name| name != "type" && name != "name") {
+    const CARRIED: [&str; 4] = ["type", "name", "allowed_domains", "user_location"];
+    let is_carried = |(name, value): (&String, &Value)| match value.as_object() {
+        Some(filters) if name == "filters" => filters.keys().all(|name| CARRIED.contains(&name.as_str())),
+        _ => value.is_null() || CARRIED.contains(&name.as_str()),
+    };
+    if !tool.rest.iter().all(is_carried) {
         crossing.warnings.dropped(tool_path(tool, place), "the search goes without its own limits");
     }
 }

@@ -3,6 +3,7 @@
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Delta, Dialect, StopReason};
 
+use super::grounding::Sources;
 use crate::json::Json;
 
 /// Candidates that are told apart; Gemini gives eight at most.
@@ -26,6 +27,7 @@ struct Candidate {
     open: Option<(Speech, u32)>,
     has_calls: bool,
     finished: bool,
+    sources: Sources,
 }
 
 /// The candidates of one answer.
@@ -45,14 +47,18 @@ impl Candidates {
         prompt_feedback: Option<Json<'_>>,
         deltas: &mut Vec<Delta>,
     ) {
-        let candidates = candidates
-            .into_iter()
-            .flat_map(|candidates| candidates.objects(["index", "content", "finishReason"]));
-        for (_, [index, content, finish_reason]) in candidates {
+        let candidates = candidates.into_iter().flat_map(|candidates| {
+            candidates.objects(["index", "content", "groundingMetadata", "finishReason"])
+        });
+        for (_, [index, content, grounding, finish_reason]) in candidates {
             // The first candidate's index is left out, as protocol buffers leave out zeros.
             let Some(place) = self.place(index.and_then(Json::count).unwrap_or_default()) else { continue };
             if let Some(parts) = content.and_then(|content| content.field("parts")) {
                 self.parts(place, parts, deltas);
+            }
+            let candidate = &mut self.known[place];
+            if let (Some(grounding), Some((Speech::Text, block))) = (grounding, candidate.open) {
+                candidate.sources.take(block, grounding, deltas);
             }
             if let Some(raw) = finish_reason.and_then(Json::text) {
                 let candidate = &mut self.known[place];
@@ -76,7 +82,8 @@ impl Candidates {
     fn place(&mut self, index: u64) -> Option<usize> {
         self.known.iter().position(|known| known.index == index).or_else(|| {
             (self.known.len() < CANDIDATE_LIMIT).then(|| {
-                self.known.push(Candidate { index, open: None, has_calls: false, finished: false });
+                let sources = Sources::default();
+                self.known.push(Candidate { index, open: None, has_calls: false, finished: false, sources });
                 self.known.len() - 1
             })
         })
@@ -85,35 +92,52 @@ impl Candidates {
     fn parts(&mut self, place: usize, parts: Json<'_>, deltas: &mut Vec<Delta>) {
         let names = ["text", "thought", "functionCall", "thoughtSignature"];
         for (_, [text, thought, call, signature]) in parts.objects(names) {
+            let signature = signature.and_then(Json::text).filter(|signature| !signature.is_empty());
+            let signature = signature.map(std::borrow::Cow::into_owned);
             if let Some(call) = call {
-                if let Some(signature) = signature.and_then(Json::text) {
-                    self.seal(place, signature.into_owned(), deltas);
-                }
+                self.seal(place, signature, deltas);
                 self.call(place, call, deltas);
                 continue;
             }
-            let Some(text) = text.and_then(Json::text).filter(|text| !text.is_empty()) else { continue };
             let is_thought = thought.and_then(Json::truth).unwrap_or_default();
             let speech = if is_thought { Speech::Thought } else { Speech::Text };
+            let text = text.and_then(Json::text).filter(|text| !text.is_empty());
+            // On words that are said, a seal comes before them, as it does on a call; on thoughts it comes behind.
+            let behind = if is_thought {
+                signature
+            } else {
+                self.seal(place, signature, deltas);
+                None
+            };
+            let Some(text) = text else {
+                self.seal(place, behind, deltas);
+                continue;
+            };
             let index = match self.known[place].open {
                 Some((open, block)) if open == speech => block,
                 _ => self.open(place, speech),
             };
             let text = text.into_owned();
+            if speech == Speech::Text {
+                self.known[place].sources.add(&text);
+            }
             deltas.push(match speech {
                 Speech::Text => Delta::Text { index, text },
                 Speech::Thought => Delta::Reasoning { index, text },
             });
+            self.seal(place, behind, deltas);
         }
     }
 
-    /// A signature on a call seals the reasoning that led to it, which may be one of which nothing was shown. One on text
-    /// may be left away when the text comes back, so it is not told.
-    fn seal(&mut self, place: usize, data: String, deltas: &mut Vec<Delta>) {
+    /// A signature seals the reasoning that led to what it stands on, which may be one of which nothing was shown. Text
+    /// behind it is a block of its own.
+    fn seal(&mut self, place: usize, signature: Option<String>, deltas: &mut Vec<Delta>) {
+        let Some(data) = signature else { return };
         let index = match self.known[place].open {
             Some((Speech::Thought, block)) => block,
             _ => self.number(),
         };
+        self.known[place].open = None;
         let seal = Seal { maker: Dialect::Gemini, provider: None, data, id: None };
         deltas.push(Delta::Seal { index, seal, is_redacted: false });
     }
@@ -133,7 +157,11 @@ impl Candidates {
 
     fn open(&mut self, place: usize, speech: Speech) -> u32 {
         let block = self.number();
-        self.known[place].open = Some((speech, block));
+        let candidate = &mut self.known[place];
+        candidate.open = Some((speech, block));
+        if speech == Speech::Text {
+            candidate.sources.begin();
+        }
         block
     }
 

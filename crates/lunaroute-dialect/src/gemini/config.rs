@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 use super::schema::from_open_api;
 use super::spelling::inner;
 use super::thinking;
-use crate::cross::Members;
+use crate::cross::{Members, merge, wrong};
 
-/// How members of the configuration that have no word are named in the conversation's rest.
-const PREFIX: &str = "generationConfig.";
+/// The configuration in the conversation's rest: what of it was understood and has another form of its own.
+const NAME: &str = "generationConfig";
+
+/// How members of the configuration that have no word are named there.
+pub(super) const PREFIX: &str = "generationConfig.";
 
 pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Result<(), Failure> {
-    let Some(mut config) = inner(body, "generationConfig")? else { return Ok(()) };
+    let Some(mut config) = inner(body, NAME)? else { return Ok(()) };
+    let mut kept = Rest::new();
     conversation.max_output = config.count("maxOutputTokens")?;
     conversation.sampling = Sampling {
         temperature: config.number("temperature")?,
@@ -28,13 +32,14 @@ pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Res
         candidates: config.count("candidateCount")?,
         alternatives: alternatives(&mut config)?,
     };
-    conversation.format = format(&mut config)?;
-    conversation.reasoning = reasoning(&mut config)?;
+    conversation.format = format(&mut config, &mut kept)?;
+    conversation.reasoning = reasoning(&mut config, &mut kept)?;
     // Text is what everybody answers with.
     let text_only = config.peek("responseModalities").and_then(Value::as_array);
     if text_only.is_some_and(|kinds| kinds.iter().all(|kind| kind == "TEXT")) {
-        config.value("responseModalities");
+        kept.extend(config.value("responseModalities").map(|kinds| ("responseModalities".to_owned(), kinds)));
     }
+    conversation.rest.insert(NAME.to_owned(), Value::Object(kept));
     let left = config.rest().into_iter().map(|(name, value)| (format!("{PREFIX}{name}"), value));
     conversation.rest.extend(left);
     Ok(())
@@ -42,7 +47,11 @@ pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Res
 
 fn stop(config: &mut Members) -> Result<Vec<String>, Failure> {
     let words = config.list("stopSequences")?.unwrap_or_default();
-    Ok(words.into_iter().filter_map(|word| Some(word.as_str()?.to_owned())).collect())
+    let words = words.into_iter().map(|word| match word {
+        Value::String(word) => Ok(word),
+        _ => Err(wrong(&config.path("stopSequences"), "a list of strings")),
+    });
+    words.collect()
 }
 
 fn alternatives(config: &mut Members) -> Result<Option<u64>, Failure> {
@@ -50,11 +59,26 @@ fn alternatives(config: &mut Members) -> Result<Option<u64>, Failure> {
         return Ok(None);
     }
     config.value("responseLogprobs");
-    Ok(Some(config.count("logprobs")?.unwrap_or_default()))
+    // None are left where they are: it is not the same as none said.
+    let is_zero = config.peek("logprobs").and_then(Value::as_u64) == Some(0);
+    Ok(Some(if is_zero { 0 } else { config.count("logprobs")?.unwrap_or_default() }))
 }
 
-fn format(config: &mut Members) -> Result<Option<OutputFormat>, Failure> {
+/// The form of an answer. One that is told in other members than those that this dialect's encoder writes is kept in them.
+fn format(config: &mut Members, kept: &mut Rest) -> Result<Option<OutputFormat>, Failure> {
+    const MEMBERS: [&str; 3] = ["responseMimeType", "responseSchema", "responseJsonSchema"];
+    let told = MEMBERS.map(|name| config.peek(name).is_some());
     let kind = config.text("responseMimeType")?;
+    let is_plain =
+        matches!((kind.as_deref(), told), (Some("application/json"), [_, false, _]) | (_, [_, false, false]));
+    if !is_plain {
+        let kind = kind.clone().map(Value::String);
+        let schemas = [config.peek(MEMBERS[1]).cloned(), config.peek(MEMBERS[2]).cloned()];
+        let values = std::iter::once(kind).chain(schemas);
+        kept.extend(
+            MEMBERS.into_iter().zip(values).filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
+    }
     let open = config.value("responseSchema").map(from_open_api);
     let schema = config.value("responseJsonSchema").or(open);
     let held = |schema| OutputFormat::JsonSchema { name: None, description: None, schema, strict: None };
@@ -71,8 +95,9 @@ fn format(config: &mut Members) -> Result<Option<OutputFormat>, Failure> {
     })
 }
 
-fn reasoning(config: &mut Members) -> Result<Option<Reasoning>, Failure> {
+fn reasoning(config: &mut Members, kept: &mut Rest) -> Result<Option<Reasoning>, Failure> {
     let Some(mut told) = inner(config, "thinkingConfig")? else { return Ok(None) };
+    let as_it_is = told.clone().rest();
     let summary =
         told.flag("includeThoughts")?.map(|shown| if shown { Summary::Auto } else { Summary::Omitted });
     let effort = thinking::effort_of_level(told.word("thinkingLevel"));
@@ -88,8 +113,16 @@ fn reasoning(config: &mut Members) -> Result<Option<Reasoning>, Failure> {
     if thinking.is_some() {
         told.value("thinkingBudget");
     }
-    config.put_back("thinkingConfig", told.rest());
-    Ok(Some(Reasoning { effort, thinking, summary }))
+    let left = told.rest();
+    let reasoning = Reasoning { effort, thinking, summary };
+    let mut again = thinking::own(&reasoning);
+    again.extend(left.clone());
+    // Levels in small letters, any budget below zero: what would be spelled in another way stays in its own.
+    if again != as_it_is {
+        kept.insert("thinkingConfig".to_owned(), Value::Object(as_it_is));
+    }
+    config.put_back("thinkingConfig", left);
+    Ok(Some(reasoning))
 }
 
 /// The configuration of a request that was decoded from this dialect, and the rest of its body.
@@ -101,7 +134,11 @@ pub(super) fn own(conversation: &Conversation) -> (Rest, Rest) {
     if let Some(candidates) = conversation.sampling.candidates {
         config.insert("candidateCount".to_owned(), json!(candidates));
     }
-    if let Some(format) = &conversation.format {
+    let kept = conversation.rest.get(NAME).and_then(Value::as_object);
+    let is_kept = ["responseSchema", "responseJsonSchema"]
+        .iter()
+        .any(|name| kept.is_some_and(|kept| kept.contains_key(*name)));
+    if let Some(format) = conversation.format.as_ref().filter(|_| !is_kept) {
         config.extend(format_members(format));
     }
     if let Some(reasoning) = &conversation.reasoning {
@@ -110,7 +147,7 @@ pub(super) fn own(conversation: &Conversation) -> (Rest, Rest) {
     let mut rest = Rest::new();
     for (name, value) in &conversation.rest {
         match name.strip_prefix(PREFIX) {
-            Some(name) => _ = config.insert(name.to_owned(), value.clone()),
+            Some(name) => merge(&mut config, &Rest::from_iter([(name.to_owned(), value.clone())])),
             None => _ = rest.insert(name.clone(), value.clone()),
         }
     }

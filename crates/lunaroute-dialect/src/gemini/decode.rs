@@ -8,13 +8,18 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::Value;
 
-use super::seal::seal_of;
-use super::spelling::{inner, members};
+use super::seal::{seal_of, signature_of};
+use super::spelling::{camel, inner, members};
+use super::turns::FILES;
 use super::{config, tools};
-use crate::cross::{Asked, Leftovers, Members};
+use crate::cross::{Asked, Leftovers, Members, wrong};
+
+/// Where the request of a question for a length stands in the question.
+pub(super) const ASKED: &str = "generateContentRequest";
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
-    silent: &["store"],
+    // What was understood of the last four is told by words; they keep the form that it had.
+    silent: &["store", ASKED, "model", "tools", "toolConfig", "generationConfig"],
     refused: &[
         ("cachedContent", "send what it holds, or use a model of Google"),
         ("generationConfig.responseModalities", "ask for text, or use a model of Google"),
@@ -44,34 +49,57 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
 /// Members that are parts of their own, of which nothing crosses but what they say.
 const OPAQUE: [&str; 4] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse"];
 
+/// The arguments of a call that has none.
+pub(super) const NO_ARGUMENTS: &str = "{}";
+
 /// Thoughts are shown to callers that ask for them; their seals are carried for all.
 pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
     asked.shows_seals_only =
         conversation.reasoning.and_then(|reasoning| reasoning.summary) != Some(Summary::Auto);
 }
 
-pub(super) fn decode(mut body: Rest) -> Result<Conversation, Failure> {
-    // A question for the length of a request may hold the request itself.
-    if let Some(Value::Object(asked)) = body.get_mut("generateContentRequest") {
-        body = std::mem::take(asked);
-    }
+pub(super) fn decode(body: Rest) -> Result<Conversation, Failure> {
     let mut body = members(Value::Object(body), String::new())?;
-    let model = body.text("model")?.unwrap_or_default();
-    let model = model.strip_prefix("models/").map_or(model.clone(), str::to_owned);
-    let mut conversation = Conversation::new(Dialect::Gemini, model);
-    if let Some(system) = body.value("systemInstruction") {
-        let system = match system {
-            Value::String(text) => serde_json::json!({"parts": [{"text": text}]}),
-            system => system,
-        };
-        conversation.turns.push(turn(system, "systemInstruction".to_owned(), Some(Speaker::System))?);
+    // A question for the length of a request may hold the request itself.
+    let Some(asked) = inner(&mut body, ASKED)? else { return decode_request(body) };
+    if asked.peek(ASKED).is_some() {
+        let message = format!("'{ASKED}' is there twice, one in the other");
+        return Err(Failure::client(FailureKind::BadRequest, message));
+    }
+    let mut conversation = decode_request(asked)?;
+    conversation.rest.insert(ASKED.to_owned(), Value::Object(body.rest()));
+    Ok(conversation)
+}
+
+fn decode_request(mut body: Members) -> Result<Conversation, Failure> {
+    if body.peek("model").is_some_and(|model| !model.is_string()) {
+        return Err(wrong("model", "a string"));
+    }
+    let model = body.word("model");
+    let mut conversation = Conversation::new(Dialect::Gemini, model.strip_prefix("models/").unwrap_or(model));
+    match body.value("systemInstruction") {
+        // No content of the protocol, but some hosts take one.
+        Some(Value::String(text)) => {
+            let words = Turn::new(Speaker::System, vec![Part::Text(Text::from(text))]);
+            conversation.turns.push(Turn { is_plain: true, ..words });
+        }
+        Some(system) => {
+            conversation.turns.push(turn(system, "systemInstruction".to_owned(), Some(Speaker::System))?);
+        }
+        None => {}
     }
     for (place, content) in body.list("contents")?.unwrap_or_default().into_iter().enumerate() {
         conversation.turns.push(turn(content, format!("contents[{place}]"), None)?);
     }
     tools::decode(&mut body, &mut conversation)?;
     config::decode(&mut body, &mut conversation)?;
-    conversation.rest.extend(body.rest());
+    let left = body.rest();
+    // No member of the protocol is called so, and the conversation's rest has names of its own that begin so.
+    let is_path = |name: &&String| name.starts_with(config::PREFIX) || name.starts_with(tools::CHOICE_PREFIX);
+    if let Some(name) = left.keys().find(is_path) {
+        return Err(Failure::client(FailureKind::BadRequest, format!("'{name}' is no member of a request")));
+    }
+    conversation.rest.extend(left);
     Ok(conversation)
 }
 
@@ -79,7 +107,7 @@ fn turn(content: Value, path: String, speaker: Option<Speaker>) -> Result<Turn, 
     let mut content = members(content, path.clone())?;
     let speaker = match speaker {
         Some(speaker) => speaker,
-        None => speaker_of(content.text("role")?.as_deref(), &path)?,
+        None => speaker_of(content.peek("role"), &path)?,
     };
     let mut parts = Vec::new();
     for (place, part) in content.list("parts")?.unwrap_or_default().into_iter().enumerate() {
@@ -88,45 +116,40 @@ fn turn(content: Value, path: String, speaker: Option<Speaker>) -> Result<Turn, 
     Ok(Turn { speaker, parts, is_plain: false, rest: content.rest() })
 }
 
-/// Who speaks; the person that asks where nobody is named.
-fn speaker_of(role: Option<&str>, path: &str) -> Result<Speaker, Failure> {
-    match role {
-        None | Some("user") => Ok(Speaker::User),
+/// Who speaks; the person that asks where nobody is named. The role stays where it is.
+fn speaker_of(role: Option<&Value>, path: &str) -> Result<Speaker, Failure> {
+    let Some(role) = role else { return Ok(Speaker::User) };
+    match role.as_str() {
+        Some("user") => Ok(Speaker::User),
         Some("model") => Ok(Speaker::Assistant),
         Some("function") => Ok(Speaker::Tool),
-        Some(other) => {
-            let message = format!("'{path}.role' is {other:?}; it is user, model or function");
+        _ => {
+            let message = format!("'{path}.role' is {role}; it is user, model or function");
             Err(Failure::client(FailureKind::BadRequest, message))
         }
     }
 }
 
 fn decode_part(part: Value, path: String, parts: &mut Vec<Part>) -> Result<(), Failure> {
-    let whole = part.clone();
-    let mut part = members(part, path)?;
+    let whole = camel(part, &path)?;
+    let mut part = Members::of(whole.clone(), path)?;
     if let Some(kind) = OPAQUE.iter().find(|kind| part.peek(kind).is_some()) {
         let gist = gist(kind, &mut part)?;
         parts.push(Part::Opaque(Opaque { kind: (*kind).to_owned(), value: whole, gist }));
         return Ok(());
     }
-    let sealed = part.text("thoughtSignature")?.map(|signature| seal_of(&signature));
-    if part.flag("thought")? == Some(true) {
-        let text = part.text("text")?.filter(|text| !text.is_empty());
-        let (seal, is_redacted) = sealed.unzip();
-        let is_redacted = is_redacted.unwrap_or_default();
-        parts.push(Part::Thought(Thought {
-            text: text.into_iter().collect(),
-            seal,
-            is_redacted,
-            rest: part.rest(),
-        }));
+    let sealed = sealed(&mut part)?;
+    if is_thought(&part)? {
+        // One without words keeps that it is one, and so is told from a seal that rides on what follows.
+        let text = Some(part.name("text")?).filter(|text| !text.is_empty());
+        let sealed = sealed.unwrap_or_default();
+        let rest = part.rest().into_iter().chain(sealed.rest).collect();
+        parts.push(Part::Thought(Thought { text: text.into_iter().collect(), rest, ..sealed }));
         return Ok(());
     }
     // Reasoning of another model rides on what follows it, and is reasoning again on the way back. The seals of this
     // dialect do the same in others.
-    if let Some((seal, is_redacted)) = sealed {
-        parts.push(Part::Thought(Thought { seal: Some(seal), is_redacted, ..Thought::default() }));
-    }
+    parts.extend(sealed.map(Part::Thought));
     if let Some(call) = inner(&mut part, "functionCall")? {
         parts.push(call_part(call, part.rest())?);
     } else if let Some(result) = inner(&mut part, "functionResponse")? {
@@ -143,6 +166,27 @@ fn decode_part(part: Value, path: String, parts: &mut Vec<Part>) -> Result<(), F
     Ok(())
 }
 
+/// The reasoning of which a part holds nothing but the seal. One that would be written in another way, such as in another
+/// alphabet, stays in its own.
+fn sealed(part: &mut Members) -> Result<Option<Thought>, Failure> {
+    let Some(signature) = part.text("thoughtSignature")? else { return Ok(None) };
+    let (seal, is_redacted) = seal_of(&signature);
+    let mut rest = Rest::new();
+    if signature_of(&seal, is_redacted) != signature {
+        rest.insert("thoughtSignature".to_owned(), Value::String(signature));
+    }
+    Ok(Some(Thought { seal: Some(seal), is_redacted, rest, ..Thought::default() }))
+}
+
+/// Whether a part is reasoning; it goes on to say so.
+fn is_thought(part: &Members) -> Result<bool, Failure> {
+    match part.peek("thought") {
+        None => Ok(false),
+        Some(Value::Bool(is_thought)) => Ok(*is_thought),
+        Some(_) => Err(wrong(&part.path("thought"), "true or false")),
+    }
+}
+
 /// What code that the provider ran says, fenced as its users read it.
 fn gist(kind: &str, part: &mut Members) -> Result<Option<String>, Failure> {
     let Some(mut inside) = inner(part, kind)? else { return Ok(None) };
@@ -157,20 +201,19 @@ fn gist(kind: &str, part: &mut Members) -> Result<Option<String>, Failure> {
 }
 
 fn call_part(mut call: Members, outside: Rest) -> Result<Part, Failure> {
-    let (id, name) = (call.text("id")?.unwrap_or_default(), call.required("name")?);
-    let arguments = call.value("args").map_or_else(|| "{}".to_owned(), |args| args.to_string());
-    let mut rest = outside;
-    let left = call.rest();
-    if !left.is_empty() {
-        rest.insert("functionCall".to_owned(), Value::Object(left));
-    }
+    let (id, name) = (call.name("id")?, call.required("name")?);
+    // None are an empty object, which stays where it is.
+    let is_empty = call.peek("args").is_none_or(|args| args.as_object().is_some_and(Rest::is_empty));
+    let args = if is_empty { None } else { call.value("args") };
+    let arguments = args.map_or_else(|| NO_ARGUMENTS.to_owned(), |args| args.to_string());
+    let rest = with_left(outside, "functionCall", call);
     Ok(Part::Use(Use { id, name, arguments, rest, ..Use::default() }))
 }
 
 /// By Google's convention a response holds what came out under `output`, or what went wrong under `error`; any other
 /// object is what came out itself.
 fn result_part(mut result: Members, outside: Rest) -> Result<Part, Failure> {
-    let (call_id, name) = (result.text("id")?.unwrap_or_default(), result.text("name")?);
+    let (call_id, name) = (result.name("id")?, result.text("name")?);
     let response = result.peek("response").cloned().unwrap_or_default();
     let error = response.get("error").filter(|error| !error.is_null());
     let said = error.or(response.get("output")).or(response.get("result")).unwrap_or(&response);
@@ -200,18 +243,30 @@ fn inline(mut data: Members, rest: Rest) -> Result<Part, Failure> {
     let media_type = data.required("mimeType")?;
     let (kind, name) = (kind_of(&media_type), data.text("displayName")?);
     let source = MediaSource::Bytes { media_type, data: data.required("data")? };
-    Ok(media(kind, source, name, rest))
+    Ok(media(kind, source, name, with_left(rest, "inlineData", data)))
 }
 
 fn file_part(mut file: Members, rest: Rest) -> Result<Part, Failure> {
-    let (url, media_type) = (file.required("fileUri")?, file.text("mimeType")?);
-    let kind = media_type.as_deref().map_or(MediaKind::Document, kind_of);
-    let name = file.text("displayName")?;
+    let (url, name) = (file.required("fileUri")?, file.text("displayName")?);
     // What stands with Google is found by nobody else.
-    let is_public =
-        url.starts_with("https://") && !url.starts_with("https://generativelanguage.googleapis.com/");
-    let source = if is_public { MediaSource::Url { url, media_type } } else { MediaSource::File { id: url } };
-    Ok(media(kind, source, name, rest))
+    let is_public = url.starts_with("https://") && !url.starts_with(FILES);
+    let kind =
+        Some(file.word("mimeType")).filter(|word| !word.is_empty()).map_or(MediaKind::Document, kind_of);
+    let source = if is_public {
+        MediaSource::Url { url, media_type: file.text("mimeType")? }
+    } else {
+        MediaSource::File { id: url }
+    };
+    Ok(media(kind, source, name, with_left(rest, "fileData", file)))
+}
+
+/// What stands beside a member, with what is left of the member.
+fn with_left(mut outside: Rest, name: &str, member: Members) -> Rest {
+    let left = member.rest();
+    if !left.is_empty() {
+        outside.insert(name.to_owned(), Value::Object(left));
+    }
+    outside
 }
 
 fn media(kind: MediaKind, source: MediaSource, name: Option<String>, rest: Rest) -> Part {

@@ -4,6 +4,7 @@ use lunaroute_core::conversation::{Conversation, OutputFormat, Rest, Speaker, Ti
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
+use super::decode::ASKED;
 use super::turns::{Contents, contents, own_content};
 use super::{config, thinking, tools};
 use crate::cross::{Crossing, leave_behind, merge, object_of, one_answer, refuse_lost_tools, settled};
@@ -27,14 +28,27 @@ fn same(conversation: &Conversation) -> Value {
     if let Some(system) = system.first() {
         body.insert("systemInstruction".to_owned(), own_content(system));
     }
-    body.insert("contents".to_owned(), said.into_iter().map(own_content).collect());
-    tools::own(conversation, &mut body);
-    let (config, rest) = config::own(conversation);
+    if !said.is_empty() {
+        body.insert("contents".to_owned(), said.into_iter().map(own_content).collect());
+    }
+    let (config, mut rest) = config::own(conversation);
     if !config.is_empty() {
         body.insert("generationConfig".to_owned(), Value::Object(config));
     }
+    if let Some(own) = rest.shift_remove("tools") {
+        body.insert("tools".to_owned(), tools::own(conversation, own));
+    }
+    // It stands there whole.
+    rest.retain(|name, _| !name.starts_with(tools::CHOICE_PREFIX));
+    let asked = rest.shift_remove(ASKED);
     merge(&mut body, &rest);
-    Value::Object(body)
+    match asked {
+        Some(Value::Object(mut question)) => {
+            question.insert(ASKED.to_owned(), Value::Object(body));
+            Value::Object(question)
+        }
+        _ => Value::Object(body),
+    }
 }
 
 /// A request of another dialect.

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod error;
 mod grammar;
+mod grounding;
 mod request;
 mod schema;
 mod seal;
@@ -23,7 +24,7 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Addressed, Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{CANDIDATE_FINISH, PROMPT_BLOCK, Signs};
 use crate::json::Json;
@@ -168,7 +169,7 @@ impl Language for Gemini {
         Some(serde_json::json!({ "totalTokens": tokens }))
     }
 
-    fn limit_headers(&self) -> Option<[&'static str; 4]> {
+    fn limit_headers(&self) -> Option<&'static LimitHeaders> {
         // Google tells limits in the details of the error alone.
         None
     }

@@ -1,43 +1,72 @@
 //! Tools, and which of them a model has to call.
 
 use lunaroute_core::Failure;
-use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
+use lunaroute_core::conversation::{
+    AllowedTools, Conversation, Hosted, Rest, Search, Tool, ToolChoice, ToolKind,
+};
 use serde_json::{Value, json};
 
 use super::schema::{from_open_api, is_empty_object};
 use super::spelling::{inner, members};
-use crate::cross::{Crossing, Members, client_schema, described, flattened, lose_hosted, merge, parameters};
+use crate::cross::{
+    Crossing, Members, client_schema, described, flattened, lose_hosted, merge, parameters, wrong,
+};
 
 /// How the list of functions is called.
 const FUNCTIONS: &str = "functionDeclarations";
 
+/// What a function takes, as JSON Schema.
+const SCHEMA: &str = "parametersJsonSchema";
+
+/// How what was not understood of the choice is named in the conversation's rest.
+pub(super) const CHOICE_PREFIX: &str = "toolConfig.";
+
+/// Takes the tools apart. What is left of their list stays in the conversation's rest, with the number of functions where
+/// they were, so that the list can be made again.
 pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Result<(), Failure> {
     let choice = inner(body, "toolConfig")?;
+    let mut left = Vec::new();
     for (place, entry) in body.list("tools")?.unwrap_or_default().into_iter().enumerate() {
         let mut entry = members(entry, format!("tools[{place}]"))?;
-        for (number, function) in entry.list(FUNCTIONS)?.unwrap_or_default().into_iter().enumerate() {
+        let functions = entry.list(FUNCTIONS)?.unwrap_or_default();
+        let count = functions.len();
+        for (number, function) in functions.into_iter().enumerate() {
             let path = format!("tools[{place}].{FUNCTIONS}[{number}]");
             conversation.tools.push(function_tool(members(function, path)?)?);
         }
-        for (kind, value) in entry.rest() {
-            conversation.tools.push(hosted_tool(kind, value));
+        let mut entry = entry.rest();
+        let hosted = entry.iter().filter(|(kind, value)| *kind != FUNCTIONS && !value.is_null());
+        conversation.tools.extend(hosted.map(|(kind, value)| hosted_tool(kind.clone(), value.clone())));
+        if count > 0 {
+            entry.insert(FUNCTIONS.to_owned(), json!(count));
         }
+        left.push(Value::Object(entry));
+    }
+    if !left.is_empty() {
+        conversation.rest.insert("tools".to_owned(), Value::Array(left));
     }
     match choice {
-        Some(config) => decode_choice(config, body, conversation),
+        Some(config) => decode_choice(config, conversation),
         None => Ok(()),
     }
 }
 
+/// A function. A schema in the words of OpenAPI is understood, and stays as it is for its own dialect.
 fn function_tool(mut function: Members) -> Result<Tool, Failure> {
-    let (name, description) = (function.required("name")?, function.text("description")?);
-    let open = function.value("parameters").map(from_open_api);
-    let schema = function.value("parametersJsonSchema").or(open);
+    let (name, description) = (function.required("name")?, function.name("description")?);
+    let schema = match (function.peek("parameters").cloned(), function.peek(SCHEMA).cloned()) {
+        (_, Some(schema)) => Some(schema),
+        (Some(open), None) => Some(from_open_api(open)),
+        (None, None) => None,
+    };
+    if function.peek("parameters").is_none() {
+        function.value(SCHEMA);
+    }
     let kind = ToolKind::Function { schema, strict: None };
     Ok(Tool {
         name,
         namespace: None,
-        description,
+        description: Some(description).filter(|description| !description.is_empty()),
         kind,
         breakpoint: None,
         is_flat: false,
@@ -47,7 +76,7 @@ fn function_tool(mut function: Members) -> Result<Tool, Failure> {
 
 fn hosted_tool(kind: String, value: Value) -> Tool {
     let hosted = match kind.as_str() {
-        "googleSearch" | "googleSearchRetrieval" => Hosted::WebSearch,
+        "googleSearch" | "googleSearchRetrieval" => Hosted::WebSearch(Search::default()),
         "codeExecution" => Hosted::CodeExecution,
         "urlContext" => Hosted::WebFetch,
         _ => Hosted::Other(kind.clone()),
@@ -62,18 +91,14 @@ fn hosted_tool(kind: String, value: Value) -> Tool {
     Tool { name, namespace: None, description: None, kind, breakpoint: None, is_flat: false, rest }
 }
 
-fn decode_choice(
-    mut config: Members,
-    body: &mut Members,
-    conversation: &mut Conversation,
-) -> Result<(), Failure> {
+/// The choice; as it is it stays for its own dialect, and what is not understood of it is named.
+fn decode_choice(mut config: Members, conversation: &mut Conversation) -> Result<(), Failure> {
     if let Some(mut calling) = inner(&mut config, "functionCallingConfig")? {
-        let names =
-            calling.peek("allowedFunctionNames").and_then(Value::as_array).cloned().unwrap_or_default();
-        let names: Vec<String> =
-            names.into_iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
-        let mode = calling.word("mode").to_owned();
-        let choice = match (mode.as_str(), &names[..]) {
+        let own = calling.clone().rest();
+        let names = calling.list("allowedFunctionNames")?.unwrap_or_default();
+        let names = names.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+        let names = names.ok_or_else(|| wrong(&calling.path("allowedFunctionNames"), "a list of strings"))?;
+        let choice = match (calling.word("mode"), &names[..]) {
             ("NONE", _) => Some(ToolChoice::None),
             ("ANY", []) => Some(ToolChoice::Required),
             ("ANY", [name]) => Some(ToolChoice::Tool { name: name.clone(), is_custom: false }),
@@ -93,41 +118,41 @@ fn decode_choice(
         };
         if choice.is_some() {
             calling.value("mode");
-            calling.value("allowedFunctionNames");
             conversation.tool_choice = choice;
         }
-        config.put_back("functionCallingConfig", calling.rest());
+        for (name, value) in calling.rest() {
+            conversation.rest.insert(format!("{CHOICE_PREFIX}functionCallingConfig.{name}"), value);
+        }
+        config.restore("functionCallingConfig", Value::Object(own));
     }
-    body.put_back("toolConfig", config.rest());
+    let config = config.rest();
+    for (name, value) in config.iter().filter(|(name, _)| *name != "functionCallingConfig") {
+        conversation.rest.insert(format!("{CHOICE_PREFIX}{name}"), value.clone());
+    }
+    conversation.rest.insert("toolConfig".to_owned(), Value::Object(config));
     Ok(())
 }
 
-/// Tools that were decoded from this dialect, and their choice.
-pub(super) fn own(conversation: &Conversation, body: &mut Rest) {
-    let (mut functions, mut hosted) = (Vec::new(), Vec::new());
-    let mut strict = false;
-    for tool in &conversation.tools {
-        if let ToolKind::Function { schema, strict: held } = &tool.kind {
-            strict |= *held == Some(true);
-            let mut value = declaration(&tool.name, tool.description.clone(), schema.clone());
-            merge(&mut value, &tool.rest);
-            functions.push(Value::Object(value));
-        } else if let Some(kind) = tool.rest.get("type").and_then(Value::as_str) {
-            hosted.push(json!({kind: tool.rest.get("value").cloned().unwrap_or_else(|| json!({}))}));
+/// The list of tools that were decoded from this dialect, out of what was left of it.
+pub(super) fn own(conversation: &Conversation, mut left: Value) -> Value {
+    let mut functions = conversation.tools.iter().filter_map(own_function);
+    for entry in left.as_array_mut().into_iter().flatten() {
+        let count =
+            entry.get(FUNCTIONS).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+        if let Some(count) = count {
+            entry[FUNCTIONS] = functions.by_ref().take(count).collect();
         }
     }
-    let declared = (!functions.is_empty()).then(|| json!({FUNCTIONS: functions}));
-    let tools: Vec<Value> = declared.into_iter().chain(hosted).collect();
-    if !tools.is_empty() {
-        body.insert("tools".to_owned(), Value::Array(tools));
-    }
-    if let Some(choice) = &conversation.tool_choice {
-        let mut config = choice_config(choice, str::to_owned);
-        if strict && *choice == ToolChoice::Auto {
-            config = json!({"mode": "VALIDATED"});
-        }
-        body.insert("toolConfig".to_owned(), json!({"functionCallingConfig": config}));
-    }
+    left
+}
+
+fn own_function(tool: &Tool) -> Option<Value> {
+    let ToolKind::Function { schema, .. } = &tool.kind else { return None };
+    let is_open = tool.rest.get("parameters").is_some_and(|open| !open.is_null());
+    let schema = schema.clone().filter(|_| !is_open);
+    let mut value = declaration(&tool.name, tool.description.clone(), schema);
+    merge(&mut value, &tool.rest);
+    Some(Value::Object(value))
 }
 
 fn declaration(name: &str, description: Option<String>, schema: Option<Value>) -> Rest {
@@ -137,7 +162,7 @@ fn declaration(name: &str, description: Option<String>, schema: Option<Value>) -
         value.insert("description".to_owned(), Value::String(description));
     }
     if let Some(schema) = schema {
-        value.insert("parametersJsonSchema".to_owned(), schema);
+        value.insert(SCHEMA.to_owned(), schema);
     }
     value
 }
@@ -226,7 +251,7 @@ fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
 
 const fn google_name(hosted: &Hosted) -> Option<&'static str> {
     match hosted {
-        Hosted::WebSearch => Some("googleSearch"),
+        Hosted::WebSearch(_) => Some("googleSearch"),
         Hosted::CodeExecution => Some("codeExecution"),
         Hosted::WebFetch => Some("urlContext"),
         Hosted::Other(_) => None,

@@ -8,35 +8,45 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
+use super::decode::NO_ARGUMENTS;
 use super::seal::{NO_SIGNATURE, signature_of};
 use crate::cross::{
     Crossing, has_media, merge, object_of, proper, refused_media, result_words, titled, unseen, words,
 };
 
+/// Addresses that Google's models read themselves: its storage, its Files, and films of its own.
+const FETCHED: [&str; 4] = ["gs://", FILES, "https://www.youtube.com/", "https://youtu.be/"];
+
+/// Where Google keeps files; nobody else finds them there.
+pub(super) const FILES: &str = "https://generativelanguage.googleapis.com/";
+
 /// A turn that was decoded from this dialect, as it was.
 pub(super) fn own_content(turn: &Turn) -> Value {
-    let mut content = Rest::new();
-    match turn.speaker {
-        Speaker::System | Speaker::Developer => {}
-        Speaker::Assistant => _ = content.insert("role".to_owned(), json!("model")),
-        Speaker::Tool => _ = content.insert("role".to_owned(), json!("function")),
-        Speaker::User => _ = content.insert("role".to_owned(), json!("user")),
+    if turn.is_plain {
+        return Value::String(words(&turn.parts));
     }
     let (mut parts, mut pending) = (Vec::with_capacity(turn.parts.len()), None);
     for part in &turn.parts {
         match part {
             // It rode on the part that follows.
-            Part::Thought(Thought { text, seal: Some(seal), is_redacted, rest })
-                if text.is_empty() && rest.is_empty() =>
-            {
-                pending = Some(signature_of(seal, *is_redacted));
+            Part::Thought(thought) if thought.text.is_empty() && !thought.rest.contains_key("thought") => {
+                pending = own_signature(thought);
             }
             part => parts.push(sealed(own_part(part), pending.take())),
         }
     }
-    content.insert("parts".to_owned(), Value::Array(parts));
+    let mut content = Rest::new();
+    if !parts.is_empty() {
+        content.insert("parts".to_owned(), Value::Array(parts));
+    }
     merge(&mut content, &turn.rest);
     Value::Object(content)
+}
+
+/// The signature of reasoning that was decoded from this dialect, in its own spelling.
+fn own_signature(thought: &Thought) -> Option<String> {
+    let spelled = thought.rest.get("thoughtSignature").and_then(Value::as_str).map(str::to_owned);
+    spelled.or_else(|| thought.seal.as_ref().map(|seal| signature_of(seal, thought.is_redacted)))
 }
 
 fn sealed(mut part: Value, signature: Option<String>) -> Value {
@@ -49,17 +59,20 @@ fn sealed(mut part: Value, signature: Option<String>) -> Value {
 fn own_part(part: &Part) -> Value {
     let (value, rest) = match part {
         Part::Text(text) | Part::Refusal(text) => (json!({"text": text.text}), &text.rest),
-        Part::Media(media) => (media_part(media), &media.rest),
+        Part::Media(media) => (media_part(media, media.name.as_deref(), |own| own), &media.rest),
         Part::Thought(thought) => {
-            let mut value = json!({"text": thought.text.concat(), "thought": true});
-            if let Some(seal) = &thought.seal {
-                value["thoughtSignature"] = json!(signature_of(seal, thought.is_redacted));
+            let mut value = json!({});
+            if !thought.text.is_empty() {
+                value["text"] = json!(thought.text.concat());
             }
-            (value, &thought.rest)
+            (sealed(value, own_signature(thought)), &thought.rest)
         }
         Part::Use(call) => {
-            let args: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-            (json!({"functionCall": with_id(&call.id, json!({"name": call.name, "args": args}))}), &call.rest)
+            let mut told = with_id(&call.id, json!({"name": call.name}));
+            if call.arguments != NO_ARGUMENTS {
+                told["args"] = serde_json::from_str(&call.arguments).unwrap_or_default();
+            }
+            (json!({"functionCall": told}), &call.rest)
         }
         Part::Result(result) => {
             let named = result.name.as_ref().map_or_else(|| json!({}), |name| json!({"name": name}));
@@ -83,10 +96,11 @@ fn with_id(id: &str, mut object: Value) -> Value {
     object
 }
 
-fn media_part(media: &Media) -> Value {
+/// Media under this name, their type as it is to be told.
+fn media_part(media: &Media, name: Option<&str>, told: impl Fn(&str) -> &str) -> Value {
     let mut part = match &media.source {
         MediaSource::Bytes { media_type, data } => {
-            json!({"inlineData": {"mimeType": proper(media_type), "data": data}})
+            json!({"inlineData": {"mimeType": told(media_type), "data": data}})
         }
         MediaSource::Url { url, media_type } => {
             let mut file = json!({"fileUri": url});
@@ -98,7 +112,7 @@ fn media_part(media: &Media) -> Value {
         MediaSource::File { id } => json!({"fileData": {"fileUri": id}}),
         MediaSource::Text { text } => return json!({"text": titled(media, text)}),
     };
-    if let (Some(name), Some(inside)) = (&media.name, part.as_object_mut()) {
+    if let (Some(name), Some(inside)) = (name, part.as_object_mut()) {
         inside.values_mut().for_each(|data| data["displayName"] = json!(name));
     }
     part
@@ -195,6 +209,8 @@ impl Writing<'_, '_> {
                 }
             }
         }
+        // One behind all that was said rides on nothing else.
+        parts.extend(pending.map(|signature| json!({"text": "", "thoughtSignature": signature})));
         Ok(parts)
     }
 
@@ -222,9 +238,7 @@ impl Writing<'_, '_> {
         let is_taken = match &media.source {
             MediaSource::Bytes { .. } => true,
             MediaSource::Text { .. } => media.kind == MediaKind::Document,
-            MediaSource::Url { url, .. } => ["gs://", "https://www.youtube.com/", "https://youtu.be/"]
-                .iter()
-                .any(|start| url.starts_with(start)),
+            MediaSource::Url { url, .. } => FETCHED.iter().any(|start| url.starts_with(start)),
             MediaSource::File { .. } => false,
         };
         if !is_taken {
@@ -235,10 +249,7 @@ impl Writing<'_, '_> {
             return Err(refused_media(path, what));
         }
         // A display name is for Vertex AI alone.
-        Ok(media_part(&match media.source {
-            MediaSource::Text { .. } => media.clone(),
-            _ => Media { name: None, ..media.clone() },
-        }))
+        Ok(media_part(media, None, proper))
     }
 
     fn call(&mut self, call: &Use, path: impl Fn() -> String) -> Value {

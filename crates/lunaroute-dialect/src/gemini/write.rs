@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::meant;
+use super::grounding::Grounding;
 use super::seal::signature_of;
 use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put};
 use crate::dispatch::AnswerWriter;
@@ -21,6 +22,7 @@ pub(super) struct Writer {
     calls: usize,
     /// The signature of reasoning that waits for the part that follows.
     signature: Option<String>,
+    grounding: Grounding,
 }
 
 /// A chunk of one part. Nearly all of an answer is such, so they are written without a tree.
@@ -46,7 +48,8 @@ struct Content {
 
 impl Writer {
     pub(super) fn new(asked: Arc<Asked>) -> Self {
-        Self { asked, open: None, arguments: String::new(), calls: 0, signature: None }
+        let grounding = Grounding::default();
+        Self { asked, open: None, arguments: String::new(), calls: 0, signature: None, grounding }
     }
 
     /// Writes a chunk of one part.
@@ -71,9 +74,15 @@ impl AnswerWriter for Writer {
         match step {
             // There is no event of the beginning: the first chunk with something in it is one.
             Step::Begin { .. } => {}
-            Step::Open(block) => (self.open, self.arguments) = (Some(block), String::new()),
+            Step::Open(block) => {
+                self.grounding.begin();
+                (self.open, self.arguments) = (Some(block), String::new());
+            }
             Step::Append(text) => match &self.open {
-                Some(Block::Text | Block::Refusal) => self.say(json!({"text": text}), out),
+                Some(Block::Text | Block::Refusal) => {
+                    self.grounding.add(&text);
+                    self.say(json!({"text": text}), out);
+                }
                 Some(Block::Thought) => self.say(json!({"text": text, "thought": true}), out),
                 Some(Block::Call { .. }) => self.arguments.push_str(&text),
                 None => {}
@@ -85,8 +94,7 @@ impl AnswerWriter for Writer {
                 }
                 self.signature = ridden(&seal, is_redacted);
             }
-            // Sources of this dialect are spans of bytes in what its own search found.
-            Step::Cite(_) => {}
+            Step::Cite(citation) => self.grounding.cite(&citation),
             Step::Close => {
                 if let Some(Block::Call { id, name, is_custom, .. }) = self.open.take() {
                     let arguments = std::mem::take(&mut self.arguments);
@@ -102,8 +110,12 @@ impl AnswerWriter for Writer {
                 // none, and a streamed one calls its functions without end (google-genai 3.4, `send_message_stream`).
                 let part = self.signature.take().map_or_else(|| json!({"text": ""}), seal_part);
                 let content = json!({"parts": [part], "role": "model"});
-                chunk["candidates"] =
-                    json!([{"content": content, "finishReason": stop_word(reason), "index": 0}]);
+                let mut candidate =
+                    json!({"content": content, "finishReason": stop_word(reason), "index": 0});
+                if let Some(grounding) = std::mem::take(&mut self.grounding).told() {
+                    candidate["groundingMetadata"] = grounding;
+                }
+                chunk["candidates"] = json!([candidate]);
                 chunk["usageMetadata"] = figures(&usage);
                 event(&chunk, out);
             }
@@ -191,7 +203,13 @@ fn figures(usage: &Usage) -> Value {
 /// An answer that is told at once.
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let (mut parts, mut calls, mut signature) = (Vec::new(), 0, None);
+    let mut grounding = Grounding::default();
     for said in &whole.said {
+        grounding.begin();
+        if matches!(said.block, Block::Text | Block::Refusal) {
+            grounding.add(&said.text);
+        }
+        said.citations.iter().for_each(|citation| grounding.cite(citation));
         let told = part(said, &mut calls, asked);
         if let Some((seal, is_redacted)) = &said.seal {
             // Of two seals in a row the first has nothing else to ride on.
@@ -211,6 +229,9 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
     if !parts.is_empty() {
         candidate["content"] = json!({"parts": parts, "role": "model"});
+    }
+    if let Some(grounding) = grounding.told() {
+        candidate["groundingMetadata"] = grounding;
     }
     let mut answer = envelope(asked);
     answer["candidates"] = json!([candidate]);

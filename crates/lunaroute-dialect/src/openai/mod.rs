@@ -5,15 +5,14 @@ pub(crate) mod error;
 use lunaroute_core::conversation::Tier;
 use serde_json::{Value, json};
 
-use crate::cross::Limits;
+use crate::cross::{LimitHeaders, Limits, Reset};
 
 /// OpenAI's rate limits, on all of its paths.
-pub(crate) const LIMIT_HEADERS: [&str; 4] = [
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-limit-tokens",
-    "x-ratelimit-remaining-tokens",
-];
+pub(crate) static LIMIT_HEADERS: LimitHeaders = LimitHeaders {
+    requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    reset: Reset::Wait,
+};
 
 /// What both call the numbers of a request; only the most tokens of an answer have a name of their own in each.
 pub(crate) const fn limits(max_output: &'static str) -> Limits {

@@ -18,7 +18,7 @@ use http::StatusCode;
 use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::{FINISH_REASON, Signs};
 use crate::json::Json;
@@ -144,8 +144,8 @@ impl Language for OpenaiChat {
         None
     }
 
-    fn limit_headers(&self) -> Option<[&'static str; 4]> {
-        Some(LIMIT_HEADERS)
+    fn limit_headers(&self) -> Option<&'static LimitHeaders> {
+        Some(&LIMIT_HEADERS)
     }
 
     fn request_id_header(&self) -> &'static str {

@@ -4,7 +4,7 @@ use lunaroute_core::Failure;
 use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
-use crate::cross::{Members, wrong};
+use crate::cross::{Members, search_of, wrong};
 
 /// Which tools have to be called.
 pub(super) fn choice(value: &Value) -> ToolChoice {
@@ -48,15 +48,23 @@ pub(super) fn tools(members: &mut Members, conversation: &mut Conversation) -> R
         let (function, _) = function(Members::of(value, format!("functions[{place}]"))?)?;
         conversation.tools.push(function);
     }
-    if let Some(limits) = members.peek("web_search_options") {
+    if let Some(options) = members.peek("web_search_options") {
+        // The place has a level of its own here, beside its type.
+        let place: Option<Value> =
+            options.pointer("/user_location/approximate").and_then(Value::as_object).map(|place| {
+                let kind = [("type".to_owned(), Value::from("approximate"))];
+                kind.into_iter().chain(place.clone()).collect()
+            });
+        let mut rest = options.as_object().cloned().unwrap_or_default();
+        rest.shift_remove("type");
         conversation.tools.push(Tool {
             name: String::new(),
             namespace: None,
             description: None,
-            kind: ToolKind::Hosted(Hosted::WebSearch),
+            kind: ToolKind::Hosted(Hosted::WebSearch(search_of(None, place.as_ref()))),
             breakpoint: None,
             is_flat: false,
-            rest: limits.as_object().cloned().unwrap_or_default(),
+            rest,
         });
     }
     Ok(())

@@ -219,7 +219,7 @@ fn format_value(format: &OutputFormat, strict: bool) -> Option<Value> {
 fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<Value> {
     let hosted = |name: &str| {
         conversation.tools.iter().filter(|tool| tool.name == name).find_map(|tool| match tool.kind {
-            ToolKind::Hosted(Hosted::WebSearch) => Some("web_search"),
+            ToolKind::Hosted(Hosted::WebSearch(_)) => Some("web_search"),
             ToolKind::Hosted(Hosted::CodeExecution) => Some("code_interpreter"),
             _ => None,
         })
@@ -269,9 +269,17 @@ fn tools(conversation: &mut Conversation, crossing: &mut Crossing<'_>) -> Result
                 }
                 tools.push(value);
             }
-            ToolKind::Hosted(Hosted::WebSearch) => {
+            ToolKind::Hosted(Hosted::WebSearch(search)) => {
+                let search = std::mem::take(search);
                 lose_limits(tool, place, crossing);
-                tools.push(json!({"type": "web_search"}));
+                let mut value = json!({"type": "web_search"});
+                if !search.allowed_domains.is_empty() {
+                    value["filters"] = json!({"allowed_domains": search.allowed_domains});
+                }
+                if let Some(location) = search.location {
+                    value["user_location"] = Value::Object(location);
+                }
+                tools.push(value);
             }
             ToolKind::Hosted(Hosted::CodeExecution) => {
                 tools.push(json!({"type": "code_interpreter", "container": {"type": "auto"}}));

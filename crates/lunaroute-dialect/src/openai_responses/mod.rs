@@ -21,7 +21,7 @@ use lunaroute_core::conversation::{Conversation, Rest};
 use lunaroute_core::{Delta, Failure, Operation, Usage};
 use serde_json::json;
 
-use crate::cross::{Asked, Crossing, Endpoint, Leftovers, Limits, Meaning, Whole};
+use crate::cross::{Asked, Crossing, Endpoint, Leftovers, LimitHeaders, Limits, Meaning, Whole};
 use crate::dispatch::{AnswerWriter, EventReader, Grammar, Language};
 use crate::end_watch::Signs;
 use crate::json::Json;
@@ -155,8 +155,8 @@ impl Language for OpenaiResponses {
         None
     }
 
-    fn limit_headers(&self) -> Option<[&'static str; 4]> {
-        Some(LIMIT_HEADERS)
+    fn limit_headers(&self) -> Option<&'static LimitHeaders> {
+        Some(&LIMIT_HEADERS)
     }
 
     fn request_id_header(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use lunaroute_core::conversation::{AllowedTools, Hosted, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
-use crate::cross::is_strict;
+use crate::cross::{is_strict, search_of};
 
 /// Which tools have to be called.
 pub(super) fn choice(value: &Value) -> ToolChoice {
@@ -54,7 +54,10 @@ pub(super) fn tools(value: &Value, namespace: Option<&str>, found: &mut Vec<Tool
             }
             return;
         }
-        kind if kind.starts_with("web_search") => ToolKind::Hosted(Hosted::WebSearch),
+        kind if kind.starts_with("web_search") => {
+            let domains = value.pointer("/filters/allowed_domains");
+            ToolKind::Hosted(Hosted::WebSearch(search_of(domains, value.get("user_location"))))
+        }
         "code_interpreter" => ToolKind::Hosted(Hosted::CodeExecution),
         kind => ToolKind::Hosted(Hosted::Other(kind.to_owned())),
     };

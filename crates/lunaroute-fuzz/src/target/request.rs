@@ -1,5 +1,7 @@
 //! The readers of a dialect's requests.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use fastrand::Rng;
 use lunaroute_core::conversation::ModelFacts;
@@ -61,11 +63,37 @@ fn comes_back(dialect: Dialect, input: &[u8], value: Option<&Value>) -> Result<(
     let (origin, model) = (decoded.origin, decoded.model.clone());
     let mut crossing = Crossing::new(&facts, &profile, &model);
     match encode_request(origin, decoded, &mut crossing) {
-        // Gemini takes a request in several spellings and drops what is empty in it, and a body of Responses at the path of
-        // Chat gets the form of its own dialect; what comes back has to stay as it is.
-        Ok(encoded) if origin == Dialect::Gemini || origin != dialect => settles(origin, &encoded),
-        Ok(encoded) => keeps(value, &encoded, "").and_then(|()| settles(origin, &encoded)),
+        // A body of Responses at the path of Chat gets the form of its own dialect; what comes back has to stay as it is.
+        Ok(encoded) if origin != dialect => settles(origin, &encoded),
+        Ok(encoded) => {
+            let (one, other) = (spelled(origin, value), spelled(origin, &encoded));
+            keeps(&one, &other, "").and_then(|()| settles(origin, &encoded))
+        }
         Err(failure) => Err(format!("a request that was taken is refused to its own dialect: {failure}")),
+    }
+}
+
+/// A document in the one spelling of its dialect: Gemini takes each name in camel case and in snake case, and the two are
+/// the same name.
+fn spelled(dialect: Dialect, value: &Value) -> Cow<'_, Value> {
+    if dialect == Dialect::Gemini { Cow::Owned(in_camel_case(value)) } else { Cow::Borrowed(value) }
+}
+
+fn in_camel_case(value: &Value) -> Value {
+    let camel = |name: &str| {
+        let mut pieces = name.split('_');
+        let first = pieces.next().unwrap_or_default().to_owned();
+        pieces.fold(first, |name, piece| {
+            let (head, tail) = piece.split_at(piece.chars().next().map_or(0, char::len_utf8));
+            name + &head.to_ascii_uppercase() + tail
+        })
+    };
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (camel(name), in_camel_case(value))).collect()
+        }
+        Value::Array(elements) => elements.iter().map(in_camel_case).collect(),
+        value => value.clone(),
     }
 }
 

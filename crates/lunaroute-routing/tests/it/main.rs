@@ -17,6 +17,7 @@ fn rule(pattern: &str, provider: &str, upstream_model: Option<&str>) -> ModelRul
         provider: provider.to_owned(),
         upstream_model: upstream_model.map(str::to_owned),
         fallbacks: Vec::new(),
+        repair: false,
     }
 }
 

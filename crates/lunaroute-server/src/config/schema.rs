@@ -84,6 +84,10 @@ pub struct ModelRoute {
     /// Providers that are tried after it, in this order, when it fails; each may speak another dialect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Fallback>,
+    /// Put right what the model would refuse in requests of its own dialect, by what is known of it: thinking by a budget
+    /// becomes an effort at models of Anthropic that take no budget. Otherwise the provider's refusal is shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
 }
 
 /// A provider that is tried when those before it failed.

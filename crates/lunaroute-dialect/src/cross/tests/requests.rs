@@ -230,12 +230,61 @@ fn an_odd_request_comes_back_as_it_was() {
         (Dialect::OpenaiChat, call(json!({"function": {"name": "f"}}))),
         (Dialect::OpenaiChat, call(json!({"custom": {"input": ""}, "type": "custom"}))),
         (Dialect::OpenaiChat, json!({"model": "m", "messages": [], "top_p": 1e42})),
+        (Dialect::Gemini, json!({})),
+        (Dialect::Gemini, json!({"contents": [], "tools": [], "toolConfig": {}, "generationConfig": {}})),
+        (Dialect::Gemini, json!({"model": "models/m", "toolConfig": {"functionCallingConfig": {}}})),
+        (
+            Dialect::Gemini,
+            json!({"toolConfig": {"functionCallingConfig": {"mode": "NONE", "allowedFunctionNames": ["a", "a"]}}}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"toolConfig": {"functionCallingConfig": {"mode": "VALIDATED", "x": 1}, "y": {"z": 1}}}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"model": "m", "generateContentRequest": {"model": "models/m", "contents": [{}]}}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"systemInstruction": "be brief", "contents": [{"parts": []}, {"role": null}]}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"generationConfig": {
+                "responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a"]}, "responseLogprobs": true,
+                "logprobs": 0, "thinkingConfig": {"thinkingLevel": "high", "thinkingBudget": -7, "odd": 1},
+                "responseModalities": ["TEXT"], "stopSequences": [],
+            }}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"tools": [
+                {"googleSearch": {}, "functionDeclarations": [{"name": "a", "description": "", "parameters": {"type": "OBJECT"}}]},
+                {"codeExecution": null}, {},
+                {"functionDeclarations": [{"name": "b", "parameters": {}, "parametersJsonSchema": {}}, {"name": "c"}]},
+                {"functionDeclarations": [], "odd": 7},
+            ]}),
+        ),
+        (
+            Dialect::Gemini,
+            json!({"contents": [{"role": "model", "parts": [
+                {"text": "a", "thought": false}, {"thought": true}, {"thought": true, "thoughtSignature": "s"}, {"text": "", "thought": true},
+                {"thoughtSignature": "s"}, {"functionCall": {"id": "", "name": "f"}, "thoughtSignature": ""},
+                {"functionCall": {"name": "f", "args": {}}, "odd": 1}, {"functionCall": {"name": "f", "args": null}},
+                // A seal of another maker, in the alphabet for addresses.
+                {"text": "b", "thoughtSignature": "bHIxLntvcGVuYWlfcmVzcG9uc2Vz_-"},
+                {"inlineData": {"mimeType": "image/jpg", "data": "AA==", "odd": 1}},
+                {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://a"}}, {"fileData": {"fileUri": "https://x.test/a", "odd": 2}},
+                {}, {"functionResponse": {"id": "", "parts": []}}, {"executable_code": {"code": "1"}},
+            ]}]}),
+        ),
     ] {
         let text = request.to_string();
         let decoded = decode_request(dialect, text.as_bytes()).expect("a request");
         let mut crossing = Crossing::new(&facts, &profile, "m");
         let encoded = encode_request(dialect, decoded, &mut crossing).expect("encodes");
-        assert_eq!(encoded, request, "{dialect}");
+        assert_eq!(encoded, spelled(dialect, &request), "{dialect}");
     }
 }
 
@@ -275,6 +324,30 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
             inside.for_each(|(place, value)| places(value, &format!("{at}/{place}"), found));
         }
         _ => {}
+    }
+}
+
+/// A document in the one spelling of its dialect: Gemini takes each name in camel case and in snake case, and the two are
+/// the same name.
+fn spelled(dialect: Dialect, value: &Value) -> Value {
+    if dialect != Dialect::Gemini {
+        return value.clone();
+    }
+    let camel = |name: &str| {
+        let mut pieces = name.split('_');
+        let first = pieces.next().unwrap_or_default().to_owned();
+        pieces.fold(first, |name, piece| {
+            let (head, tail) = piece.split_at(piece.chars().next().map_or(0, char::len_utf8));
+            name + &head.to_ascii_uppercase() + tail
+        })
+    };
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| (camel(name), spelled(dialect, value)));
+            Value::Object(members.collect())
+        }
+        Value::Array(elements) => elements.iter().map(|value| spelled(dialect, value)).collect(),
+        value => value.clone(),
     }
 }
 
@@ -332,11 +405,8 @@ proptest! {
         {
             let mut crossing = Crossing::new(&facts, &profile, &decoded.model);
             let encoded = encode_request(dialect, decoded.clone(), &mut crossing).expect("encodes");
-            // Gemini takes the same request in several spellings and without its roles; what comes back is one of them.
-            if dialect != Dialect::Gemini {
-                let lost: Vec<String> = different(&request, &encoded);
-                prop_assert!(lost.is_empty(), "{}: {:?}", dialect, lost);
-            }
+            let lost: Vec<String> = different(&spelled(dialect, &request), &spelled(dialect, &encoded));
+            prop_assert!(lost.is_empty(), "{}: {:?}", dialect, lost);
             for to in Dialect::ALL {
                 // Into the others it goes or is refused; what it never does is to panic.
                 let mut crossing = Crossing::new(&facts, &profile, "m");

@@ -129,21 +129,38 @@ fn case_45_a_result_that_failed_says_so() {
 }
 
 #[test]
-fn case_49_and_50_schemas_stay_and_functions_without_arguments_have_none() {
+fn case_49_properties_with_the_names_of_keywords_stay_where_they_are() {
     let schema = json!({
         "$schema": "x", "type": "object", "additionalProperties": false,
-        "properties": {"default": {"type": "string", "default": "a"}, "format": {"type": "string", "format": "odd"}},
+        "properties": {
+            "default": {"type": "string", "default": "a"}, "format": {"type": "string", "format": "odd"},
+            "$schema": {"type": "integer"},
+        },
     });
-    let request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}], "tools": [
-        {"name": "f", "input_schema": schema}, {"name": "g", "input_schema": {"type": "object", "properties": {}}},
-    ]});
-    let body = sent(MESSAGES, GEMINI, &request).body;
-    assert_eq!(
-        body["tools"][0]["functionDeclarations"],
-        json!([
-            {"name": "f", "parametersJsonSchema": schema}, {"name": "g"},
-        ])
-    );
+    let request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}],
+        "tools": [{"name": "f", "input_schema": schema}]});
+    let functions = &sent(MESSAGES, GEMINI, &request).body["tools"][0]["functionDeclarations"];
+    // The member for JSON Schema takes the keywords as well, so nothing at all is taken out.
+    assert_eq!(*functions, json!([{"name": "f", "parametersJsonSchema": schema}]));
+    // In the schemas that Gemini's clients send, its own keywords become those of JSON Schema, and properties stay.
+    let open = json!({"contents": [{"parts": [{"text": "q"}]}], "tools": [{"functionDeclarations": [{
+        "name": "f", "parameters": {"type": "OBJECT", "propertyOrdering": ["nullable"], "properties": {
+            "nullable": {"type": "STRING", "nullable": true}, "propertyOrdering": {"type": "ARRAY", "items": {"type": "STRING"}},
+        }},
+    }]}]});
+    let parameters = &sent(GEMINI, CHAT, &open).body["tools"][0]["function"]["parameters"];
+    let properties = json!({
+        "nullable": {"type": ["string", "null"]}, "propertyOrdering": {"type": "array", "items": {"type": "string"}},
+    });
+    assert_eq!(*parameters, json!({"type": "object", "properties": properties}));
+}
+
+#[test]
+fn case_50_a_function_without_parameters_has_none() {
+    let request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}],
+        "tools": [{"name": "g", "input_schema": {"type": "object", "properties": {}}}]});
+    let functions = &sent(MESSAGES, GEMINI, &request).body["tools"][0]["functionDeclarations"];
+    assert_eq!(*functions, json!([{"name": "g"}]));
 }
 
 /// Facts of a model that thinks by levels and wants its signatures back.

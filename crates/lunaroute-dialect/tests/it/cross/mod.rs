@@ -1,8 +1,7 @@
 //! The ways between two dialects: what goes in as a client or a provider writes it, and what comes out.
 //!
-//! The cases are those of a list of sixty, by their numbers. Cases 25 (its header), 27 (its retry), 30 to 32, 37, 54, 55 and
-//! 57 are about HTTP and stand with the binary; 28, 45 (one half), 49 and 59 are about Gemini and stand in its own file;
-//! 60 is about passthrough and stands with the walk.
+//! The cases are those of a list of sixty, by their numbers. Cases 28, 30 to 32, 37, 54, 55, 57 and 60, and the HTTP of 25 and
+//! 27, stand with the binary (`lunaroute-cli`).
 
 mod completions;
 mod errors;
@@ -13,6 +12,7 @@ mod history;
 mod limits;
 mod requests;
 mod seals;
+mod sources;
 mod streams;
 mod tools;
 

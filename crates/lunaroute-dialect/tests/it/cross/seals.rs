@@ -9,7 +9,7 @@ use lunaroute_dialect::cross::{Crossing, Profile, decode_request, encode_request
 use lunaroute_dialect::without_tagged;
 use serde_json::{Value, json};
 
-use super::{GEMINI, MESSAGES, RESPONSES, answered, asked};
+use super::{GEMINI, MESSAGES, RESPONSES, answered, asked, sent};
 
 /// A request as this provider gets it.
 fn sent_to(provider: &str, from: Dialect, to: Dialect, request: &Value) -> String {
@@ -104,4 +104,35 @@ fn foreign_seals_are_taken_from_parts_on_their_way_to_google_and_nothing_else_is
     ));
     let cut = without_tagged(GEMINI, &silent).expect("it has one");
     assert_eq!(&cut[..], br#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#);
+}
+
+#[test]
+fn a_signature_on_words_of_gemini_comes_back_on_them() {
+    let parts = json!([
+        {"text": "hm", "thought": true},
+        {"text": "Sunny.", "thoughtSignature": "EqQA"},
+        {"text": "", "thoughtSignature": "EqQB"},
+    ]);
+    let answer =
+        json!({"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]});
+    for client in [MESSAGES, RESPONSES] {
+        let told = answered(GEMINI, client, &answer, &asked(client, GEMINI));
+        let shown = told.to_string();
+        assert!(!shown.contains("EqQA") && shown.contains("lr1."), "under the gateway's tag: {shown}");
+        let request = match client {
+            MESSAGES => json!({"model": "m", "max_tokens": 9, "messages": [
+                {"role": "user", "content": "q"}, {"role": "assistant", "content": told["content"]},
+                {"role": "user", "content": "go on"}]}),
+            _ => {
+                let mut input = vec![json!({"role": "user", "content": "q"})];
+                input.extend(told["output"].as_array().expect("items").iter().cloned());
+                input.push(json!({"role": "user", "content": "go on"}));
+                json!({"model": "m", "input": input})
+            }
+        };
+        let sent = sent(client, GEMINI, &request).body;
+        let expected =
+            json!([{"text": "Sunny.", "thoughtSignature": "EqQA"}, {"text": "", "thoughtSignature": "EqQB"}]);
+        assert_eq!(sent["contents"][1]["parts"], expected, "{client}");
+    }
 }

@@ -1,0 +1,114 @@
+//! Sources that an answer names, and the searches that found them.
+
+use serde_json::{Value, json};
+
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, completion, events, sent, streamed, told};
+
+/// A candidate whose second sentence is grounded; the spans are bytes of UTF-8.
+fn grounded() -> Value {
+    let text = "Schön. Regen in Köln.";
+    let (start, end) = (text.find("Regen").expect("it is there"), text.len());
+    json!({
+        "content": {"role": "model", "parts": [{"text": "hm", "thought": true}, {"text": text}]},
+        "finishReason": "STOP",
+        "groundingMetadata": {
+            "webSearchQueries": ["q"],
+            "groundingChunks": [{"web": {"uri": "https://x.test/a", "title": "A"}}, {"web": {"uri": "https://x.test/b"}}],
+            "groundingSupports": [{"segment": {"startIndex": start, "endIndex": end}, "groundingChunkIndices": [1, 0, 9]}],
+        },
+    })
+}
+
+#[test]
+fn grounded_words_of_gemini_name_their_sources_in_code_points() {
+    let answer = json!({"candidates": [grounded()]});
+    let chat = answered(GEMINI, CHAT, &answer, &asked(CHAT, GEMINI));
+    let expected = json!([
+        {"type": "url_citation", "url_citation": {"url": "https://x.test/b", "title": "", "start_index": 7, "end_index": 21}},
+        {"type": "url_citation", "url_citation": {"url": "https://x.test/a", "title": "A", "start_index": 7, "end_index": 21}},
+    ]);
+    let annotations = &chat["choices"][0]["message"]["annotations"];
+    let spans = |list: &Value| -> Vec<(Value, Value, Value)> {
+        let list = list.as_array().expect("annotations").iter().map(|one| &one["url_citation"]);
+        list.map(|one| (one["url"].clone(), one["start_index"].clone(), one["end_index"].clone())).collect()
+    };
+    assert_eq!(spans(annotations), spans(&expected));
+    // In a stream they come with the last chunk, and said twice they are told once.
+    let mut first = grounded();
+    first["content"]["parts"] = json!([{"text": "Schön. "}]);
+    first.as_object_mut().expect("an object").remove("finishReason");
+    first["groundingMetadata"]["groundingSupports"] = json!([]);
+    first["groundingMetadata"]["groundingChunks"] = json!([]);
+    let mut last = grounded();
+    last["content"]["parts"] = json!([{"text": "Regen in Köln."}]);
+    let chunk = |candidate: &Value| format!("data: {}\r\n\r\n", json!({"candidates": [candidate]}));
+    let stream = format!(
+        "{}{}{}",
+        chunk(&first),
+        chunk(&last),
+        chunk(&json!({"groundingMetadata": last["groundingMetadata"]}))
+    );
+    let chunks = told(GEMINI, CHAT, &stream);
+    let annotations = chunks.iter().find_map(|chunk| chunk["choices"][0]["delta"].get("annotations"));
+    assert_eq!(spans(annotations.expect("they are told")), spans(&expected));
+    assert_eq!(completion(&chunks)["content"], "Schön. Regen in Köln.");
+}
+
+#[test]
+fn sources_of_others_ground_the_words_for_clients_of_gemini() {
+    let annotation = json!({"type": "url_citation", "url_citation": {
+        "url": "https://x.test/a", "title": "A", "start_index": 7, "end_index": 12}});
+    let chat = json!({"id": "c", "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {
+        "role": "assistant", "content": "Schön. Regen.", "annotations": [annotation]}}]});
+    let expected = json!({
+        "groundingChunks": [{"web": {"uri": "https://x.test/a", "title": "A"}}],
+        "groundingSupports": [{"segment": {"startIndex": 8, "endIndex": 13, "text": "Regen"}, "groundingChunkIndices": [0]}],
+    });
+    let whole = answered(CHAT, GEMINI, &chat, &asked(GEMINI, CHAT));
+    assert_eq!(whole["candidates"][0]["groundingMetadata"], expected);
+    let stream = format!(
+        "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        json!({"choices": [{"index": 0, "delta": {"content": "Schön. Regen."}}]}),
+        json!({"choices": [{"index": 0, "delta": {"annotations": [annotation]}, "finish_reason": "stop"}]}),
+    );
+    let chunks = events(&streamed(CHAT, GEMINI, &stream, asked(GEMINI, CHAT)));
+    assert_eq!(chunks.last().expect("a chunk")["candidates"][0]["groundingMetadata"], expected);
+}
+
+#[test]
+fn files_and_films_that_google_reads_itself_are_named_to_it() {
+    for url in
+        ["https://generativelanguage.googleapis.com/v1beta/files/f", "gs://b/o.png", "https://youtu.be/x"]
+    {
+        let request = json!({"model": "m", "messages": [{"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": url}}]}]});
+        let part = &sent(CHAT, GEMINI, &request).body["contents"][0]["parts"][0];
+        assert_eq!(part["fileData"]["fileUri"], url);
+    }
+}
+
+#[test]
+fn a_search_looks_where_it_was_told_to() {
+    let place = json!({"type": "approximate", "city": "Rome", "country": "IT"});
+    let domains = json!(["x.test"]);
+    let theirs = json!({"type": "web_search_20250305", "name": "web_search", "allowed_domains": domains, "user_location": place});
+    let ours = json!({"type": "web_search", "filters": {"allowed_domains": domains}, "user_location": place});
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}], "tools": [theirs]});
+    let responses = json!({"model": "m", "input": "q", "tools": [ours]});
+    let there = sent(MESSAGES, RESPONSES, &messages);
+    assert_eq!((&there.body["tools"][0], there.warnings.len()), (&ours, 0));
+    let back = sent(RESPONSES, MESSAGES, &responses);
+    assert_eq!((&back.body["tools"][0], back.warnings.len()), (&theirs, 0));
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "web_search_options": {
+        "user_location": {"type": "approximate", "approximate": {"city": "Rome", "country": "IT"}}}});
+    assert_eq!(sent(CHAT, MESSAGES, &chat).body["tools"][0]["user_location"], place);
+    // How often it may search, or how much it reads, has no place there.
+    let mut often = messages.clone();
+    often["tools"][0]["max_uses"] = json!(3);
+    assert_eq!(sent(MESSAGES, RESPONSES, &often).warnings, ["!tools[0]"]);
+    let mut much = chat.clone();
+    much["web_search_options"]["search_context_size"] = json!("low");
+    assert!(sent(CHAT, MESSAGES, &much).warnings.iter().any(|path| path.starts_with("!tools[0]")));
+    // Google's search knows neither.
+    assert_eq!(sent(MESSAGES, GEMINI, &messages).warnings, ["!tools[0]"]);
+}
