@@ -9,6 +9,7 @@ mod gemini;
 mod golden;
 mod history;
 mod requests;
+mod results;
 mod seals;
 mod streams;
 mod tools;
