@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use lunaroute_core::{Dialect, Failure};
+use lunaroute_core::{Delta, Dialect, Failure};
 
 use crate::coding::decode_request;
 use crate::dispatch::language;
@@ -56,6 +56,13 @@ pub struct ProviderError {
     pub code: Option<String>,
     /// The provider's id of the request, from the body or the headers.
     pub request_id: Option<String>,
+}
+
+impl From<ProviderError> for Delta {
+    /// The error as a piece of the answer that it came in.
+    fn from(error: ProviderError) -> Self {
+        Self::Error { kind: error.kind, code: error.code, message: error.message }
+    }
 }
 
 /// Reads a provider's error from a whole answer: from any body when the status is 400 or above, and from a body of a

@@ -5,7 +5,7 @@ use lunaroute_core::{StopReason, Usage};
 use serde_json::{Value, json};
 
 use super::error::meant;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, legal_id, tag_seal};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events.
@@ -140,9 +140,10 @@ impl AnswerWriter for Writer {
                 );
                 event("message_stop", &json!({"type": "message_stop"}), out);
             }
-            Step::Fail { kind, message } => {
-                let (_, kind) = meant(meaning_of(&kind, &message));
-                event("error", &json!({"type": "error", "error": {"type": kind, "message": message}}), out);
+            Step::Fail(error) => {
+                let (_, kind) = meant(Meaning::of(None, &error, false));
+                let error = json!({"type": kind, "message": error.message});
+                event("error", &json!({"type": "error", "error": error}), out);
             }
         }
     }

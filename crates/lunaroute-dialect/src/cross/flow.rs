@@ -7,6 +7,7 @@ use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
 use super::step::{Block, Step};
+use crate::error::ProviderError;
 
 /// Most calls of an answer that are held back because their fragments come mixed, and most bytes of them.
 const HELD_CALLS: usize = 256;
@@ -133,7 +134,9 @@ impl Flow {
             Delta::Stop { reason, raw } => {
                 self.stop.get_or_insert((reason, raw));
             }
-            Delta::Error { kind, message } => self.fail(kind, message, steps),
+            Delta::Error { kind, code, message } => {
+                self.break_off(ProviderError { kind, message, code, request_id: None }, steps);
+            }
             Delta::End => self.finish(steps),
         }
     }
@@ -156,8 +159,12 @@ impl Flow {
 
     /// The answer broke on its way.
     pub(crate) fn fail(&mut self, kind: String, message: String, steps: &mut Vec<Step>) {
+        self.break_off(ProviderError { kind, message, code: None, request_id: None }, steps);
+    }
+
+    fn break_off(&mut self, error: ProviderError, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_over, true) {
-            steps.push(Step::Fail { kind, message });
+            steps.push(Step::Fail(error));
         }
     }
 

@@ -40,7 +40,6 @@ pub use warnings::{Warning, Warnings};
 pub(crate) use effort::{budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
-pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
 };

@@ -3,6 +3,8 @@
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 
+use crate::error::ProviderError;
+
 /// What a block of an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {
@@ -59,10 +61,5 @@ pub(crate) enum Step {
         usage: Usage,
     },
     /// The answer broke.
-    Fail {
-        /// The provider's type of error.
-        kind: String,
-        /// The sentence for people.
-        message: String,
-    },
+    Fail(ProviderError),
 }

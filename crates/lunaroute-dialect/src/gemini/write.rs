@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::meant;
 use super::seal::signature_of;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, legal_id};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events. A call is held until it is whole: this dialect has no pieces of one.
@@ -80,9 +80,9 @@ impl AnswerWriter for Writer {
                 chunk["usageMetadata"] = figures(&usage);
                 event(&chunk, out);
             }
-            Step::Fail { kind, message } => {
-                let (status, word) = meant(meaning_of(&kind, &message));
-                let error = json!({"code": status.as_u16(), "message": message, "status": word});
+            Step::Fail(error) => {
+                let (status, word) = meant(Meaning::of(None, &error, false));
+                let error = json!({"code": status.as_u16(), "message": error.message, "status": word});
                 event(&json!({"error": error}), out);
             }
         }

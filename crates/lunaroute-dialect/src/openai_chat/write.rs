@@ -4,7 +4,7 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, legal_id, tag_seal};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
@@ -138,9 +138,10 @@ impl AnswerWriter for Writer {
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }
-            Step::Fail { kind, message } => {
-                let (_, kind, code) = meant(meaning_of(&kind, &message));
-                data(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}), out);
+            Step::Fail(error) => {
+                let (_, kind, code) = meant(Meaning::of(None, &error, false));
+                let error = json!({"message": error.message, "type": kind, "param": null, "code": code});
+                data(&json!({"error": error}), out);
             }
         }
     }
