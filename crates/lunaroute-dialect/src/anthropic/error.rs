@@ -64,7 +64,7 @@ pub(super) fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
     match meaning {
         Meaning::BadRequest | Meaning::ContextTooLong => (Status::BAD_REQUEST, "invalid_request_error"),
         Meaning::BadKey => (Status::UNAUTHORIZED, "authentication_error"),
-        Meaning::OwnKey | Meaning::Connect => (Status::BAD_GATEWAY, "api_error"),
+        Meaning::OwnKey | Meaning::Connect | Meaning::Unusable => (Status::BAD_GATEWAY, "api_error"),
         Meaning::NoCredit => (Status::PAYMENT_REQUIRED, "billing_error"),
         Meaning::Forbidden => (Status::FORBIDDEN, "permission_error"),
         Meaning::NotFound => (Status::NOT_FOUND, "not_found_error"),

@@ -33,10 +33,12 @@ pub enum Meaning {
     Timeout,
     /// The provider could not be reached, or broke off.
     Connect,
+    /// The model's answer is none that can be used.
+    Unusable,
 }
 
 /// Codes and types that say what the status does not. The first match counts.
-const WORDS: [(&str, Meaning); 19] = [
+const WORDS: [(&str, Meaning); 23] = [
     ("context_length_exceeded", Meaning::ContextTooLong),
     ("insufficient_quota", Meaning::NoCredit),
     ("credit_balance_exhausted", Meaning::NoCredit),
@@ -56,6 +58,10 @@ const WORDS: [(&str, Meaning); 19] = [
     ("UNAVAILABLE", Meaning::Overloaded),
     ("timeout_error", Meaning::Timeout),
     ("DEADLINE_EXCEEDED", Meaning::Timeout),
+    ("MALFORMED_FUNCTION_CALL", Meaning::Unusable),
+    ("UNEXPECTED_TOOL_CALL", Meaning::Unusable),
+    ("MALFORMED_RESPONSE", Meaning::Unusable),
+    ("MISSING_THOUGHT_SIGNATURE", Meaning::Unusable),
 ];
 
 /// Types that stand for many things in a plain answer, whose status says which, and for one inside of a stream.

@@ -61,6 +61,7 @@ use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind};
 use serde_json::Value;
 
 use crate::dispatch::language;
+use crate::error::ProviderError;
 use crate::json::Json;
 
 /// Decodes a generation request.
@@ -112,9 +113,15 @@ pub fn encode_request(
     language(to).encode(conversation, crossing)
 }
 
-/// A provider's whole answer in the caller's dialect; `None` when the body is no answer.
+/// A provider's whole answer in the caller's dialect, or what the answer says that it failed at; `None` when the body is
+/// no answer.
 #[must_use]
-pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) -> Option<Value> {
+pub fn translate_answer(
+    from: Dialect,
+    to: Dialect,
+    body: &[u8],
+    asked: &Asked,
+) -> Option<Result<Value, ProviderError>> {
     let json = Json::new(body).filter(Json::is_object)?;
     let mut deltas = Vec::new();
     language(from).answer(json, &mut deltas);
@@ -124,5 +131,8 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
         flow.take(delta, &mut steps);
         steps.drain(..).for_each(|step| whole.take(step));
     }
-    whole.failure.is_none().then(|| language(to).whole(&whole, asked))
+    Some(match whole.failure {
+        Some(error) => Err(error),
+        None => Ok(language(to).whole(&whole, asked)),
+    })
 }

@@ -186,7 +186,8 @@ proptest! {
                 translation.end(&mut out);
                 check_grammar(to, &out);
                 let streamed = assembled(to, &out);
-                let translated = translate_answer(from, to, plain.as_bytes(), &asked).expect("an answer");
+                let translated = translate_answer(from, to, plain.as_bytes(), &asked);
+                let translated = translated.expect("an answer").expect("one that did not fail");
                 let mut read = Vec::new();
                 let text = translated.to_string();
                 language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read);

@@ -5,6 +5,7 @@
 //! 60 is about passthrough and stands with the walk.
 
 mod errors;
+mod faults;
 mod gemini;
 mod golden;
 mod history;
@@ -114,7 +115,9 @@ pub(crate) fn events(stream: &str) -> Vec<Value> {
 /// A provider's whole answer as the caller gets it.
 #[track_caller]
 pub(crate) fn answered(from: Dialect, to: Dialect, answer: &Value, asked: &Asked) -> Value {
-    translate_answer(from, to, answer.to_string().as_bytes(), asked).expect("an answer")
+    translate_answer(from, to, answer.to_string().as_bytes(), asked)
+        .expect("an answer")
+        .expect("one that did not fail")
 }
 
 /// A stream of chunks out of their only choices; a value with `usage` or without `delta` is a chunk of its own.
