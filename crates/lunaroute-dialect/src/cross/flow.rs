@@ -31,6 +31,13 @@ struct Current {
     arguments: String,
 }
 
+impl Current {
+    /// Whether it is a call whose arguments the provider writes as free text.
+    const fn is_free_text(&self) -> bool {
+        matches!(self.block, Block::Call { is_custom: true, .. }) && self.held.is_none()
+    }
+}
+
 /// A call whose fragments come while another one is open.
 struct Waiting {
     index: u32,
@@ -50,7 +57,7 @@ pub(crate) struct Flow {
     usage: Usage,
     stop: Option<(StopReason, String)>,
     calls: u32,
-    /// The last call's arguments are whole JSON.
+    /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
     had_refusal: bool,
     /// Code points of all that was said, for an estimate where the provider tells no figures.
@@ -188,7 +195,10 @@ impl Flow {
 
     fn open(&mut self, index: u32, block: Block, held: Option<String>, steps: &mut Vec<Step>) {
         self.begin(None, None, steps);
+        let had_free_text = self.current.as_ref().is_some_and(Current::is_free_text);
         self.close(steps);
+        // Something follows it, so it was not cut.
+        self.last_call_is_whole |= had_free_text;
         steps.push(Step::Open(block.clone()));
         self.current = Some(Current {
             index,
@@ -234,12 +244,13 @@ impl Flow {
     /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
     /// nothing about its end; there the host's profile does.
     fn waits(&self) -> bool {
-        let Some(Current { block: Block::Call { is_custom, .. }, held, arguments, .. }) = &self.current
+        let Some(current) =
+            self.current.as_ref().filter(|current| matches!(current.block, Block::Call { .. }))
         else {
             return false;
         };
-        let is_free_text = *is_custom && held.is_none();
-        self.asked.interleaved_calls || !(is_free_text || is_json(held.as_ref().unwrap_or(arguments)))
+        let arguments = current.held.as_ref().unwrap_or(&current.arguments);
+        self.asked.interleaved_calls || !(current.is_free_text() || is_json(arguments))
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -296,7 +307,11 @@ impl Flow {
 
     fn close(&mut self, steps: &mut Vec<Step>) {
         let Some(current) = self.current.take() else { return };
-        if let Some(held) = &current.held {
+        if current.is_free_text() {
+            // Nothing in it tells where it ends.
+            self.last_call_is_whole = false;
+        } else if let Some(held) = &current.held {
+            self.last_call_is_whole = is_json(held);
             let text = free_text(held);
             if !text.is_empty() {
                 steps.push(Step::Append(text));
