@@ -6,6 +6,7 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
+use super::names::legal_id;
 use super::step::{Block, Step};
 use crate::error::ProviderError;
 
@@ -56,7 +57,7 @@ pub(crate) struct Flow {
     waiting_bytes: usize,
     usage: Usage,
     stop: Option<(StopReason, String)>,
-    calls: u32,
+    calls: usize,
     /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
     had_refusal: bool,
@@ -230,8 +231,10 @@ impl Flow {
             self.ensure(index, &Block::Text, steps);
             return;
         }
+        let place = self.asked.earlier_calls + self.calls;
         self.calls += 1;
         let (namespace, own) = self.asked.names.restored(name);
+        let id = legal_id(&self.asked.seed, &id, place, &own);
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {

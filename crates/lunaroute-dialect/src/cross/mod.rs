@@ -44,7 +44,6 @@ pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, wrong};
-pub(crate) use names::legal_id;
 pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
@@ -56,7 +55,7 @@ pub(crate) use tools::{
 };
 pub(crate) use whole::{Said, Whole};
 
-use lunaroute_core::conversation::{Conversation, Rest};
+use lunaroute_core::conversation::{Conversation, Part, Rest};
 use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind};
 use serde_json::Value;
 
@@ -109,6 +108,8 @@ pub fn encode_request(
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
+    let said = conversation.turns.iter().flat_map(|turn| &turn.parts);
+    crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(conversation, &mut crossing.asked);
     language(to).encode(conversation, crossing)
 }

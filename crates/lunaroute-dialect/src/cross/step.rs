@@ -16,7 +16,7 @@ pub(crate) enum Block {
     Thought,
     /// A call of one of the client's tools, under the caller's own name.
     Call {
-        /// The call's id; empty when the provider gave none.
+        /// The call's id: the provider's, or one that was made where it gave none that every dialect takes.
         id: String,
         /// The group of the tool's name.
         namespace: Option<String>,

@@ -4,6 +4,7 @@
 //! 57 are about HTTP and stand with the binary; 28, 45 (one half), 49 and 59 are about Gemini and stand in its own file;
 //! 60 is about passthrough and stands with the walk.
 
+mod calls;
 mod errors;
 mod faults;
 mod gemini;
