@@ -64,8 +64,9 @@ impl Crossing<'_> {
 /// `bad_request` when more than one answer is asked for.
 pub(crate) fn one_answer(conversation: &Conversation) -> Result<(), Failure> {
     if conversation.sampling.candidates.is_some_and(|candidates| candidates > 1) {
-        let advice = "the provider that serves this model gives one answer only; ask once for each";
-        return Err(Failure::client(FailureKind::BadRequest, format!("'n' cannot be above 1: {advice}")));
+        let advice = "a translated answer is one only; ask once for each";
+        let what = format!("'n' or 'candidateCount' cannot be above 1: {advice}");
+        return Err(Failure::client(FailureKind::BadRequest, what));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::turns;
 use crate::cross::{
     Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
-    merge, parameters, refuse_lost_tools, settled, wanted_effort,
+    merge, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
 };
 use crate::openai::{nested_grammar, tier_word};
 
@@ -126,6 +126,7 @@ fn own_tool(tool: &Tool) -> Value {
 /// A request of another dialect.
 fn foreign(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(conversation, crossing)?;
+    one_answer(conversation)?;
     let tools = tools(conversation, crossing)?;
     refuse_lost_tools(conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
