@@ -1,6 +1,6 @@
 //! Things in words, where a dialect has no other form for them.
 
-use lunaroute_core::conversation::{CallResult, Conversation, Opaque, Part};
+use lunaroute_core::conversation::{CallResult, Conversation, Opaque, Part, Sampling};
 use lunaroute_core::{Failure, FailureKind};
 
 use super::asked::Crossing;
@@ -46,6 +46,13 @@ impl Crossing<'_> {
         let seed = &self.asked.seed;
         let derived = || blake3::hash(seed.as_bytes()).to_hex()[..32].to_owned();
         conversation.cache_key.clone().or_else(|| (!seed.is_empty()).then(derived))
+    }
+
+    /// How likely each token was is asked of nobody: what answers are made of has no place for it.
+    pub(crate) fn lose_likelihoods(&mut self, sampling: &Sampling) {
+        if sampling.alternatives.is_some() {
+            self.warnings.dropped("logprobs", "a translated answer does not tell how likely its tokens were");
+        }
     }
 
     /// The most tokens of an answer that the model writes, at most as many as were asked for.

@@ -217,12 +217,7 @@ fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, bo
         crossing.warnings.dropped("top_k", "the provider that serves this model has no such field");
     }
     let sampling = &conversation.sampling;
-    if let Some(alternatives) = sampling.alternatives {
-        body.insert("logprobs".to_owned(), json!(true));
-        if alternatives > 0 {
-            body.insert("top_logprobs".to_owned(), json!(alternatives));
-        }
-    }
+    crossing.lose_likelihoods(sampling);
     if sampling.stop.is_empty() {
         return;
     }
