@@ -20,6 +20,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("thread", "take it out, or use a model of Anthropic"),
         ("inference_geo", "take it out, or use a model of Anthropic"),
     ],
+    harmless: &[("inference_geo", "global")],
 };
 
 /// An answer of this dialect depends on nothing that other dialects do not have, too.

@@ -12,6 +12,8 @@ pub(crate) struct Leftovers {
     pub(crate) silent: &'static [&'static str],
     /// Members, and kinds of parts, without which the request is another one, and what to do about them.
     pub(crate) refused: &'static [(&'static str, &'static str)],
+    /// Members with a value that asks for nothing that is not had everywhere.
+    pub(crate) harmless: &'static [(&'static str, &'static str)],
 }
 
 /// Judges what is left of a request that goes to another dialect.
@@ -19,12 +21,13 @@ pub(crate) struct Leftovers {
 /// # Errors
 /// `bad_request` when a member cannot be left behind.
 pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
-    let Leftovers { silent, refused } = language(conversation.origin).leftovers();
+    let Leftovers { silent, refused, harmless } = language(conversation.origin).leftovers();
     for (name, value) in &conversation.rest {
         let is_empty = value.is_null()
             || value.as_array().is_some_and(Vec::is_empty)
             || value.as_object().is_some_and(serde_json::Map::is_empty);
-        if is_empty || silent.contains(&name.as_str()) {
+        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && value == word;
+        if is_empty || silent.contains(&name.as_str()) || harmless.iter().any(is_harmless) {
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {

@@ -19,6 +19,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("cachedContent", "send what it holds, or use a model of Google"),
         ("generationConfig.responseModalities", "ask for text, or use a model of Google"),
     ],
+    harmless: &[],
 };
 
 /// Members that are parts of their own, of which nothing crosses but what they say.

@@ -36,6 +36,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "include_reasoning",
     ],
     refused: &[("audio", "answers in sound are given by models of OpenAI only")],
+    harmless: &[],
 };
 
 /// What the answer depends on.

@@ -43,6 +43,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("item_reference", "send the item itself instead"),
         ("compaction", "only its maker can read it; send the conversation instead"),
     ],
+    harmless: &[],
 };
 
 /// Members of a request that its answer repeats.
