@@ -147,8 +147,14 @@ pub(super) fn messages(turns: &[Turn], crossing: &mut Crossing<'_>) -> Result<Tu
             }
         }
     }
+    let mut next = None;
+    let mut nexts = vec![None; turns.len()];
+    for (place, turn) in turns.iter().enumerate().rev() {
+        nexts[place] = next;
+        next = Some(turn.speaker).filter(|_| !is_instruction(&turn)).or(next);
+    }
     for (place, turn) in turns.iter().enumerate().skip(instructions) {
-        writing.turn(place, turn)?;
+        writing.turn(place, turn, nexts[place])?;
     }
     let has_breakpoints = writing.breakpoints > 0;
     let messages = writing.finish()?;
@@ -164,15 +170,19 @@ struct Writing<'crossing, 'facts> {
 }
 
 impl Writing<'_, '_> {
-    fn turn(&mut self, place: usize, turn: &Turn) -> Result<(), Failure> {
+    /// Writes a turn; `next` is who speaks behind it, the system apart.
+    fn turn(&mut self, place: usize, turn: &Turn, next: Option<Speaker>) -> Result<(), Failure> {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 let text = words(&turn.parts);
                 if text.is_empty() {
                     return Ok(());
                 }
-                let follows_user = self.messages.last().is_some_and(|(role, _)| *role == "user");
-                if self.crossing.facts.system_turns.is_yes() && follows_user {
+                // The protocol has a place for one behind the user and before the assistant or the end.
+                let follows_user =
+                    self.messages.last().is_some_and(|(role, _)| matches!(*role, "user" | "system"));
+                let is_before_user = next.is_some_and(|next| next != Speaker::Assistant);
+                if self.crossing.facts.system_turns.is_yes() && follows_user && !is_before_user {
                     self.append("system", vec![json!({"type": "text", "text": text})]);
                 } else {
                     let wrapped = format!("<system>\n{text}\n</system>");
