@@ -10,6 +10,7 @@ mod faults;
 mod gemini;
 mod golden;
 mod history;
+mod losses;
 mod requests;
 mod results;
 mod seals;
