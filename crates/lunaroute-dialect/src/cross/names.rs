@@ -15,7 +15,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// What a tool is called on the two sides.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    /// The caller's name and namespace by the provider's name; only those that differ.
+    /// The caller's namespace and name by the provider's name.
     restored: BTreeMap<String, (Option<String>, String)>,
     /// The provider's name by the caller's.
     given: BTreeMap<(Option<String>, String), String>,
@@ -33,7 +33,7 @@ impl Names {
         }
         let flat = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
         let given = legal_name(&flat);
-        if self.given.values().any(|other| *other == given) {
+        if self.restored.contains_key(&given) {
             return Err(Failure::client(
                 FailureKind::BadRequest,
                 format!("two tools would both be called '{given}' at the provider; rename '{name}'"),
