@@ -44,7 +44,11 @@ const OWN_PREFIXES: [&str; 8] = [
 
 /// A request on its way into other dialects: decoded when the first target asks for it.
 #[derive(Default)]
-pub(crate) struct Decoded(OnceCell<Box<Conversation>>);
+pub(crate) struct Decoded {
+    conversation: OnceCell<Box<Conversation>>,
+    /// About how many tokens it has.
+    tokens: OnceCell<u64>,
+}
 
 /// A request in a target's own dialect.
 pub(crate) struct Crossed {
@@ -73,7 +77,7 @@ pub(crate) struct WayBack {
 impl Decoded {
     /// The request in core words.
     fn conversation(&self, visitor: &Visitor, desk: &Desk) -> Result<&Conversation, Failure> {
-        if let Some(conversation) = self.0.get() {
+        if let Some(conversation) = self.conversation.get() {
             return Ok(conversation);
         }
         let body = desk.whole_body(visitor)?;
@@ -86,7 +90,7 @@ impl Decoded {
             }
             None => cross::decode_request(visitor.dialect, body)?,
         };
-        Ok(self.0.get_or_init(|| Box::new(decoded)))
+        Ok(self.conversation.get_or_init(|| Box::new(decoded)))
     }
 
     /// Encodes the request for a target; nothing for one that speaks the client's dialect.
@@ -112,6 +116,8 @@ impl Decoded {
         crossing.asked.answer_id = visitor.id.to_string().replace('-', "");
         crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
         crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
+        // A client shortens its conversation by these figures, which some providers tell late and some never.
+        crossing.asked.estimated_input = Some(*self.tokens.get_or_init(|| cross::estimate(conversation)));
         if let Some(earlier) = &desk.peek.hints.previous_response_id {
             // The conversation stands in its place now, and the answer still has to name it.
             crossing.asked.repeat("previous_response_id", earlier.as_str());
