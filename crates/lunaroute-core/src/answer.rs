@@ -66,7 +66,7 @@ impl Answer {
             }
             Delta::Usage(usage) => self.usage.overlay(usage),
             Delta::Stop { reason, raw } => self.stop = Some((*reason, raw.clone())),
-            Delta::Error { kind, message } => self.error = Some((kind.clone(), message.clone())),
+            Delta::Error { kind, message, .. } => self.error = Some((kind.clone(), message.clone())),
             Delta::End => self.ended = true,
             // Neither says anything to a reader.
             Delta::Seal { .. } | Delta::Cite { .. } => {}

@@ -100,8 +100,11 @@ pub enum Delta {
     },
     /// The provider reported an error inside the answer.
     Error {
-        /// The provider's error type or code.
+        /// The provider's error type; its code when it gives no type.
         kind: String,
+        /// The provider's error code, when it gives one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
         /// The provider's sentence.
         message: String,
     },

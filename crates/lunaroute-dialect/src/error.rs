@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use lunaroute_core::{Dialect, Failure};
+use lunaroute_core::{Delta, Dialect, Failure};
 
 use crate::coding::decode_request;
 use crate::dispatch::language;
@@ -60,6 +60,13 @@ pub struct ProviderError {
     pub request_id: Option<String>,
     /// How long the provider asks to wait, where its body says so: Google's `RetryInfo`.
     pub retry_after: Option<Duration>,
+}
+
+impl From<ProviderError> for Delta {
+    /// The error as a piece of the answer that it came in.
+    fn from(error: ProviderError) -> Self {
+        Self::Error { kind: error.kind, code: error.code, message: error.message }
+    }
 }
 
 /// Reads a provider's error from a whole answer: from any body when the status is 400 or above, and from a body of a

@@ -216,7 +216,7 @@ impl BodyReader {
         }
         let json = Json::whole(buffer);
         if let Some(error) = crate::error::read_body(self.status, buffer, json) {
-            deltas.push(Delta::Error { kind: error.kind, message: error.message });
+            deltas.push(error.into());
         } else if let Some(json) = json {
             if self.exchange.operation.is_generation() {
                 self.language().answer(json, deltas);

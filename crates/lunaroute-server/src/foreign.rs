@@ -123,6 +123,10 @@ impl Foreign<'_> {
         } else if let Some(answer) =
             cross::translate_answer(self.back.from, self.visitor.dialect, &body, &self.back.asked)
         {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => return self.error(None, &error),
+            };
             let list = self.visitor.wants_list();
             let answer = if list { format!("[{answer}]") } else { answer.to_string() };
             return self.finished(StatusCode::OK, JSON, answer.into());

@@ -41,6 +41,24 @@ fn well_known_models_are_known_under_all_their_names() {
 }
 
 #[test]
+fn instructions_between_turns_are_sent_to_models_that_take_them() {
+    for (model, takes) in [
+        ("claude-opus-5", true),
+        ("claude-opus-4-8", true),
+        ("claude-fable-5", true),
+        ("claude-mythos-5", true),
+        ("claude-sonnet-5", false),
+        ("claude-opus-4-7", false),
+        ("gpt-5.6", true),
+        ("gpt-4o", true),
+        ("o3-mini", true),
+        ("qwen3-coder", false),
+    ] {
+        assert_eq!(Catalog::bundled().facts(model).system_turns.is_yes(), takes, "{model}");
+    }
+}
+
+#[test]
 fn an_unknown_model_gets_the_mildest_assumptions() {
     for model in ["llama3.2", "qwen3-coder:30b", "", "gpt", "my/own/model"] {
         assert_eq!(Catalog::bundled().facts(model), ModelFacts::default(), "{model}");

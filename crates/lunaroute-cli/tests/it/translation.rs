@@ -213,6 +213,34 @@ async fn the_length_of_a_request_is_estimated_where_the_provider_cannot_count() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_that_come_late_or_never_are_estimated() {
+    let provider = provider().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let url = provider.base_url();
+    let yaml = format!(
+        "providers:\n  late: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}' }}\n  \
+         never: {{ dialect: openai, dialects: [openai_chat], base_url: '{url}', differences: [no_stream_options] }}\n\
+         models:\n  - {{ model: late, provider: late }}\n  - {{ model: never, provider: never }}\n"
+    );
+    let gateway = Gateway::start(home.path(), &GatewayOptions { yaml: &yaml, ..GatewayOptions::default() });
+    for model in ["late", "never"] {
+        let body = question(Dialect::Anthropic, model, true);
+        let call = Call::post(MESSAGES, body.to_string()).short("text=3");
+        let text = exchange(gateway.address, &call).await.text();
+        let event = |name: &str| -> Value {
+            let (_, data) = text.split_once(&format!("event: {name}\ndata: ")).expect("the event");
+            serde_json::from_str(data.lines().next().expect("a line")).expect("JSON")
+        };
+        // The question has some thirty tokens with its tool.
+        let begun = event("message_start")["message"]["usage"]["input_tokens"].as_u64();
+        assert!(begun.is_some_and(|tokens| (20..200).contains(&tokens)), "{model}: {begun:?}");
+        let ended = event("message_delta")["usage"].clone();
+        assert_eq!(ended["input_tokens"].as_u64() == begun, model == "never", "{model}: {ended}");
+        assert!(ended["output_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{model}: {ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_catalog_and_its_overlay_decide_what_a_model_is_sent() {
     let directory = tempfile::tempdir().expect("a directory");
     let overlay = directory.path().join("models.json");

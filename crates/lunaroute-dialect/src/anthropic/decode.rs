@@ -20,6 +20,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("thread", "take it out, or use a model of Anthropic"),
         ("inference_geo", "take it out, or use a model of Anthropic"),
     ],
+    harmless: &[("inference_geo", "global")],
     in_part: &[],
     of_turns: &[],
     spelled: &[

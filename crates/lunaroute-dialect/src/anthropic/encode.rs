@@ -247,8 +247,8 @@ fn foreign_sampling(conversation: &Conversation, thinks: bool, crossing: &mut Cr
         ("frequency_penalty", sampling.frequency_penalty.is_some()),
         ("presence_penalty", sampling.presence_penalty.is_some()),
         ("seed", sampling.seed.is_some()),
-        ("logprobs", sampling.alternatives.is_some()),
     ];
+    crossing.lose_likelihoods(sampling);
     for (name, _) in unknown.into_iter().filter(|(_, is_there)| *is_there) {
         crossing.warnings.dropped(name, "the provider that serves this model has no such field");
     }

@@ -69,7 +69,7 @@ pub(super) fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
         Meaning::Conflict => (Status::CONFLICT, "invalid_request_error"),
         Meaning::Unprocessable => (Status::UNPROCESSABLE_ENTITY, "invalid_request_error"),
         Meaning::BadKey => (Status::UNAUTHORIZED, "authentication_error"),
-        Meaning::OwnKey | Meaning::Connect => (Status::BAD_GATEWAY, "api_error"),
+        Meaning::OwnKey | Meaning::Connect | Meaning::Unusable => (Status::BAD_GATEWAY, "api_error"),
         Meaning::NoCredit => (Status::PAYMENT_REQUIRED, "billing_error"),
         Meaning::Forbidden => (Status::FORBIDDEN, "permission_error"),
         Meaning::NotFound => (Status::NOT_FOUND, "not_found_error"),

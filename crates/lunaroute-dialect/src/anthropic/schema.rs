@@ -81,19 +81,35 @@ fn is_refused(schema: &mut Value) -> bool {
             }
         }
     });
-    refused || defined.keys().any(|start| reaches_itself(start, &defined))
+    refused || has_cycle(&defined)
 }
 
-/// Whether following references from a definition leads back to it.
-fn reaches_itself(start: &str, defined: &BTreeMap<String, BTreeSet<String>>) -> bool {
-    let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
-    while let Some(place) = next.pop() {
-        for reference in defined.get(place).into_iter().flatten() {
-            if reference == start {
-                return true;
-            }
-            if seen.insert(reference.as_str()) {
-                next.push(reference);
+/// Whether following references leads from some definition back to it. Each definition is gone into once, however many
+/// lead to it.
+fn has_cycle(defined: &BTreeMap<String, BTreeSet<String>>) -> bool {
+    let mut is_done: BTreeMap<&str, bool> = BTreeMap::new();
+    for start in defined.keys() {
+        // The way from the start to where the walk stands, each with the references that were not followed yet.
+        let mut way = Vec::new();
+        let mut next = Some(start.as_str());
+        loop {
+            match next.take() {
+                Some(place) => match is_done.get(place) {
+                    Some(true) => {}
+                    Some(false) => return true,
+                    None => {
+                        is_done.insert(place, false);
+                        way.push((place, defined.get(place).into_iter().flatten()));
+                    }
+                },
+                None => {
+                    let Some((place, references)) = way.last_mut() else { break };
+                    next = references.next().map(String::as_str);
+                    if next.is_none() {
+                        is_done.insert(*place, true);
+                        way.pop();
+                    }
+                }
             }
         }
     }
@@ -125,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn a_long_chain_of_definitions_is_walked_once() {
+        let link = |place: usize| {
+            (format!("d{place}"), json!({"items": {"$ref": format!("#/$defs/d{}", place + 1)}}))
+        };
+        let mut defined: Map<String, Value> = (0..20_000).map(link).collect();
+        defined.insert("d20000".to_owned(), json!({"type": "string"}));
+        // From each start anew this would be two hundred million steps.
+        assert!(held(&json!({"$ref": "#/$defs/d0", "$defs": defined})).is_some());
+        defined.insert("d20000".to_owned(), json!({"items": {"$ref": "#/$defs/d9"}}));
+        assert!(held(&json!({"$ref": "#/$defs/d0", "$defs": defined})).is_none());
+    }
+
+    #[test]
     fn what_cannot_be_held_is_said() {
         let recursive = json!({"$ref": "#/$defs/a", "$defs": {
             "a": {"properties": {"b": {"$ref": "#/$defs/b"}}}, "b": {"items": {"$ref": "#/$defs/a"}},
@@ -133,6 +162,10 @@ mod tests {
             "a": {"properties": {"b": {"$ref": "#/$defs/b"}}}, "b": {"type": "string"},
         }});
         assert!(held(&recursive).is_none());
+        let shared = json!({"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}], "$defs": {
+            "a": {"items": {"$ref": "#/$defs/c"}}, "b": {"items": {"$ref": "#/$defs/c"}}, "c": {"type": "string"},
+        }});
+        assert!(held(&shared).is_some(), "two ways to one definition are no way back");
         assert!(held(&plain).is_some());
         for refused in [
             json!({"$ref": "https://x.test/s"}),

@@ -63,7 +63,7 @@ impl EventReader for Events {
             "error" => {
                 self.ended = true;
                 if let Some(error) = crate::error::read(data, true) {
-                    deltas.push(Delta::Error { kind: error.kind, message: error.message });
+                    deltas.push(error.into());
                 }
             }
             _ => {}

@@ -138,6 +138,12 @@ pub(super) fn messages(turns: &mut [Turn], crossing: &mut Crossing<'_>) -> Resul
     let mut system = Vec::new();
     let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
     let instructions = turns.iter().take_while(is_instruction).count();
+    let mut next = None;
+    let mut nexts: Vec<Option<Speaker>> = Vec::with_capacity(turns.len() - instructions);
+    for turn in turns[instructions..].iter().rev() {
+        nexts.push(next);
+        next = Some(turn.speaker).filter(|_| !is_instruction(&turn)).or(next);
+    }
     let (first, said) = turns.split_at_mut(instructions);
     for turn in first {
         for part in &mut turn.parts {
@@ -148,8 +154,8 @@ pub(super) fn messages(turns: &mut [Turn], crossing: &mut Crossing<'_>) -> Resul
             }
         }
     }
-    for (place, turn) in (instructions..).zip(said) {
-        writing.turn(place, turn)?;
+    for ((place, turn), next) in (instructions..).zip(said).zip(nexts.into_iter().rev()) {
+        writing.turn(place, turn, next)?;
     }
     let has_breakpoints = writing.breakpoints > 0;
     let messages = writing.finish()?;
@@ -165,15 +171,19 @@ struct Writing<'crossing, 'facts> {
 }
 
 impl Writing<'_, '_> {
-    fn turn(&mut self, place: usize, turn: &mut Turn) -> Result<(), Failure> {
+    /// Writes a turn; `next` is who speaks behind it, the system apart.
+    fn turn(&mut self, place: usize, turn: &mut Turn, next: Option<Speaker>) -> Result<(), Failure> {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
                 let text = words(&turn.parts);
                 if text.is_empty() {
                     return Ok(());
                 }
-                let follows_user = self.messages.last().is_some_and(|(role, _)| *role == "user");
-                if self.crossing.facts.system_turns.is_yes() && follows_user {
+                // The protocol has a place for one behind the user and before the assistant or the end.
+                let follows_user =
+                    self.messages.last().is_some_and(|(role, _)| matches!(*role, "user" | "system"));
+                let is_before_user = next.is_some_and(|next| next != Speaker::Assistant);
+                if self.crossing.facts.system_turns.is_yes() && follows_user && !is_before_user {
                     self.append("system", vec![json!({"type": "text", "text": text})]);
                 } else {
                     let wrapped = format!("<system>\n{text}\n</system>");

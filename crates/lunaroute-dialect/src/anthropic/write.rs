@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::{meant, sentence};
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events.
@@ -53,7 +53,6 @@ impl Writer {
             Block::Text | Block::Refusal => json!({"type": "text", "text": ""}),
             Block::Thought => json!({"type": "thinking", "thinking": "", "signature": ""}),
             Block::Call { id, name, .. } => {
-                let id = self.call_id(id, name);
                 json!({"type": "tool_use", "id": id, "name": name, "input": {}})
             }
         };
@@ -64,10 +63,6 @@ impl Writer {
             out,
         );
         (self.open, self.sealed) = (Some(block), false);
-    }
-
-    fn call_id(&self, id: &str, name: &str) -> String {
-        legal_id(&self.asked.seed, id, usize::try_from(self.blocks).unwrap_or(usize::MAX), name)
     }
 
     fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) {
@@ -154,9 +149,9 @@ impl AnswerWriter for Writer {
                 );
                 event("message_stop", &json!({"type": "message_stop"}), out);
             }
-            Step::Fail { kind, message } => {
-                let meaning = meaning_of(&kind, &message);
-                let ((_, kind), message) = (meant(meaning), sentence(meaning, &message));
+            Step::Fail(error) => {
+                let meaning = Meaning::of(None, &error, false);
+                let ((_, kind), message) = (meant(meaning), sentence(meaning, &error.message));
                 event("error", &json!({"type": "error", "error": {"type": kind, "message": message}}), out);
             }
         }
@@ -226,8 +221,7 @@ fn figures(usage: &Usage) -> Value {
 
 /// An answer that is told at once.
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
-    let content: Vec<Value> =
-        whole.said.iter().enumerate().map(|(place, said)| block(place, said, asked)).collect();
+    let content: Vec<Value> = whole.said.iter().map(|said| block(said, asked)).collect();
     let (reason, raw) = whole.stop.clone().unwrap_or((StopReason::EndTurn, String::new()));
     let (reason, sequence) = stop_words(reason, &raw);
     let mut message = json!({
@@ -242,7 +236,7 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     message
 }
 
-fn block(place: usize, said: &Said, asked: &Asked) -> Value {
+fn block(said: &Said, asked: &Asked) -> Value {
     match &said.block {
         Block::Text | Block::Refusal => json!({"type": "text", "text": said.text}),
         Block::Thought => {
@@ -261,7 +255,7 @@ fn block(place: usize, said: &Said, asked: &Asked) -> Value {
                     .filter(Value::is_object)
                     .unwrap_or_else(|| json!({"_raw": said.text}))
             };
-            json!({"type": "tool_use", "id": legal_id(&asked.seed, id, place, name), "name": name, "input": input})
+            json!({"type": "tool_use", "id": id, "name": name, "input": input})
         }
     }
 }

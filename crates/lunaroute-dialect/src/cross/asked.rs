@@ -80,6 +80,8 @@ pub struct Asked {
     pub(crate) echo_custom: BTreeSet<String>,
     /// The forced tool whose arguments are the structured answer, by the provider's name.
     pub(crate) format_tool: Option<String>,
+    /// How many calls the request's history has: ids that have to be made differ by it from those of earlier answers.
+    pub(crate) earlier_calls: usize,
     /// Members of the request that the caller's dialect repeats in its answers.
     pub(crate) echo: Rest,
     /// About how many tokens the request has, told where the provider tells no figures.

@@ -7,7 +7,9 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
+use super::names::legal_id;
 use super::step::{Block, Step};
+use crate::error::ProviderError;
 
 /// Most calls of an answer that are held back because their fragments come mixed, and most bytes of them.
 const HELD_CALLS: usize = 256;
@@ -31,6 +33,13 @@ struct Current {
     arguments: String,
 }
 
+impl Current {
+    /// Whether it is a call whose arguments the provider writes as free text.
+    const fn is_free_text(&self) -> bool {
+        matches!(self.block, Block::Call { is_custom: true, .. }) && self.held.is_none()
+    }
+}
+
 /// A call whose fragments come while another one is open.
 struct Waiting {
     index: u32,
@@ -50,8 +59,8 @@ pub(crate) struct Flow<A> {
     waiting_bytes: usize,
     usage: Usage,
     stop: Option<(StopReason, String)>,
-    calls: u32,
-    /// The last call's arguments are whole JSON.
+    calls: usize,
+    /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
     had_refusal: bool,
     /// Code points of all that was said, for an estimate where the provider tells no figures.
@@ -143,7 +152,9 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             Delta::Stop { reason, raw } => {
                 self.stop.get_or_insert((reason, raw));
             }
-            Delta::Error { kind, message } => self.fail(kind, message, steps),
+            Delta::Error { kind, code, message } => {
+                self.break_off(ProviderError { kind, message, code, ..ProviderError::default() }, steps);
+            }
             Delta::End => self.finish(steps),
         }
     }
@@ -166,8 +177,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     /// The answer broke on its way.
     pub(crate) fn fail(&mut self, kind: String, message: String, steps: &mut Vec<Step>) {
+        self.break_off(ProviderError { kind, message, ..ProviderError::default() }, steps);
+    }
+
+    fn break_off(&mut self, error: ProviderError, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_over, true) {
-            steps.push(Step::Fail { kind, message });
+            steps.push(Step::Fail(error));
         }
     }
 
@@ -191,7 +206,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn open(&mut self, index: u32, block: Block, held: Option<String>, steps: &mut Vec<Step>) {
         self.begin(None, None, steps);
+        let had_free_text = self.current.as_ref().is_some_and(Current::is_free_text);
         self.close(steps);
+        // Something follows it, so it was not cut.
+        self.last_call_is_whole |= had_free_text;
         steps.push(Step::Open(block.clone()));
         self.current = Some(Current {
             index,
@@ -223,8 +241,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             self.ensure(index, &Block::Text, steps);
             return;
         }
+        let place = self.asked.earlier_calls + self.calls;
         self.calls += 1;
         let (namespace, own) = self.asked.names.restored(name);
+        let id = legal_id(&self.asked.seed, &id, place, &own);
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
@@ -237,12 +257,13 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
     /// nothing about its end; there the host's profile does.
     fn waits(&self) -> bool {
-        let Some(Current { block: Block::Call { is_custom, .. }, held, arguments, .. }) = &self.current
+        let Some(current) =
+            self.current.as_ref().filter(|current| matches!(current.block, Block::Call { .. }))
         else {
             return false;
         };
-        let is_free_text = *is_custom && held.is_none();
-        self.asked.interleaved_calls || !(is_free_text || is_json(held.as_ref().unwrap_or(arguments)))
+        let arguments = current.held.as_ref().unwrap_or(&current.arguments);
+        self.asked.interleaved_calls || !(current.is_free_text() || is_json(arguments))
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -303,7 +324,11 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close(&mut self, steps: &mut Vec<Step>) {
         let Some(current) = self.current.take() else { return };
-        if let Some(held) = &current.held {
+        if current.is_free_text() {
+            // Nothing in it tells where it ends.
+            self.last_call_is_whole = false;
+        } else if let Some(held) = &current.held {
+            self.last_call_is_whole = is_json(held);
             let text = free_text(held);
             if !text.is_empty() {
                 steps.push(Step::Append(text));

@@ -20,6 +20,8 @@ pub(crate) struct Leftovers {
     pub(crate) of_turns: &'static [&'static str],
     /// What encoders call a field, by the words of Chat and Messages, and what it is called here where that differs.
     pub(crate) spelled: &'static [(&'static str, &'static str)],
+    /// Members with a value that asks for nothing that is not had everywhere.
+    pub(crate) harmless: &'static [(&'static str, &'static str)],
 }
 
 /// What encoders call the fields of this request otherwise than its caller, and the caller's names.
@@ -43,9 +45,10 @@ const OF_MEDIA: [&str; 4] = ["type", "cache_control", "prompt_cache_breakpoint",
 /// # Errors
 /// `bad_request` when a member cannot be left behind.
 pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
-    let Leftovers { silent, refused, in_part, .. } = language(conversation.origin).leftovers();
+    let Leftovers { silent, refused, in_part, harmless, .. } = language(conversation.origin).leftovers();
     for (name, value) in &conversation.rest {
-        if is_nothing(value) || silent.contains(&name.as_str()) {
+        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && value == word;
+        if is_nothing(value) || silent.contains(&name.as_str()) || harmless.iter().any(is_harmless) {
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {

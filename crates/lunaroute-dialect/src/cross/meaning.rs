@@ -37,10 +37,12 @@ pub enum Meaning {
     Timeout,
     /// The provider could not be reached, or broke off.
     Connect,
+    /// The model's answer is none that can be used.
+    Unusable,
 }
 
 /// Codes and types that say what the status does not. The first match counts.
-const WORDS: [(&str, Meaning); 19] = [
+const WORDS: [(&str, Meaning); 23] = [
     ("context_length_exceeded", Meaning::ContextTooLong),
     ("insufficient_quota", Meaning::NoCredit),
     ("credit_balance_exhausted", Meaning::NoCredit),
@@ -60,6 +62,10 @@ const WORDS: [(&str, Meaning); 19] = [
     ("UNAVAILABLE", Meaning::Overloaded),
     ("timeout_error", Meaning::Timeout),
     ("DEADLINE_EXCEEDED", Meaning::Timeout),
+    ("MALFORMED_FUNCTION_CALL", Meaning::Unusable),
+    ("UNEXPECTED_TOOL_CALL", Meaning::Unusable),
+    ("MALFORMED_RESPONSE", Meaning::Unusable),
+    ("MISSING_THOUGHT_SIGNATURE", Meaning::Unusable),
 ];
 
 /// Types that stand for many things in a plain answer, whose status says which, and for one inside of a stream.
@@ -81,19 +87,23 @@ const TOO_LONG: [&str; 5] = [
 ];
 
 impl Meaning {
-    /// What an error means. `status` is `None` for an error inside a stream; `own_key` says that the gateway's own
-    /// credential was sent.
+    /// What an error means. `status` is `None` for an error inside a stream, and that of a success says as little;
+    /// `own_key` says that the gateway's own credential was sent.
     #[must_use]
     pub fn of(status: Option<StatusCode>, error: &ProviderError, own_key: bool) -> Self {
+        let status = status.filter(|status| !status.is_success());
+        let words = || [error.code.as_deref(), Some(error.kind.as_str())].into_iter().flatten();
         let find = |list: &[(&str, Self)]| {
-            let words = [error.code.as_deref(), Some(error.kind.as_str())];
-            words
-                .into_iter()
-                .flatten()
+            words()
                 .find_map(|word| list.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning))
         };
+        // Some hosts tell as a code what would have been the status.
+        let number =
+            || words().filter_map(|word| word.parse().ok()).find(|number| (400..600).contains(number));
         let streamed = || if status.is_none() { find(&STREAMED) } else { None };
-        let meaning = find(&WORDS).or_else(streamed).unwrap_or_else(|| Self::of_status(status));
+        let meaning = find(&WORDS)
+            .or_else(streamed)
+            .unwrap_or_else(|| Self::of_status(status.map(|status| status.as_u16()).or_else(number)));
         let message = error.message.to_ascii_lowercase();
         match meaning {
             Self::BadRequest | Self::Unprocessable
@@ -107,8 +117,8 @@ impl Meaning {
         }
     }
 
-    fn of_status(status: Option<StatusCode>) -> Self {
-        match status.map(|status| status.as_u16()) {
+    fn of_status(status: Option<u16>) -> Self {
+        match status {
             Some(401) => Self::BadKey,
             Some(402) => Self::NoCredit,
             Some(403) => Self::Forbidden,
@@ -124,11 +134,4 @@ impl Meaning {
             _ => Self::Upstream,
         }
     }
-}
-
-/// What an error inside a stream means, by its type and sentence.
-pub(crate) fn meaning_of(kind: &str, message: &str) -> Meaning {
-    let error =
-        ProviderError { kind: kind.to_owned(), message: message.to_owned(), ..ProviderError::default() };
-    Meaning::of(None, &error, false)
 }

@@ -44,12 +44,10 @@ pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind};
 use leftovers::{spelled, spelling};
 pub(crate) use limits::Limits;
-pub(crate) use meaning::meaning_of;
 pub(crate) use media::{
     address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
-pub(crate) use names::legal_id;
 pub(crate) use put::put;
 pub(crate) use rates::{LimitHeaders, Reset};
 pub(crate) use schema::{describes_object, each_schema, is_strict};
@@ -65,11 +63,12 @@ pub(crate) use whole::{Said, Whole};
 
 use std::sync::Arc;
 
-use lunaroute_core::conversation::{Conversation, Rest};
+use lunaroute_core::conversation::{Conversation, Part, Rest};
 use lunaroute_core::{Addressed, Delta, Dialect, Failure, FailureKind, StopReason, Usage};
 use serde_json::Value;
 
 use crate::dispatch::language;
+use crate::error::ProviderError;
 use crate::json::Json;
 
 /// Decodes a generation request.
@@ -147,6 +146,8 @@ pub fn encode_request(
     crossing.asked.stream = conversation.stream;
     crossing.asked.maker = Some(to);
     crossing.asked.interleaved_calls = crossing.profile.interleaved_calls;
+    let said = conversation.turns.iter().flat_map(|turn| &turn.parts);
+    crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
     let spelling = spelling(&conversation);
     let encoded = language(to).encode(conversation, crossing);
@@ -154,9 +155,15 @@ pub fn encode_request(
     encoded
 }
 
-/// A provider's whole answer in the caller's dialect; `None` when the body is no answer.
+/// A provider's whole answer in the caller's dialect, or what the answer says that it failed at; `None` when the body is
+/// no answer.
 #[must_use]
-pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) -> Option<Value> {
+pub fn translate_answer(
+    from: Dialect,
+    to: Dialect,
+    body: &[u8],
+    asked: &Asked,
+) -> Option<Result<Value, ProviderError>> {
     let json = Json::new(body).filter(Json::is_object)?;
     let mut deltas = Vec::new();
     language(from).answer(json, &mut deltas);
@@ -166,7 +173,10 @@ pub fn translate_answer(from: Dialect, to: Dialect, body: &[u8], asked: &Asked) 
         flow.take(delta, &mut steps);
         steps.drain(..).for_each(|step| whole.take(step));
     }
-    whole.failure.is_none().then(|| language(to).whole(&whole, asked))
+    Some(match whole.failure {
+        Some(error) => Err(error),
+        None => Ok(language(to).whole(&whole, asked)),
+    })
 }
 
 /// The answer to a request for no tokens at all: JSON or, where a stream was asked for, events.

@@ -15,7 +15,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// What a tool is called on the two sides.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    /// The caller's name and namespace by the provider's name; only those that differ.
+    /// The caller's namespace and name by the provider's name.
     restored: BTreeMap<String, (Option<String>, String)>,
     /// The provider's name by the caller's.
     given: BTreeMap<(Option<String>, String), String>,

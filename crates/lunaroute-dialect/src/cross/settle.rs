@@ -1,9 +1,9 @@
 //! Turns in the order that every dialect takes: instructions first, then user and assistant by turns, each call answered
 //! in the very next turn, results before anything else in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
-use lunaroute_core::conversation::{CallResult, Conversation, Part, Speaker, Text, Turn, Use};
+use lunaroute_core::conversation::{CallResult, Conversation, Custom, Part, Speaker, Text, Turn, Use};
 
 use super::names::legal_id;
 use super::told::result_text;
@@ -23,8 +23,8 @@ const NO_OUTPUT: &str = "(no output)";
 /// Takes the turns out of a request, in that order and with ids that every dialect takes.
 ///
 /// Turns of the system or the developer keep their places; those before the first other turn are the instructions. A
-/// result without its call becomes the user's words, a call without a result gets one that says so, and of two results
-/// of one call the first stays.
+/// result stands behind its call wherever it came, one without its call becomes the user's words, a call that never got
+/// one gets one that says so, and of two results of one call the first stays.
 pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
     let turns = std::mem::take(&mut conversation.turns);
     let mut settling = Settling {
@@ -32,77 +32,117 @@ pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mu
         list: language(conversation.origin).list_name(),
         warnings,
         turns: Vec::with_capacity(turns.len()),
-        open: Vec::new(),
-        results: BTreeMap::new(),
-        answered: BTreeSet::new(),
-        uses: 0,
+        calls: Vec::new(),
+        by_id: BTreeMap::new(),
+        step: Step::default(),
     };
     for (place, turn) in turns.into_iter().enumerate() {
         settling.take(place, turn);
     }
-    settling.answer_open_calls();
-    settling.turns
+    settling.finish()
 }
 
 struct Settling<'a> {
     seed: &'a str,
     list: &'static str,
     warnings: &'a mut Warnings,
+    /// Turns without results: those come behind the turns of their calls when all is known.
     turns: Vec<Turn>,
-    /// Calls of the last assistant turn that wait for their results: the caller's id, the legal one, the name.
-    open: Vec<(String, String, String)>,
-    /// Results for them, by their place among the calls.
-    results: BTreeMap<usize, Part>,
-    /// Legal ids of the calls that have their result.
-    answered: BTreeSet<String>,
-    uses: usize,
+    /// Every call, in order.
+    calls: Vec<Call>,
+    /// The latest call of each of the caller's ids.
+    by_id: BTreeMap<String, usize>,
+    step: Step,
+}
+
+/// A call, and its result when that came.
+struct Call {
+    /// The legal id.
+    id: String,
+    name: String,
+    custom: Custom,
+    /// The place of its turn among the settled ones.
+    turn: usize,
+    result: Option<CallResult>,
+}
+
+/// The last turn of the assistant.
+#[derive(Default)]
+struct Step {
+    /// The place of its first call.
+    first: usize,
+    /// Before this place every call has its result.
+    open: usize,
+    /// Places of its calls that wait for a result, by the tool's name.
+    by_name: BTreeMap<String, VecDeque<usize>>,
+    /// Whether one of its calls has a result: what the assistant says then is another turn.
+    is_answered: bool,
 }
 
 impl Settling<'_> {
     fn take(&mut self, place: usize, mut turn: Turn) {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
-                // Instructions between a call and its result wait until the result is there.
                 turn.parts
                     .retain(|part| !matches!(part, Part::Text(text) if text.text.starts_with(ATTRIBUTION)));
                 if !turn.parts.is_empty() {
                     self.turns.push(turn);
                 }
             }
-            Speaker::Assistant => {
-                // A turn may come in pieces, each with a call of its own, before the first result.
-                let goes_on = self.turns.last().is_some_and(|last| last.speaker == Speaker::Assistant);
-                if !(goes_on && self.results.is_empty()) {
-                    self.answer_open_calls();
-                }
-                self.assistant(turn);
-            }
+            Speaker::Assistant => self.assistant(turn),
             Speaker::User | Speaker::Tool => self.user(place, turn),
         }
     }
 
     fn assistant(&mut self, turn: Turn) {
         let has_calls = turn.parts.iter().any(|part| matches!(part, Part::Use(_)));
-        let parts: Vec<Part> = turn
-            .parts
-            .into_iter()
-            .filter(|part| match part {
-                Part::Text(text) if has_calls => !text.text.trim().is_empty(),
-                Part::Text(text) => !text.text.is_empty(),
-                _ => true,
-            })
-            .map(|part| match part {
+        let said = |part: &Part| match part {
+            Part::Text(text) if has_calls => !text.text.trim().is_empty(),
+            Part::Text(text) => !text.text.is_empty(),
+            _ => true,
+        };
+        if !turn.parts.iter().any(said) {
+            return;
+        }
+        // A turn may come in pieces, each with a call of its own, before the first result.
+        let goes_on = self.turns.last().is_some_and(|last| last.speaker == Speaker::Assistant);
+        if !goes_on || self.step.is_answered {
+            let first = self.calls.len();
+            self.step = Step { first, open: first, ..Step::default() };
+            self.turns.push(Turn {
+                speaker: Speaker::Assistant,
+                parts: Vec::new(),
+                is_plain: turn.is_plain,
+                rest: turn.rest,
+            });
+        }
+        let mut parts = Vec::with_capacity(turn.parts.len());
+        for part in turn.parts.into_iter().filter(said) {
+            parts.push(match part {
                 Part::Use(call) => Part::Use(self.call(call)),
                 part => part,
-            })
-            .collect();
-        self.append(Turn { speaker: Speaker::Assistant, parts, ..turn });
+            });
+        }
+        if let Some(last) = self.turns.last_mut() {
+            last.is_plain &= last.parts.is_empty();
+            last.parts.extend(parts);
+        }
     }
 
     fn call(&mut self, call: Use) -> Use {
-        let id = legal_id(self.seed, &call.id, self.uses, &call.name);
-        self.uses += 1;
-        self.open.push((call.id, id.clone(), call.name.clone()));
+        let place = self.calls.len();
+        let id = legal_id(self.seed, &call.id, place, &call.name);
+        if !call.id.is_empty() && self.by_id.get(&call.id).is_none_or(|known| *known < self.step.first) {
+            self.by_id.insert(call.id.clone(), place);
+        }
+        self.step.by_name.entry(call.name.clone()).or_default().push_back(place);
+        self.calls.push(Call {
+            id: id.clone(),
+            name: call.name.clone(),
+            custom: call.custom,
+            turn: self.turns.len().saturating_sub(1),
+            result: None,
+        });
         Use { id, ..call }
     }
 
@@ -110,45 +150,41 @@ impl Settling<'_> {
         let mut parts = Vec::with_capacity(turn.parts.len());
         for (number, part) in turn.parts.into_iter().enumerate() {
             match part {
-                Part::Result(result) => {
-                    parts.extend(self.result(result, (place, number)));
-                }
+                Part::Result(result) => parts.extend(self.result(result, (place, number))),
                 Part::Text(text) if text.text.is_empty() => {}
                 part => parts.push(part),
             }
         }
-        // Whatever else the user says, the results come first, and with them the end of the step.
-        if turn.speaker == Speaker::User || !parts.is_empty() {
-            self.answer_open_calls();
+        if parts.is_empty() {
+            return;
         }
-        self.append(Turn { speaker: Speaker::User, parts, ..turn });
+        match self.turns.last_mut() {
+            Some(last) if last.speaker == Speaker::User => {
+                last.parts.extend(parts);
+                last.is_plain = false;
+            }
+            _ => self.turns.push(Turn { speaker: Speaker::User, parts, ..turn }),
+        }
     }
 
     /// Takes a result; gives back what is left of one that has no place.
     fn result(&mut self, result: CallResult, (turn, part): (usize, usize)) -> Vec<Part> {
         let list = self.list;
         let path = || format!("{list}[{turn}].content[{part}]");
-        let by_id = self.open.iter().position(|(own, _, _)| !own.is_empty() && *own == result.call_id);
-        let by_name = || {
-            let mut places =
-                self.open.iter().enumerate().filter(|(place, _)| !self.results.contains_key(place));
-            let named = |name: &String| result.name.as_ref().is_none_or(|wanted| wanted == name);
-            places.find(|(_, (_, _, name))| named(name)).map(|(place, _)| place)
+        let place = match result.call_id.as_str() {
+            "" => self.unanswered(result.name.as_deref()),
+            id => self.by_id.get(id).copied(),
         };
-        let place = by_id.or_else(|| result.call_id.is_empty().then(by_name).flatten());
-        match place {
-            Some(place) if self.results.contains_key(&place) => {
+        match place.map(|place| (place, &mut self.calls[place])) {
+            Some((_, call)) if call.result.is_some() => {
                 self.warnings.dropped(path(), "a second result of the same call was left out");
                 Vec::new()
             }
-            Some(place) => {
-                let (_, id, name) = &self.open[place];
-                let (call_id, name) = (id.clone(), Some(name.clone()));
-                self.results.insert(place, Part::Result(CallResult { call_id, name, ..result }));
-                Vec::new()
-            }
-            None if self.answered.contains(&result.call_id) => {
-                self.warnings.dropped(path(), "a second result of the same call was left out");
+            Some((place, call)) => {
+                // What is said of the result is known of its call: some dialects tell it there alone.
+                let (call_id, name, custom) = (call.id.clone(), Some(call.name.clone()), call.custom);
+                call.result = Some(CallResult { call_id, name, custom, ..result });
+                self.step.is_answered |= place >= self.step.first;
                 Vec::new()
             }
             None => {
@@ -167,46 +203,55 @@ impl Settling<'_> {
         }
     }
 
-    /// Ends a step: every call of the last assistant turn has its result.
-    fn answer_open_calls(&mut self) {
-        if self.open.is_empty() {
-            return;
+    /// The first call of the last step that has no result yet, of this tool if it is named.
+    fn unanswered(&mut self, name: Option<&str>) -> Option<usize> {
+        let calls = &self.calls;
+        let is_answered = |place: &usize| calls.get(*place).is_some_and(|call| call.result.is_some());
+        if let Some(name) = name {
+            let waiting = self.step.by_name.get_mut(name)?;
+            while waiting.front().is_some_and(is_answered) {
+                waiting.pop_front();
+            }
+            return waiting.front().copied();
         }
-        let open = std::mem::take(&mut self.open);
-        let mut results = std::mem::take(&mut self.results);
-        let mut parts = Vec::with_capacity(open.len());
-        for (place, (_, id, name)) in open.into_iter().enumerate() {
-            parts.push(results.remove(&place).unwrap_or_else(|| {
-                self.warnings
-                    .changed(format!("{}.{id}", self.list), "a call without a result got one that says so");
-                Part::Result(CallResult {
-                    call_id: id.clone(),
-                    name: Some(name),
-                    parts: vec![Part::Text(Text::from(NO_RESULT.to_owned()))],
-                    is_error: Some(true),
-                    ..CallResult::default()
-                })
-            }));
-            self.answered.insert(id);
+        while is_answered(&self.step.open) {
+            self.step.open += 1;
         }
-        // They stand right behind the assistant's turn, before instructions that came meanwhile.
-        let last = self.turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant);
-        let at = last.map_or(self.turns.len(), |last| last + 1);
-        self.turns.insert(at, Turn::new(Speaker::User, parts));
+        (self.step.open < calls.len()).then_some(self.step.open)
     }
 
-    /// Adds parts to the last turn when the same speaker goes on, else as a turn of their own.
-    fn append(&mut self, turn: Turn) {
-        if turn.parts.is_empty() {
-            return;
-        }
-        match self.turns.last_mut() {
-            Some(last) if last.speaker == turn.speaker => {
-                last.parts.extend(turn.parts);
-                last.is_plain = false;
+    /// Puts the results of each turn's calls right behind it, before instructions that came meanwhile and before whatever
+    /// else the user says.
+    fn finish(self) -> Vec<Turn> {
+        let Self { list, warnings, turns, calls, .. } = self;
+        let mut calls = calls.into_iter().peekable();
+        let mut settled: Vec<Turn> = Vec::with_capacity(turns.len() + calls.len());
+        for (place, turn) in turns.into_iter().enumerate() {
+            match settled.last_mut() {
+                Some(results) if results.speaker == Speaker::User && turn.speaker == Speaker::User => {
+                    results.parts.extend(turn.parts);
+                }
+                _ => settled.push(turn),
             }
-            _ => self.turns.push(turn),
+            let mut results = Vec::new();
+            while let Some(Call { id, name, custom, result, .. }) = calls.next_if(|call| call.turn == place) {
+                results.push(Part::Result(result.unwrap_or_else(|| {
+                    warnings.changed(format!("{list}.{id}"), "a call without a result got one that says so");
+                    CallResult {
+                        call_id: id,
+                        name: Some(name),
+                        parts: vec![Part::Text(Text::from(NO_RESULT.to_owned()))],
+                        is_error: Some(true),
+                        custom,
+                        ..CallResult::default()
+                    }
+                })));
+            }
+            if !results.is_empty() {
+                settled.push(Turn::new(Speaker::User, results));
+            }
         }
+        settled
     }
 }
 

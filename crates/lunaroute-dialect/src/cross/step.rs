@@ -3,6 +3,8 @@
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 
+use crate::error::ProviderError;
+
 /// What a block of an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {
@@ -14,7 +16,7 @@ pub(crate) enum Block {
     Thought,
     /// A call of one of the client's tools, under the caller's own name.
     Call {
-        /// The call's id; empty when the provider gave none.
+        /// The call's id: the provider's, or one that was made where it gave none that every dialect takes.
         id: String,
         /// The group of the tool's name.
         namespace: Option<String>,
@@ -59,10 +61,5 @@ pub(crate) enum Step {
         usage: Usage,
     },
     /// The answer broke.
-    Fail {
-        /// The provider's type of error.
-        kind: String,
-        /// The sentence for people.
-        message: String,
-    },
+    Fail(ProviderError),
 }

@@ -122,9 +122,8 @@ impl Translation {
             self.flow.take(delta, &mut self.steps);
         }
         for step in self.steps.drain(..) {
-            if let (Step::Fail { kind, message }, false) = (&step, self.has_begun) {
-                let (kind, message) = (kind.clone(), message.clone());
-                self.refusal = Some(ProviderError { kind, message, ..ProviderError::default() });
+            if let (Step::Fail(error), false) = (&step, self.has_begun) {
+                self.refusal = Some(error.clone());
             }
             self.has_begun |= matches!(step, Step::Open(_) | Step::Finish { .. });
             self.writer.write(step, out);

@@ -1,6 +1,6 @@
 //! Things in words, where a dialect has no other form for them.
 
-use lunaroute_core::conversation::{CallResult, Conversation, Opaque, Part};
+use lunaroute_core::conversation::{CallResult, Conversation, Opaque, Part, Sampling};
 use lunaroute_core::{Failure, FailureKind};
 
 use super::asked::Crossing;
@@ -51,6 +51,13 @@ impl Crossing<'_> {
         conversation.cache_key.clone().or_else(|| (!seed.is_empty()).then(derived))
     }
 
+    /// How likely each token was is asked of nobody: what answers are made of has no place for it.
+    pub(crate) fn lose_likelihoods(&mut self, sampling: &Sampling) {
+        if sampling.alternatives.is_some() {
+            self.warnings.dropped("logprobs", "a translated answer does not tell how likely its tokens were");
+        }
+    }
+
     /// The most tokens of an answer that the model writes, at most as many as were asked for.
     pub(crate) fn output_limit(&mut self, asked: u64) -> u64 {
         let most = self.facts.max_output.unwrap_or(asked);
@@ -67,8 +74,9 @@ impl Crossing<'_> {
 /// `bad_request` when more than one answer is asked for.
 pub(crate) fn one_answer(conversation: &Conversation) -> Result<(), Failure> {
     if conversation.sampling.candidates.is_some_and(|candidates| candidates > 1) {
-        let advice = "the provider that serves this model gives one answer only; ask once for each";
-        return Err(Failure::client(FailureKind::BadRequest, format!("'n' cannot be above 1: {advice}")));
+        let advice = "a translated answer is one only; ask once for each";
+        let what = format!("'n' or 'candidateCount' cannot be above 1: {advice}");
+        return Err(Failure::client(FailureKind::BadRequest, what));
     }
     Ok(())
 }

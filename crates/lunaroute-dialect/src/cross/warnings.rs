@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// Most warnings of one translation that are told apart; what comes later is counted as one.
+/// Most warnings of one translation that are told apart; what comes later is told as one.
 const LIMIT: usize = 64;
+
+/// The path of all that is not told apart.
+const FURTHER: &str = "further";
 
 /// A field that was dropped or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ impl fmt::Display for Warning {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Warnings {
     warnings: Vec<Warning>,
+    /// Stands for all that came when there was no room.
+    further: Option<Warning>,
 }
 
 impl Warnings {
@@ -42,8 +47,24 @@ impl Warnings {
     fn note(&mut self, path: String, what: &'static str, loses_meaning: bool) {
         if let Some(known) = self.warnings.iter_mut().find(|known| known.path == path) {
             known.loses_meaning |= loses_meaning;
-        } else if self.warnings.len() < LIMIT {
-            self.warnings.push(Warning { path, what, loses_meaning });
+            return;
+        }
+        let mut warning = Warning { path, what, loses_meaning };
+        if self.warnings.len() == LIMIT {
+            // What loses meaning has to be told, and takes the place of what does not.
+            let milder =
+                self.warnings.iter().rposition(|known| !known.loses_meaning).filter(|_| loses_meaning);
+            if let Some(milder) = milder {
+                std::mem::swap(&mut self.warnings[milder], &mut warning);
+            }
+            let further = self.further.get_or_insert_with(|| Warning {
+                path: FURTHER.to_owned(),
+                what: "more fields than are named one by one",
+                loses_meaning: false,
+            });
+            further.loses_meaning |= warning.loses_meaning;
+        } else {
+            self.warnings.push(warning);
         }
     }
 
@@ -55,9 +76,10 @@ impl Warnings {
         }
     }
 
-    /// The warnings in the order in which they came up.
+    /// The warnings in the order in which they came up; one that loses meaning may stand in an earlier one's place. The
+    /// last may stand for several that had no room.
     pub fn iter(&self) -> impl Iterator<Item = &Warning> {
-        self.warnings.iter()
+        self.warnings.iter().chain(&self.further)
     }
 
     /// Whether there are none.
@@ -69,14 +91,13 @@ impl Warnings {
     /// The first one by which meaning is lost.
     #[must_use]
     pub fn first_loss(&self) -> Option<&Warning> {
-        self.warnings.iter().find(|warning| warning.loses_meaning)
+        self.iter().find(|warning| warning.loses_meaning)
     }
 
     /// The paths as a header holds them: joined by commas, without what a header cannot hold.
     #[must_use]
     pub fn header(&self) -> String {
         let paths: Vec<String> = self
-            .warnings
             .iter()
             .map(|warning| {
                 warning.path.chars().filter(|letter| letter.is_ascii_graphic() && *letter != ',').collect()

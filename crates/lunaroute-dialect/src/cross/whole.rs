@@ -4,6 +4,7 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, StopReason, Usage};
 
 use super::step::{Block, Step};
+use crate::error::ProviderError;
 
 /// A block with all that was said in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +32,8 @@ pub(crate) struct Whole {
     pub(crate) stop: Option<(StopReason, String)>,
     /// The figures.
     pub(crate) usage: Usage,
-    /// What broke the answer: type and sentence.
-    pub(crate) failure: Option<(String, String)>,
+    /// What broke the answer.
+    pub(crate) failure: Option<ProviderError>,
 }
 
 impl Whole {
@@ -60,7 +61,7 @@ impl Whole {
             }
             Step::Close => {}
             Step::Finish { reason, raw, usage } => (self.stop, self.usage) = (Some((reason, raw)), usage),
-            Step::Fail { kind, message } => self.failure = Some((kind, message)),
+            Step::Fail(error) => self.failure = Some(error),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reads candidates, whole or in chunks: the two have the same members.
 
+use std::borrow::Cow;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Delta, Dialect, StopReason};
 
@@ -11,6 +13,10 @@ const CANDIDATE_LIMIT: usize = 64;
 
 /// Blocks that get a number of their own; what comes later shares the last one.
 const BLOCK_LIMIT: u32 = 4096;
+
+/// Reasons of an end that is a failure.
+const FAILURES: [&str; 4] =
+    ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"];
 
 /// What is being said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub(super) struct Candidates {
     blocks: u32,
     /// The prompt was blocked, so there will be no candidate.
     blocked: bool,
+    /// A candidate ended in an error, so the answer is none.
+    failed: bool,
 }
 
 impl Candidates {
@@ -47,10 +55,9 @@ impl Candidates {
         prompt_feedback: Option<Json<'_>>,
         deltas: &mut Vec<Delta>,
     ) {
-        let candidates = candidates.into_iter().flat_map(|candidates| {
-            candidates.objects(["index", "content", "groundingMetadata", "finishReason"])
-        });
-        for (_, [index, content, grounding, finish_reason]) in candidates {
+        const MEMBERS: [&str; 5] = ["index", "content", "groundingMetadata", "finishReason", "finishMessage"];
+        let candidates = candidates.into_iter().flat_map(|candidates| candidates.objects(MEMBERS));
+        for (_, [index, content, grounding, finish_reason, message]) in candidates {
             // The first candidate's index is left out, as protocol buffers leave out zeros.
             let Some(place) = self.place(index.and_then(Json::count).unwrap_or_default()) else { continue };
             if let Some(parts) = content.and_then(|content| content.field("parts")) {
@@ -63,7 +70,9 @@ impl Candidates {
             if let Some(raw) = finish_reason.and_then(Json::text) {
                 let candidate = &mut self.known[place];
                 if !std::mem::replace(&mut candidate.finished, true) {
-                    deltas.push(stop(&raw, candidate.has_calls));
+                    let stop = stop(&raw, candidate.has_calls, message.and_then(Json::text));
+                    self.failed |= matches!(stop, Delta::Error { .. });
+                    deltas.push(stop);
                 }
             }
         }
@@ -74,9 +83,10 @@ impl Candidates {
         }
     }
 
-    /// Whether every candidate has said why it ended, or the prompt was blocked.
+    /// Whether every candidate has said why it ended, and none in an error, or the prompt was blocked.
     pub(super) fn are_finished(&self) -> bool {
-        self.blocked || !self.known.is_empty() && self.known.iter().all(|candidate| candidate.finished)
+        self.blocked
+            || !self.failed && !self.known.is_empty() && self.known.iter().all(|candidate| candidate.finished)
     }
 
     fn place(&mut self, index: u64) -> Option<usize> {
@@ -187,8 +197,13 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Delta {
     Delta::Start { id: word(id), model: word(model) }
 }
 
-/// Gemini stops in the same way whether it asks for tools or not.
-fn stop(raw: &str, has_calls: bool) -> Delta {
+/// Gemini stops in the same way whether it asks for tools or not. An answer that the model failed to make ends like any
+/// other, but has nothing in it that a client could go on with.
+fn stop(raw: &str, has_calls: bool, message: Option<Cow<'_, str>>) -> Delta {
+    if FAILURES.contains(&raw) {
+        let message = message.map_or_else(|| format!("the model failed to answer: {raw}"), Cow::into_owned);
+        return Delta::Error { kind: raw.to_owned(), code: None, message };
+    }
     let reason = match raw {
         "STOP" if has_calls => StopReason::ToolUse,
         "STOP" => StopReason::EndTurn,

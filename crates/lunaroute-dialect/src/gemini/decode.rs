@@ -24,6 +24,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("cachedContent", "send what it holds, or use a model of Google"),
         ("generationConfig.responseModalities", "ask for text, or use a model of Google"),
     ],
+    harmless: &[],
     in_part: &[],
     of_turns: &[],
     spelled: &[
@@ -210,19 +211,33 @@ fn call_part(mut call: Members, outside: Rest) -> Result<Part, Failure> {
     Ok(Part::Use(Use { id, name, arguments, rest, ..Use::default() }))
 }
 
-/// By Google's convention a response holds what came out under `output`, or what went wrong under `error`; any other
-/// object is what came out itself.
-fn result_part(mut result: Members, outside: Rest) -> Result<Part, Failure> {
-    let (call_id, name) = (result.name("id")?, result.text("name")?);
-    let response = result.peek("response").cloned().unwrap_or_default();
-    let error = response.get("error").filter(|error| !error.is_null());
-    let said = error.or(response.get("output")).or(response.get("result")).unwrap_or(&response);
+/// What a function's response says, and whether it failed. By Google's convention a response holds what came out under
+/// `output`, or what went wrong under `error`; with more beside that, or without either, the object is what came out.
+fn outcome(response: &Value) -> (String, bool) {
+    let failed = match response.get("error") {
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Object(members)) => !members.is_empty(),
+        _ => false,
+    };
+    let members = response.as_object();
+    let mut told = members.into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let said = match (told.next(), told.next()) {
+        (Some((name, value)), None) if matches!(name.as_str(), "output" | "result") || failed => value,
+        _ => response,
+    };
     let text = match said {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Object(members) if members.is_empty() => String::new(),
         said => said.to_string(),
     };
+    (text, failed)
+}
+
+fn result_part(mut result: Members, outside: Rest) -> Result<Part, Failure> {
+    let (call_id, name) = (result.name("id")?, result.text("name")?);
+    let response = result.peek("response").cloned().unwrap_or_default();
+    let (text, failed) = outcome(&response);
     let mut parts: Vec<Part> = Some(text)
         .filter(|text| !text.is_empty())
         .map(|text| Part::Text(Text::from(text)))
@@ -232,7 +247,7 @@ fn result_part(mut result: Members, outside: Rest) -> Result<Part, Failure> {
     for (place, part) in media.into_iter().enumerate() {
         decode_part(part, format!("{}[{place}]", result.path("parts")), &mut parts)?;
     }
-    let is_error = error.is_some().then_some(true);
+    let is_error = failed.then_some(true);
     // The response itself stays where it is, for its own dialect.
     let mut rest = outside;
     rest.insert("functionResponse".to_owned(), Value::Object(result.rest()));

@@ -99,6 +99,8 @@ fn foreign_config(conversation: &Conversation, crossing: &mut Crossing<'_>) -> R
         crossing.warnings.dropped("stop", "only the first five stop sequences were sent");
         sampling.stop.truncate(STOP_SEQUENCES);
     }
+    crossing.lose_likelihoods(&sampling);
+    sampling.alternatives = None;
     let mut config = config::sampling(&sampling);
     if let Some(asked) = conversation.max_output {
         config.insert("maxOutputTokens".to_owned(), json!(crossing.output_limit(asked)));

@@ -66,7 +66,7 @@ pub(super) const fn meant(meaning: Meaning) -> (StatusCode, &'static str) {
         Meaning::Conflict => (StatusCode::CONFLICT, "ABORTED"),
         Meaning::Unprocessable => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT"),
         Meaning::BadKey => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
-        Meaning::OwnKey => (StatusCode::BAD_GATEWAY, "INTERNAL"),
+        Meaning::OwnKey | Meaning::Unusable => (StatusCode::BAD_GATEWAY, "INTERNAL"),
         Meaning::NoCredit | Meaning::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
         Meaning::Forbidden => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         Meaning::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),

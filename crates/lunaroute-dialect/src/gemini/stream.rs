@@ -36,7 +36,7 @@ impl EventReader for Chunks {
             && let Some(error) = crate::error::read(chunk, false)
         {
             self.failed = true;
-            deltas.push(Delta::Error { kind: error.kind, message: error.message });
+            deltas.push(error.into());
             return;
         }
         if !self.started && (id.is_some() || model.is_some()) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::error::meant;
 use super::grounding::Grounding;
 use super::seal::signature_of;
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events. A call is held until it is whole: this dialect has no pieces of one.
@@ -19,7 +19,6 @@ pub(super) struct Writer {
     open: Option<Block>,
     /// What the open call asks for so far.
     arguments: String,
-    calls: usize,
     /// The signature of reasoning that waits for the part that follows.
     signature: Option<String>,
     grounding: Grounding,
@@ -49,7 +48,7 @@ struct Content {
 impl Writer {
     pub(super) fn new(asked: Arc<Asked>) -> Self {
         let grounding = Grounding::default();
-        Self { asked, open: None, arguments: String::new(), calls: 0, signature: None, grounding }
+        Self { asked, open: None, arguments: String::new(), signature: None, grounding }
     }
 
     /// Writes a chunk of one part.
@@ -98,9 +97,7 @@ impl AnswerWriter for Writer {
             Step::Close => {
                 if let Some(Block::Call { id, name, is_custom, .. }) = self.open.take() {
                     let arguments = std::mem::take(&mut self.arguments);
-                    let call = (id.as_str(), name.as_str(), is_custom);
-                    let part = call_part(call, &arguments, self.calls, &self.asked);
-                    self.calls += 1;
+                    let part = call_part((&id, &name, is_custom), &arguments);
                     self.say(part, out);
                 }
             }
@@ -119,9 +116,9 @@ impl AnswerWriter for Writer {
                 chunk["usageMetadata"] = figures(&usage);
                 event(&chunk, out);
             }
-            Step::Fail { kind, message } => {
-                let (status, word) = meant(meaning_of(&kind, &message));
-                let error = json!({"code": status.as_u16(), "message": message, "status": word});
+            Step::Fail(error) => {
+                let (status, word) = meant(Meaning::of(None, &error, false));
+                let error = json!({"code": status.as_u16(), "message": error.message, "status": word});
                 event(&json!({"error": error}), out);
             }
         }
@@ -153,19 +150,14 @@ fn ridden(seal: &Seal, is_redacted: bool) -> Option<String> {
     (!seal.data.is_empty()).then(|| signature_of(seal, is_redacted))
 }
 
-fn call_part(
-    (id, name, is_custom): (&str, &str, bool),
-    arguments: &str,
-    place: usize,
-    asked: &Asked,
-) -> Value {
+fn call_part((id, name, is_custom): (&str, &str, bool), arguments: &str) -> Value {
     let args = if is_custom {
         json!({"input": arguments})
     } else {
         let object = serde_json::from_str(arguments).ok().filter(Value::is_object);
         object.unwrap_or_else(|| json!({"_raw": arguments}))
     };
-    json!({"functionCall": {"id": legal_id(&asked.seed, id, place, name), "name": name, "args": args}})
+    json!({"functionCall": {"id": id, "name": name, "args": args}})
 }
 
 const fn stop_word(reason: StopReason) -> &'static str {
@@ -202,7 +194,7 @@ fn figures(usage: &Usage) -> Value {
 
 /// An answer that is told at once.
 pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
-    let (mut parts, mut calls, mut signature) = (Vec::new(), 0, None);
+    let (mut parts, mut signature) = (Vec::new(), None);
     let mut grounding = Grounding::default();
     for said in &whole.said {
         grounding.begin();
@@ -210,7 +202,7 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
             grounding.add(&said.text);
         }
         said.citations.iter().for_each(|citation| grounding.cite(citation));
-        let told = part(said, &mut calls, asked);
+        let told = part(said);
         if let Some((seal, is_redacted)) = &said.seal {
             // Of two seals in a row the first has nothing else to ride on.
             parts.extend(signature.take().map(seal_part));
@@ -239,15 +231,11 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     answer
 }
 
-fn part(said: &Said, calls: &mut usize, asked: &Asked) -> Option<Value> {
+fn part(said: &Said) -> Option<Value> {
     match &said.block {
         Block::Text | Block::Refusal => Some(json!({"text": said.text})),
         Block::Thought if said.text.is_empty() => None,
         Block::Thought => Some(json!({"text": said.text, "thought": true})),
-        Block::Call { id, name, is_custom, .. } => {
-            let part = call_part((id, name, *is_custom), &said.text, *calls, asked);
-            *calls += 1;
-            Some(part)
-        }
+        Block::Call { id, name, is_custom, .. } => Some(call_part((id, name, *is_custom), &said.text)),
     }
 }

@@ -75,5 +75,6 @@ pub(crate) const fn meant(meaning: Meaning) -> (StatusCode, &'static str, Option
         Meaning::Upstream => (Status::INTERNAL_SERVER_ERROR, "server_error", None),
         Meaning::Timeout => (Status::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout")),
         Meaning::Connect => (Status::BAD_GATEWAY, "server_error", Some("upstream_unreachable")),
+        Meaning::Unusable => (Status::BAD_GATEWAY, "server_error", None),
     }
 }

@@ -8,7 +8,7 @@ use lunaroute_core::{Failure, FailureKind, StopReason};
 use serde_json::{Value, json};
 
 use super::write::{data, figures};
-use crate::cross::{Asked, Block, Members, Step, Whole, meaning_of, wrong};
+use crate::cross::{Asked, Block, Meaning, Members, Step, Whole, wrong};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
@@ -99,8 +99,9 @@ impl AnswerWriter for Writer {
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }
-            Step::Fail { kind, message } => {
-                let (_, kind, code) = meant(meaning_of(&kind, &message));
+            Step::Fail(error) => {
+                let (_, kind, code) = meant(Meaning::of(None, &error, false));
+                let message = error.message;
                 data(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}), out);
             }
             Step::Begin { .. } | Step::Append(_) | Step::Seal(..) | Step::Cite(_) | Step::Close => {}

@@ -50,6 +50,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("stop_sequences", "stop"),
         ("output_format", "response_format"),
     ],
+    harmless: &[],
 };
 
 /// What the answer depends on.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{completions, turns};
 use crate::cross::{
     Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
-    merge, object_of, parameters, refuse_lost_tools, settled, wanted_effort,
+    merge, object_of, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
 };
 use crate::openai::{nested_grammar, tier_word};
 
@@ -131,6 +131,7 @@ fn own_tool(tool: &Tool) -> Value {
 /// A request of another dialect.
 fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(&conversation, crossing)?;
+    one_answer(&conversation)?;
     let tools = tools(&mut conversation, crossing)?;
     refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
@@ -217,12 +218,7 @@ fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, bo
         crossing.warnings.dropped("top_k", "the provider that serves this model has no such field");
     }
     let sampling = &conversation.sampling;
-    if let Some(alternatives) = sampling.alternatives {
-        body.insert("logprobs".to_owned(), json!(true));
-        if alternatives > 0 {
-            body.insert("top_logprobs".to_owned(), json!(alternatives));
-        }
-    }
+    crossing.lose_likelihoods(sampling);
     if sampling.stop.is_empty() {
         return;
     }

@@ -55,7 +55,7 @@ impl EventReader for Chunks {
             && let Some(error) = crate::error::read(chunk, is_named)
         {
             self.failed = true;
-            deltas.push(Delta::Error { kind: error.kind, message: error.message });
+            deltas.push(error.into());
         }
     }
 

@@ -137,13 +137,16 @@ fn written_media(media: &Media, address_of: fn(&MediaSource) -> String) -> Value
 /// Turns that were settled, as messages.
 pub(super) fn messages(turns: Vec<Turn>, crossing: &mut Crossing<'_>) -> Result<Vec<Value>, Failure> {
     let mut messages = Vec::with_capacity(turns.len());
+    let is_instruction = |turn: &&Turn| matches!(turn.speaker, Speaker::System | Speaker::Developer);
+    let instructions = turns.iter().take_while(is_instruction).count();
+    let current = turns.iter().rposition(is_question).unwrap_or_default();
     for (place, turn) in turns.into_iter().enumerate() {
         match turn.speaker {
             Speaker::System | Speaker::Developer => {
-                let is_first = messages.iter().all(|message: &Value| message["role"] == "system");
-                messages.extend(instruction(&turn, is_first || crossing.facts.system_turns.is_yes()));
+                let is_taken = place < instructions || crossing.facts.system_turns.is_yes();
+                messages.extend(instruction(&turn, is_taken));
             }
-            Speaker::Assistant => messages.push(assistant(turn, place, crossing)),
+            Speaker::Assistant => messages.push(assistant(turn, place, place > current, crossing)),
             Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
         }
     }
@@ -151,6 +154,12 @@ pub(super) fn messages(turns: Vec<Turn>, crossing: &mut Crossing<'_>) -> Result<
         return Err(says_nothing());
     }
     Ok(messages)
+}
+
+/// Whether a turn asks something new: what came before it belongs to a tool loop that is over. Words beside results do
+/// not, for agents put notes of their own there.
+fn is_question(turn: &Turn) -> bool {
+    turn.speaker == Speaker::User && !turn.parts.iter().any(|part| matches!(part, Part::Result(_)))
 }
 
 /// Instructions; as the user's words where the model takes them at the beginning only.
@@ -173,7 +182,8 @@ fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
     })
 }
 
-fn assistant(turn: Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
+/// `is_current` says that the turn belongs to the tool loop that goes on.
+fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Value {
     let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
     let mut calls = Vec::new();
     for (number, part) in turn.parts.into_iter().enumerate() {
@@ -200,7 +210,7 @@ fn assistant(turn: Turn, place: usize, crossing: &mut Crossing<'_>) -> Value {
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
     }
-    if crossing.profile.takes_reasoning && !thought.is_empty() {
+    if crossing.profile.takes_reasoning && is_current && !thought.is_empty() {
         message["reasoning_content"] = json!(thought);
     }
     if !calls.is_empty() {

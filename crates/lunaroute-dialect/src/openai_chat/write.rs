@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use lunaroute_core::conversation::Seal;
-use lunaroute_core::{Citation, StopReason, Usage};
+use lunaroute_core::{Citation, Dialect, StopReason, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Block, Said, Step, Whole, legal_id, meaning_of, put, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
@@ -28,6 +28,8 @@ pub(super) struct Writer {
     thought: String,
     /// Sealed reasoning that was told so far.
     details: usize,
+    /// What the next call carries back to Google.
+    ridden: Option<Value>,
 }
 
 /// What a chunk is called in its `object`.
@@ -91,6 +93,7 @@ impl Writer {
             block_start: 0,
             thought: String::new(),
             details: 0,
+            ridden: None,
         }
     }
 
@@ -108,17 +111,27 @@ impl Writer {
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
         if let Block::Call { id, name, is_custom, .. } = &block {
-            let id = legal_id(&self.asked.seed, id, self.calls, name);
             let delta = if is_legacy(&self.asked) {
                 json!({"function_call": {"name": name, "arguments": ""}})
-            } else if *is_custom {
-                let call = json!({"index": self.calls, "id": id, "type": "custom", "custom": {"name": name, "input": ""}});
-                json!({"tool_calls": [call]})
             } else {
-                let function = json!({"name": name, "arguments": ""});
-                json!({"tool_calls": [{"index": self.calls, "id": id, "type": "function", "function": function}]})
+                let mut call = json!({"index": self.calls, "id": id});
+                if *is_custom {
+                    call["type"] = json!("custom");
+                    call["custom"] = json!({"name": name, "input": ""});
+                } else {
+                    call["type"] = json!("function");
+                    call["function"] = json!({"name": name, "arguments": ""});
+                }
+                if let Some(extra) = self.ridden.take() {
+                    call["extra_content"] = extra;
+                }
+                json!({"tool_calls": [call]})
             };
             self.chunk(&delta, None, out);
+        }
+        if matches!(block, Block::Text | Block::Refusal) {
+            // A call that comes later is not what it rode on.
+            self.ridden = None;
         }
         self.block_start = self.written;
         self.thought.clear();
@@ -159,12 +172,13 @@ impl AnswerWriter for Writer {
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
             Step::Seal(seal, is_redacted) if matches!(self.open, Some(Block::Call { .. })) => {
-                let sealed = json!({"index": self.calls, "extra_content": extra_content(&seal, is_redacted)});
-                if !is_legacy(&self.asked) {
+                if let Some(extra) = extra_content(&seal, is_redacted).filter(|_| !is_legacy(&self.asked)) {
+                    let sealed = json!({"index": self.calls, "extra_content": extra});
                     self.chunk(json!({"tool_calls": [sealed]}), None, out);
                 }
             }
             Step::Seal(seal, is_redacted) => {
+                self.ridden = extra_content(&seal, is_redacted).or(self.ridden.take());
                 if wants_details(&self.asked) && matches!(self.open, Some(Block::Thought)) {
                     let detail = detail(self.details, &self.thought, &seal, is_redacted);
                     self.details += 1;
@@ -194,9 +208,10 @@ impl AnswerWriter for Writer {
                 }
                 out.extend_from_slice(b"data: [DONE]\n\n");
             }
-            Step::Fail { kind, message } => {
-                let (_, kind, code) = meant(meaning_of(&kind, &message));
-                data(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}), out);
+            Step::Fail(error) => {
+                let (_, kind, code) = meant(Meaning::of(None, &error, false));
+                let error = json!({"message": error.message, "type": kind, "param": null, "code": code});
+                data(&json!({"error": error}), out);
             }
         }
     }
@@ -243,9 +258,11 @@ fn detail(index: usize, text: &str, seal: &Seal, is_redacted: bool) -> Value {
     }
 }
 
-/// Where clients of this dialect carry what Gemini needs back with a call; see Google's page on OpenAI compatibility.
-fn extra_content(seal: &Seal, is_redacted: bool) -> Value {
-    json!({"google": {"thought_signature": tag_seal(seal, is_redacted)}})
+/// Where clients of this dialect carry what Gemini needs back with a call; see Google's page on OpenAI compatibility. `None`
+/// for seals of other vendors.
+fn extra_content(seal: &Seal, is_redacted: bool) -> Option<Value> {
+    let is_googles = seal.maker == Dialect::Gemini && !seal.data.is_empty();
+    is_googles.then(|| json!({"google": {"thought_signature": tag_seal(seal, is_redacted)}}))
 }
 
 fn finish_word(reason: StopReason, asked: &Asked) -> &'static str {
@@ -305,10 +322,9 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     }
     if let Some(first) = calls.first() {
         if is_legacy(asked) {
-            message["function_call"] = call(0, first, asked)["function"].clone();
+            message["function_call"] = call(first)["function"].clone();
         } else {
-            let calls = calls.iter().enumerate().map(|(place, said)| call(place, said, asked));
-            message["tool_calls"] = calls.collect();
+            message["tool_calls"] = sealed_calls(&whole.said);
         }
     }
     let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
@@ -332,16 +348,31 @@ fn annotations(said: &[Said]) -> Vec<Value> {
     annotations
 }
 
-fn call(place: usize, said: &Said, asked: &Asked) -> Value {
+/// The calls, each with its seal or that of the reasoning right before it.
+fn sealed_calls(said: &[Said]) -> Value {
+    let (mut calls, mut ridden) = (Vec::new(), None);
+    for said in said {
+        let extra = said.seal.as_ref().and_then(|(seal, hides)| extra_content(seal, *hides));
+        match &said.block {
+            Block::Thought => ridden = extra.or(ridden),
+            Block::Text | Block::Refusal => ridden = None,
+            Block::Call { .. } => {
+                let mut call = call(said);
+                if let Some(extra) = extra.or(ridden.take()) {
+                    call["extra_content"] = extra;
+                }
+                calls.push(call);
+            }
+        }
+    }
+    Value::Array(calls)
+}
+
+fn call(said: &Said) -> Value {
     let Block::Call { id, name, is_custom, .. } = &said.block else { return Value::Null };
-    let id = legal_id(&asked.seed, id, place, name);
-    let mut call = if *is_custom {
+    if *is_custom {
         json!({"id": id, "type": "custom", "custom": {"name": name, "input": said.text}})
     } else {
         json!({"id": id, "type": "function", "function": {"name": name, "arguments": said.text}})
-    };
-    if let Some((seal, is_redacted)) = &said.seal {
-        call["extra_content"] = extra_content(seal, *is_redacted);
     }
-    call
 }

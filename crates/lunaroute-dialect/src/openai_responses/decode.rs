@@ -55,6 +55,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("logprobs", "top_logprobs"),
         ("messages", "input"),
     ],
+    harmless: &[],
 };
 
 /// Members of a request that its answer repeats.

@@ -95,8 +95,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
         let most = crossing.output_limit(asked).max(LEAST_OUTPUT);
         body.insert("max_output_tokens".to_owned(), json!(most));
     }
-    let mut include = vec!["reasoning.encrypted_content"];
-    sampling(&conversation, crossing, &mut include, &mut body);
+    sampling(&conversation, crossing, &mut body);
     reasoning(&conversation, crossing, &mut body);
     if let Some(text) = text(&conversation, crossing) {
         body.insert("text".to_owned(), Value::Object(text));
@@ -121,19 +120,14 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
     body.insert("store".to_owned(), json!(false));
-    body.insert("include".to_owned(), json!(include));
+    body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
     if conversation.stream {
         body.insert("stream".to_owned(), json!(true));
     }
     Ok(Value::Object(body))
 }
 
-fn sampling(
-    conversation: &Conversation,
-    crossing: &mut Crossing<'_>,
-    include: &mut Vec<&'static str>,
-    body: &mut Rest,
-) {
+fn sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
     if crossing.facts.sampling.is_yes() {
         numbers(conversation, body);
     } else {
@@ -147,10 +141,7 @@ fn sampling(
         }
     }
     let sampling = &conversation.sampling;
-    if let Some(alternatives) = sampling.alternatives {
-        body.insert("top_logprobs".to_owned(), json!(alternatives));
-        include.push("message.output_text.logprobs");
-    }
+    crossing.lose_likelihoods(sampling);
     for (name, is_there) in [
         ("top_k", sampling.top_k.is_some()),
         ("frequency_penalty", sampling.frequency_penalty.is_some()),

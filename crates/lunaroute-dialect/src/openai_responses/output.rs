@@ -5,7 +5,7 @@ use lunaroute_core::{Citation, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Block, Said, legal_id, tag_seal};
+use crate::cross::{Asked, Block, Said, tag_seal};
 
 /// An event that belongs to an item.
 pub(super) struct Piece {
@@ -43,8 +43,8 @@ impl Item {
             Block::Text | Block::Refusal => ("msg", Kind::Message { parts: Vec::new() }),
             Block::Thought => ("rs", Kind::Reasoning { text: String::new(), seal: None }),
             Block::Call { id, namespace, name, is_custom } => {
-                let call_id = legal_id(&asked.seed, id, place, name);
-                let (name, namespace, arguments) = (name.clone(), namespace.clone(), String::new());
+                let (call_id, name, namespace) = (id.clone(), name.clone(), namespace.clone());
+                let arguments = String::new();
                 let kind = Kind::Call { call_id, name, namespace, arguments, is_custom: *is_custom };
                 (if *is_custom { "ctc" } else { "fc" }, kind)
             }

@@ -31,7 +31,7 @@ pub(super) fn close(response: Json<'_>, output: &mut Output, deltas: &mut Vec<De
     match status.and_then(Json::text).as_deref() {
         Some("failed") => {
             if let Some(error) = crate::error::read(response, true) {
-                deltas.push(Delta::Error { kind: error.kind, message: error.message });
+                deltas.push(error.into());
             }
             return false;
         }

@@ -51,7 +51,7 @@ impl EventReader for Events {
             "error" => {
                 self.ended = true;
                 if let Some(error) = crate::error::read(data, true) {
-                    deltas.push(Delta::Error { kind: error.kind, message: error.message });
+                    deltas.push(error.into());
                 }
             }
             kind => self.part(kind, parts, deltas),

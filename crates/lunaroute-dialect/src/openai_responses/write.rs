@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::output::{Item, Piece, Place, figures, items, response};
-use crate::cross::{Asked, Block, Step, Whole, meaning_of, put};
+use crate::cross::{Asked, Block, Meaning, Step, Whole, put};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
@@ -124,15 +124,15 @@ impl AnswerWriter for Writer {
                 response["usage"] = figures(&usage);
                 self.event(kind, json!({"response": response}), out);
             }
-            Step::Fail { kind, message } => {
+            Step::Fail(error) => {
                 // Clients know a stream by its first event, even one that fails at once.
                 if !self.begun {
                     self.begin(out);
                 }
                 self.close_item(false, out);
-                let (_, kind, code) = meant(meaning_of(&kind, &message));
+                let (_, kind, code) = meant(Meaning::of(None, &error, false));
                 let mut response = response(&self.asked, "failed", std::mem::take(&mut self.output));
-                response["error"] = json!({"code": code.unwrap_or(kind), "message": message});
+                response["error"] = json!({"code": code.unwrap_or(kind), "message": error.message});
                 self.event("response.failed", json!({"response": response}), out);
             }
         }

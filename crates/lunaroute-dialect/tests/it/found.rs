@@ -27,7 +27,8 @@ fn figures_beyond_all_bounds_are_told_as_the_most_that_there_is() {
         (Dialect::OpenaiResponses, "input_tokens_details", "input_tokens", "cache_write_tokens"),
     ] {
         let told = translate_answer(Dialect::Anthropic, to, answer.as_bytes(), &Asked::default())
-            .expect("an answer");
+            .expect("an answer")
+            .expect("one that did not fail");
         let usage = &told["usage"];
         assert_eq!((&usage[read], &usage["total_tokens"]), (&u64::MAX.into(), &u64::MAX.into()), "{to}");
         assert_eq!(usage[details][written], u64::MAX, "{to}");

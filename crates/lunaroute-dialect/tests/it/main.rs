@@ -95,7 +95,7 @@ fn show(deltas: &[Delta]) -> String {
             Delta::ToolCallArguments { index, fragment } => format!("arguments {index} {fragment}"),
             Delta::Usage(usage) => show_usage(usage),
             Delta::Stop { reason, raw } => format!("stop {} {raw}", reason.as_str()),
-            Delta::Error { kind, message } => format!("error {kind}: {message}"),
+            Delta::Error { kind, message, .. } => format!("error {kind}: {message}"),
             Delta::End => "end".to_owned(),
             Delta::CustomCallStart { index, id, name } => format!("custom {index} {id} {name}"),
             Delta::Seal { index, seal, is_redacted } => {

@@ -309,7 +309,7 @@ fn refusals_and_stops_of_streams() {
         (
             Dialect::Gemini,
             "data: {\"candidates\": [{\"finishReason\": \"MALFORMED_FUNCTION_CALL\"}]}\n\n",
-            "stop other MALFORMED_FUNCTION_CALL\nend\n",
+            "error MALFORMED_FUNCTION_CALL: the model failed to answer: MALFORMED_FUNCTION_CALL\n",
         ),
     ];
     for (dialect, stream, expected) in rows {

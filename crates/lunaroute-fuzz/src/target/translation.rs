@@ -135,7 +135,7 @@ pub(super) fn answer(
 ) -> impl Fn(&[u8], &mut Rng) -> Result<(), String> {
     move |input, rng| {
         let asked = asking.one(rng);
-        let Some(translated) = translate_answer(from, to, input, &asked) else { return Ok(()) };
+        let Some(Ok(translated)) = translate_answer(from, to, input, &asked) else { return Ok(()) };
         let text = translated.to_string();
         in_proportion(input.len(), text.len())?;
         let (said, told) =

@@ -30,9 +30,15 @@ pub(super) fn put(out: &mut Out, delta: &Delta) {
             out.text(reason.as_str());
             out.text(raw);
         }
-        Delta::Error { kind, message } => {
+        Delta::Error { kind, code: None, message } => {
             out.byte(8);
             out.text(kind);
+            out.text(message);
+        }
+        Delta::Error { kind, code: Some(code), message } => {
+            out.byte(13);
+            out.text(kind);
+            out.text(code);
             out.text(message);
         }
         Delta::End => out.byte(9),
@@ -74,7 +80,7 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
         5 => Delta::ToolCallArguments { index: input.small("block")?, fragment: input.text("arguments")? },
         6 => Delta::Usage(input.usage("tokens")?),
         7 => Delta::Stop { reason: input.word("stop")?, raw: input.text("stop")? },
-        8 => Delta::Error { kind: input.text("error")?, message: input.text("message")? },
+        8 => Delta::Error { kind: input.text("error")?, code: None, message: input.text("message")? },
         9 => Delta::End,
         10 => Delta::CustomCallStart {
             index: input.small("block")?,
@@ -97,6 +103,11 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
                 input.maybe("source", |input, _| Ok((input.number("source")?, input.number("source")?)))?;
             Delta::Cite { index, citation: Citation { url, title, range } }
         }
+        13 => Delta::Error {
+            kind: input.text("error")?,
+            code: Some(input.text("error")?),
+            message: input.text("message")?,
+        },
         _ => return Err(DecodeError::Invalid { part: "part" }),
     })
 }

@@ -89,7 +89,12 @@ fn kinds() -> Vec<EventKind> {
         Delta::ToolCallArguments { index: 1, fragment: "{\"".into() },
         Delta::Usage(usage),
         Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() },
-        Delta::Error { kind: "overloaded".into(), message: "busy".into() },
+        Delta::Error { kind: "overloaded".into(), code: None, message: "busy".into() },
+        Delta::Error {
+            kind: "requests".into(),
+            code: Some("rate_limit_exceeded".into()),
+            message: "busy".into(),
+        },
         Delta::End,
         Delta::CustomCallStart { index: 2, id: "j".into(), name: "patch".into() },
         Delta::Seal {

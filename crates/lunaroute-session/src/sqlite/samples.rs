@@ -102,9 +102,8 @@ fn shortened(delta: &Delta) -> Delta {
         }
         Delta::Start { id, model } => id.iter_mut().chain(model).for_each(cut),
         Delta::Stop { raw, .. } => cut(raw),
-        Delta::Error { kind, message } => {
-            cut(kind);
-            cut(message);
+        Delta::Error { kind, code, message } => {
+            [kind, message].into_iter().chain(code).for_each(cut);
         }
         Delta::Seal { seal, .. } => std::iter::once(&mut seal.data).chain(&mut seal.id).for_each(cut),
         Delta::Cite { citation, .. } => {
@@ -135,7 +134,10 @@ mod tests {
             if number == 3_000 {
                 samples.take(number, &Delta::Usage(Usage { output: Some(7), ..Usage::default() }));
                 samples.take(number, &Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() });
-                samples.take(number, &Delta::Error { kind: "overloaded".into(), message: "\0".into() });
+                samples.take(
+                    number,
+                    &Delta::Error { kind: "overloaded".into(), code: None, message: "\0".into() },
+                );
             }
         }
         let pieces = samples.pieces();

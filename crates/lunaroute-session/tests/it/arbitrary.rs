@@ -50,7 +50,11 @@ fn part() -> impl Strategy<Value = Delta> {
         usage().prop_map(Delta::Usage),
         (prop::sample::select(reasons.to_vec()), text())
             .prop_map(|(reason, raw)| Delta::Stop { reason, raw }),
-        (text(), text()).prop_map(|(kind, message)| Delta::Error { kind, message }),
+        (text(), proptest::option::of(text()), text()).prop_map(|(kind, code, message)| Delta::Error {
+            kind,
+            code,
+            message
+        }),
         Just(Delta::End),
         (any::<u32>(), text(), text()).prop_map(|(index, id, name)| Delta::CustomCallStart {
             index,

@@ -64,7 +64,11 @@ impl ResponseReader for LineReader {
                     deltas.push(Delta::Usage(Usage { output: tokens.parse().ok(), ..Usage::default() }));
                 }
                 ["ERR", kind] => {
-                    deltas.push(Delta::Error { kind: (*kind).into(), message: "it broke".into() });
+                    deltas.push(Delta::Error {
+                        kind: (*kind).into(),
+                        code: None,
+                        message: "it broke".into(),
+                    });
                 }
                 ["END"] => deltas.push(Delta::End),
                 ["PANIC"] => panic!("asked to"),

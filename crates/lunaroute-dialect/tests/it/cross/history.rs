@@ -361,9 +361,9 @@ fn instructions_between_turns_are_told_where_the_model_takes_them() {
     let wrapped = "<system>\ncareful\n</system>";
     assert_eq!(to_messages(&messages).body["messages"][0]["content"][1]["text"], wrapped);
     let facts = ModelFacts { system_turns: Allowed::Yes, ..ModelFacts::default() };
-    let request = json!({"model": "m", "messages": messages});
+    let request = json!({"model": "m", "messages": messages[..2]});
     let sent = try_sent(CHAT, MESSAGES, &request, &facts, &Profile::default()).expect("it crosses");
-    assert_eq!(roles(&sent.body), ["user", "system", "user"]);
+    assert_eq!(roles(&sent.body), ["user", "system"]);
     let claude = [user(json!("a")), json!({"role": "system", "content": "careful"})];
     assert_eq!(from_messages(&claude).body["messages"][1], json!({"role": "user", "content": wrapped}));
 }

@@ -3,14 +3,18 @@
 //! The cases are those of a list of sixty, by their numbers. Cases 28, 30 to 32, 37, 54, 55, 57 and 60, and the HTTP of 25 and
 //! 27, stand with the binary (`lunaroute-cli`).
 
+mod calls;
 mod completions;
 mod errors;
+mod faults;
 mod gemini;
 mod golden;
 mod grammar;
 mod history;
 mod limits;
+mod losses;
 mod requests;
+mod results;
 mod seals;
 mod sources;
 mod streams;
@@ -116,7 +120,9 @@ pub(crate) fn events(stream: &str) -> Vec<Value> {
 /// A provider's whole answer as the caller gets it.
 #[track_caller]
 pub(crate) fn answered(from: Dialect, to: Dialect, answer: &Value, asked: &Asked) -> Value {
-    translate_answer(from, to, answer.to_string().as_bytes(), asked).expect("an answer")
+    translate_answer(from, to, answer.to_string().as_bytes(), asked)
+        .expect("an answer")
+        .expect("one that did not fail")
 }
 
 /// A stream of chunks out of their only choices; a value with `usage` or without `delta` is a chunk of its own.

@@ -224,10 +224,13 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
             fields.word("reason", reason.as_str());
             fields.text("raw", raw);
         }
-        Delta::Error { kind, message } => {
+        Delta::Error { kind, code, message } => {
             of_type("error", output);
             let mut fields = Fields(output);
             fields.text("kind", kind);
+            if let Some(code) = code {
+                fields.text("code", code);
+            }
             fields.text("message", message);
         }
         Delta::End => of_type("end", output),

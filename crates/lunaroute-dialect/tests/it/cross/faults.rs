@@ -1,0 +1,97 @@
+//! Errors that come inside of answers.
+
+use http::{HeaderMap, StatusCode};
+use lunaroute_dialect::cross::{Meaning, Translation, translate_answer};
+use lunaroute_dialect::error::upstream_error;
+use serde_json::{Value, json};
+
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, asked, chunks, delta, events, named, streamed};
+
+fn failed(reason: &str) -> Value {
+    json!({
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "I"}]}, "finishReason": reason, "finishMessage": "so it is"}],
+        "modelVersion": "g", "responseId": "r",
+    })
+}
+
+#[test]
+fn what_gemini_failed_at_is_no_answer() {
+    for reason in
+        ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"]
+    {
+        let answer = failed(reason);
+        for to in [CHAT, MESSAGES, RESPONSES] {
+            let told = streamed(GEMINI, to, &format!("data: {answer}\r\n\r\n"), asked(to, GEMINI));
+            assert!(told.contains("so it is"), "{reason}: {told}");
+            let ends = ["message_stop", "[DONE]", "response.completed", "finish_reason\":\"stop"];
+            assert!(ends.iter().all(|end| !told.contains(end)), "{reason}: {told}");
+            let error = translate_answer(GEMINI, to, answer.to_string().as_bytes(), &asked(to, GEMINI))
+                .expect("it is read")
+                .expect_err("no answer");
+            assert_eq!((error.kind.as_str(), error.message.as_str()), (reason, "so it is"));
+            assert_eq!(Meaning::of(None, &error, true), Meaning::Unusable);
+        }
+    }
+    let told = streamed(GEMINI, CHAT, &format!("data: {}\r\n\r\n", failed("OTHER")), asked(CHAT, GEMINI));
+    assert!(told.contains("[DONE]"), "another end is one: {told}");
+}
+
+#[test]
+fn the_code_of_an_error_in_a_stream_tells_what_its_type_does_not() {
+    for (error, kind) in [
+        (json!({"type": "requests", "code": "rate_limit_exceeded"}), "rate_limit_error"),
+        (json!({"type": "service_unavailable_error", "code": "server_is_overloaded"}), "overloaded_error"),
+        (
+            json!({"type": "invalid_request_error", "code": "context_length_exceeded"}),
+            "invalid_request_error",
+        ),
+        (json!({"type": "invalid_request_error", "code": "unsupported_value"}), "invalid_request_error"),
+        (json!({"type": "BadRequestError", "code": 400}), "invalid_request_error"),
+        (json!({"code": 429}), "rate_limit_error"),
+        (json!({"code": "503"}), "overloaded_error"),
+        (json!({"type": "server_error", "code": null}), "api_error"),
+        (json!({"type": "odd", "code": 42}), "api_error"),
+    ] {
+        let told_by = |stream: &str, from| {
+            let told = events(&streamed(from, MESSAGES, stream, asked(MESSAGES, from)));
+            told.last().expect("an event")["error"]["type"].clone()
+        };
+        let stream = chunks(&[delta(json!({"content": "I"})), json!({"error": error})]);
+        assert_eq!(told_by(&stream, CHAT), kind, "{error}");
+        let mut event = json!({"type": "error"});
+        let failed = named(&[
+            json!({"type": "response.created", "response": {"id": "r", "model": "m"}}),
+            json!({"type": "response.failed", "response": {"id": "r", "status": "failed", "error": error}}),
+        ]);
+        assert_eq!(told_by(&failed, RESPONSES), kind, "{error}");
+        event["error"] = error;
+        let mut out = Vec::new();
+        let mut translation = Translation::new(CHAT, MESSAGES, asked(MESSAGES, CHAT));
+        translation.push(chunks(&[json!({"error": event["error"]})]).as_bytes(), &mut out);
+        let refusal = translation.refusal().expect("it came first");
+        assert_eq!(refusal.code.is_some(), !event["error"]["code"].is_null());
+    }
+}
+
+#[test]
+fn an_error_in_a_plain_200_says_what_it_would_say_in_a_stream() {
+    for (body, meaning) in [
+        (json!({"error": {"type": "invalid_request_error", "message": "no"}}), Meaning::BadRequest),
+        (json!({"error": {"type": "not_found_error", "message": "no"}}), Meaning::NotFound),
+        (json!({"error": {"code": 429, "message": "slow"}}), Meaning::RateLimit),
+        (json!({"error": {"code": 502, "message": "broke"}}), Meaning::Connect),
+        (json!({"error": {"message": "broke"}}), Meaning::Upstream),
+    ] {
+        let error =
+            upstream_error(StatusCode::OK, &HeaderMap::new(), body.to_string().as_bytes()).expect("an error");
+        assert_eq!(Meaning::of(Some(StatusCode::OK), &error, false), meaning, "{body}");
+    }
+    let said = json!({"error": {"code": 429, "type": "odd", "message": "no"}});
+    let status = StatusCode::BAD_REQUEST;
+    let error = upstream_error(status, &HeaderMap::new(), said.to_string().as_bytes()).expect("an error");
+    assert_eq!(
+        Meaning::of(Some(status), &error, false),
+        Meaning::BadRequest,
+        "the status goes before a number"
+    );
+}

@@ -1,0 +1,129 @@
+//! What a request loses on its way, and what it must not lose.
+
+use lunaroute_core::conversation::{Allowed, ModelFacts};
+use lunaroute_dialect::cross::Profile;
+use serde_json::{Value, json};
+
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, sent, try_sent};
+
+fn user(words: &str) -> Value {
+    json!({"role": "user", "content": words})
+}
+
+#[test]
+fn a_loss_is_told_whatever_stands_before_it() {
+    let told: Vec<Value> = (0..80)
+        .map(|_| json!({"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "r"}]}))
+        .collect();
+    let sent = sent(
+        MESSAGES,
+        CHAT,
+        &json!({
+            "model": "m", "max_tokens": 9, "top_k": 3, "messages": [{"role": "user", "content": told}],
+        }),
+    );
+    assert!(sent.warnings.contains(&"!top_k".to_owned()), "{:?}", sent.warnings);
+    assert_eq!(sent.warnings.len(), 65);
+    assert!(!sent.warnings.last().expect("one").starts_with('!'), "{:?}", sent.warnings);
+}
+
+#[test]
+fn several_answers_at_once_are_refused_for_clients_of_gemini_too() {
+    let request = |count: u64| {
+        json!({
+            "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"candidateCount": count},
+        })
+    };
+    let facts = ModelFacts::default();
+    for to in [CHAT, RESPONSES, MESSAGES] {
+        let refused =
+            try_sent(GEMINI, to, &request(2), &facts, &Profile::default()).expect_err("two answers");
+        assert!(refused.message.contains("candidateCount"), "{}", refused.message);
+        sent(GEMINI, to, &request(1));
+    }
+}
+
+#[test]
+fn likelihoods_of_tokens_are_not_asked_for_where_they_cannot_be_told() {
+    let chat = json!({"model": "m", "logprobs": true, "top_logprobs": 2, "messages": [user("hi")]});
+    let responses = json!({"model": "m", "input": "hi", "top_logprobs": 2});
+    let gemini = json!({
+        "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "generationConfig": {"responseLogprobs": true, "logprobs": 2},
+    });
+    for (from, to, request) in [
+        (CHAT, RESPONSES, &chat),
+        (CHAT, MESSAGES, &chat),
+        (CHAT, GEMINI, &chat),
+        (RESPONSES, CHAT, &responses),
+        (RESPONSES, GEMINI, &responses),
+        (GEMINI, CHAT, &gemini),
+        (GEMINI, RESPONSES, &gemini),
+    ] {
+        let sent = sent(from, to, request);
+        assert!(sent.warnings.contains(&"!logprobs".to_owned()), "{from} to {to}: {:?}", sent.warnings);
+        assert!(!sent.body.to_string().to_lowercase().contains("logprobs"), "{from} to {to}: {}", sent.body);
+    }
+}
+
+#[test]
+fn a_request_that_may_be_served_anywhere_is() {
+    let request = |place: &str| json!({"model": "m", "max_tokens": 99, "inference_geo": place, "messages": [user("hi")]});
+    for to in [CHAT, RESPONSES, GEMINI] {
+        assert_eq!(sent(MESSAGES, to, &request("global")).warnings, [""; 0], "{to}");
+        let refused = try_sent(MESSAGES, to, &request("us"), &ModelFacts::default(), &Profile::default());
+        assert!(refused.is_err_and(|refused| refused.message.contains("'inference_geo'")), "{to}");
+    }
+    assert_eq!(sent(MESSAGES, MESSAGES, &request("global")).body["inference_geo"], "global");
+}
+
+#[test]
+fn reasoning_goes_back_within_the_loop_that_it_belongs_to() {
+    let thinking = |words: &str| json!({"type": "thinking", "thinking": words, "signature": "s"});
+    let tool_use = |id: &str| json!({"type": "tool_use", "id": id, "name": "weather", "input": {}});
+    let result = |id: &str| json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "ok"}]});
+    let request = json!({"model": "m", "max_tokens": 9, "messages": [
+        user("hi"), {"role": "assistant", "content": [thinking("first"), tool_use("a")]}, result("a"),
+        {"role": "assistant", "content": [thinking("second"), {"type": "text", "text": "Sun."}]}, user("and now?"),
+        {"role": "assistant", "content": [thinking("third"), tool_use("b")]}, result("b"),
+        {"role": "assistant", "content": [thinking("fourth"), tool_use("c")]}, result("c"),
+    ]});
+    let profile = Profile { takes_reasoning: true, ..Profile::default() };
+    let sent = try_sent(MESSAGES, CHAT, &request, &ModelFacts::default(), &profile).expect("it crosses");
+    let told: Vec<&str> = sent.body["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .filter_map(|message| message["reasoning_content"].as_str())
+        .collect();
+    assert_eq!(told, ["third", "fourth"]);
+}
+
+#[test]
+fn a_turn_of_the_system_stands_where_the_model_takes_one() {
+    let system = |words: &str| json!({"role": "system", "content": words});
+    let assistant = json!({"role": "assistant", "content": "ok"});
+    let facts = ModelFacts { system_turns: Allowed::Yes, ..ModelFacts::default() };
+    for (messages, roles) in [
+        (json!([user("a"), system("s")]), json!(["user", "system"])),
+        (
+            json!([user("a"), system("s"), system("t"), assistant, user("b")]),
+            json!(["user", "system", "assistant", "user"]),
+        ),
+        // Between two of the user's turns there is no place for one.
+        (json!([user("a"), system("s"), user("b")]), json!(["user"])),
+        (json!([user("a"), assistant, system("s"), user("b")]), json!(["user", "assistant", "user"])),
+        (json!([user("a"), assistant, system("s")]), json!(["user", "assistant", "user"])),
+    ] {
+        let request = json!({"model": "m", "messages": messages});
+        let sent = try_sent(CHAT, MESSAGES, &request, &facts, &Profile::default()).expect("it crosses");
+        let told: Vec<&Value> = sent.body["messages"]
+            .as_array()
+            .expect("messages")
+            .iter()
+            .map(|message| &message["role"])
+            .collect();
+        assert_eq!(json!(told), roles, "{messages}");
+    }
+}

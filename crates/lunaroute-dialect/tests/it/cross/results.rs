@@ -1,0 +1,145 @@
+//! Results of tools find their calls, wherever in the history they stand.
+
+use serde_json::{Value, json};
+
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, Sent, sent};
+
+fn text(role: &str, words: &str) -> Value {
+    json!({"role": role, "content": words})
+}
+
+fn tool_use(id: &str) -> Value {
+    json!({"type": "tool_use", "id": id, "name": "weather", "input": {}})
+}
+
+fn tool_result(id: &str, words: &str) -> Value {
+    json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": words}]})
+}
+
+/// The results in the user's turns of a Messages request: call, words and whether it failed.
+fn results(sent: &Sent) -> Vec<Value> {
+    sent.body["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .flat_map(|message| message["content"].as_array().into_iter().flatten())
+        .filter(|block| block["type"] == "tool_result")
+        .map(|block| json!([block["tool_use_id"], block["content"], block["is_error"]]))
+        .collect()
+}
+
+#[test]
+fn results_in_turns_of_their_own_all_reach_their_calls() {
+    let request = json!({"model": "m", "max_tokens": 9, "messages": [
+        text("user", "hi"), {"role": "assistant", "content": [tool_use("a"), tool_use("b")]},
+        tool_result("b", "rain"), tool_result("a", "sun"),
+    ]});
+    let told = sent(MESSAGES, CHAT, &request);
+    let tools: Vec<Value> = told.body["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .filter(|message| message["role"] == "tool")
+        .map(|message| json!([message["tool_call_id"], message["content"]]))
+        .collect();
+    assert_eq!((json!(tools), told.warnings), (json!([["a", "sun"], ["b", "rain"]]), vec![]));
+}
+
+#[test]
+fn results_without_ids_in_contents_of_their_own_are_taken_in_order() {
+    let call = json!({"functionCall": {"name": "weather", "args": {}}});
+    let result = |words: &str| json!({"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {"output": words}}}]});
+    let told = sent(
+        GEMINI,
+        MESSAGES,
+        &json!({"model": "m", "contents": [
+            {"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [call, call]}, result("sun"), result("rain"),
+        ]}),
+    );
+    let words: Vec<Value> = results(&told).iter().map(|result| json!([result[1], result[2]])).collect();
+    assert_eq!((json!(words), told.warnings), (json!([["sun", null], ["rain", null]]), vec![]));
+}
+
+#[test]
+fn words_between_two_results_do_not_cost_the_second() {
+    let call =
+        |id: &str| json!({"type": "function_call", "call_id": id, "name": "weather", "arguments": "{}"});
+    let output =
+        |id: &str, words: &str| json!({"type": "function_call_output", "call_id": id, "output": words});
+    let told = sent(
+        RESPONSES,
+        MESSAGES,
+        &json!({"model": "m", "input": [
+            text("user", "hi"), call("a"), call("b"), output("a", "sun"), text("user", "hurry"), output("b", "rain"),
+        ]}),
+    );
+    assert_eq!(results(&told), [json!(["a", "sun", null]), json!(["b", "rain", null])]);
+    assert_eq!(told.body["messages"][2]["content"][2], json!({"type": "text", "text": "hurry"}));
+    assert_eq!(told.warnings, [""; 0]);
+}
+
+#[test]
+fn a_result_that_comes_after_the_model_spoke_again_stands_behind_its_call() {
+    let call = json!({"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}});
+    let result = |id: &str, words: &str| json!({"role": "tool", "tool_call_id": id, "content": words});
+    let told = sent(
+        CHAT,
+        MESSAGES,
+        &json!({"model": "m", "messages": [
+            text("user", "hi"), {"role": "assistant", "tool_calls": [call]}, result("gone", "old"), text("assistant", "wait"),
+            result("a", "sun"), result("a", "rain"),text("user", "so?"),
+        ]}),
+    );
+    assert_eq!(results(&told), [json!(["a", "sun", null])]);
+    assert_eq!(told.warnings, ["messages[2].content[0]", "!messages[5].content[0]"]);
+}
+
+#[test]
+fn a_result_is_of_the_kind_of_its_call() {
+    let calls = json!([
+        {"id": "a", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}},
+        {"id": "b", "type": "function", "function": {"name": "weather", "arguments": "{}"}},
+    ]);
+    let told = sent(
+        CHAT,
+        RESPONSES,
+        &json!({"model": "m", "messages": [
+            text("user", "hi"), {"role": "assistant", "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "a", "content": "done"}, {"role": "tool", "tool_call_id": "b", "content": "sun"},
+        ]}),
+    );
+    let kinds: Vec<&Value> =
+        told.body["input"].as_array().expect("items")[1..].iter().map(|item| &item["type"]).collect();
+    assert_eq!(
+        json!(kinds),
+        json!(["custom_tool_call", "function_call", "custom_tool_call_output", "function_call_output"])
+    );
+}
+
+#[test]
+fn a_response_of_gemini_loses_nothing() {
+    let told = |response: Value| {
+        let request = json!({"model": "m", "contents": [
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [{"functionCall": {"id": "c", "name": "rows", "args": {}}}]},
+            {"role": "user", "parts": [{"functionResponse": {"id": "c", "name": "rows", "response": response}}]},
+        ]});
+        let told = sent(GEMINI, MESSAGES, &request);
+        let block = &told.body["messages"][2]["content"][0];
+        (block["content"].as_str().unwrap_or_default().to_owned(), block["is_error"] == true)
+    };
+    for (response, words, failed) in [
+        (json!({"output": "sun"}), "sun", false),
+        (json!({"result": {"a": 1}}), r#"{"a":1}"#, false),
+        (json!({"output": "sun", "error": null}), "sun", false),
+        (json!({"error": "no such place"}), "no such place", true),
+        (json!({"error": {"code": 5}}), r#"{"code":5}"#, true),
+        (json!({"error": false, "rows": [1, 2]}), r#"{"error":false,"rows":[1,2]}"#, false),
+        (json!({"error": "late", "rows": [1]}), r#"{"error":"late","rows":[1]}"#, true),
+        (json!({"result": "ok", "rows": [1]}), r#"{"result":"ok","rows":[1]}"#, false),
+        (json!({"error": "", "output": "sun"}), r#"{"error":"","output":"sun"}"#, false),
+        (json!({}), "", false),
+    ] {
+        assert_eq!(told(response.clone()), (words.to_owned(), failed), "{response}");
+    }
+}
