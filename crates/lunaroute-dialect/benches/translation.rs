@@ -10,7 +10,8 @@ use divan::{Bencher, black_box};
 use lunaroute_core::conversation::ModelFacts;
 use lunaroute_core::{Addressed, Dialect};
 use lunaroute_dialect::cross::{
-    Asked, Crossing, Profile, Translation, decode_addressed, decode_request, encode_request, translate_answer,
+    Asked, Crossing, Profile, Translation, decode_addressed, decode_request, encode_request, estimate,
+    translate_answer,
 };
 
 use self::inputs::{AGENT, SMALL, answer, body, dialect, stream};
@@ -61,6 +62,15 @@ fn request_1_kb(bencher: Bencher, names: (&str, &str)) {
 #[divan::bench(args = WAYS)]
 fn request_157_kb(bencher: Bencher, names: (&str, &str)) {
     request(bencher, way(names), AGENT);
+}
+
+/// What the caller is told at once about the length of its request.
+#[divan::bench]
+fn estimate_157_kb(bencher: Bencher) {
+    let from = dialect("messages");
+    let body = body(from, AGENT, 0);
+    let decoded = decode_request(from, &body).expect("a request");
+    bencher.counter(BytesCount::from(body.len())).bench(|| estimate(black_box(&decoded)));
 }
 
 #[divan::bench(args = WAYS)]

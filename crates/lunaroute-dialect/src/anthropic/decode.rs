@@ -227,7 +227,11 @@ fn media(members: &mut Members) -> Result<(MediaSource, Option<String>), Failure
         "base64" => MediaSource::Bytes { media_type: text("media_type")?, data: text("data")? },
         "url" => MediaSource::Url { url: text("url")?, media_type: None },
         "file" => MediaSource::File { id: text("file_id")? },
-        _ => MediaSource::Text { text: text("data")? },
+        _ => {
+            let data = text("data")?;
+            source.value("media_type");
+            MediaSource::Text { text: data }
+        }
     };
     source.value("type");
     members.put_back("source", source.rest());

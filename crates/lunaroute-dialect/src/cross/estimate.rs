@@ -109,37 +109,77 @@ const fn word_weight(letters: u64, digits: u64) -> u64 {
     }
 }
 
+/// What a byte is to a tokenizer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Letter,
+    Digit,
+    Space,
+    Sign,
+    Foreign,
+}
+
+/// Looked up, because each byte of a conversation is.
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Foreign; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let is = byte as u8;
+        kinds[byte] = if is.is_ascii_alphabetic() {
+            Kind::Letter
+        } else if is.is_ascii_digit() {
+            Kind::Digit
+        } else if is.is_ascii_whitespace() {
+            Kind::Space
+        } else {
+            Kind::Sign
+        };
+        byte += 1;
+    }
+    kinds
+};
+
 /// Tokens of a text.
 fn text(text: &str) -> u64 {
     let mut halves = 0;
     let mut rest = text.as_bytes();
     while let Some(&first) = rest.first() {
-        let run = |goes_on: fn(u8, u8) -> bool| {
-            rest.iter().position(|byte| !goes_on(first, *byte)).unwrap_or(rest.len())
-        };
-        let length = if first.is_ascii_alphanumeric() {
-            let length = run(|_, byte| byte.is_ascii_alphanumeric());
-            let digits = rest[..length].iter().filter(|byte| byte.is_ascii_digit()).count() as u64;
-            halves += word_weight(length as u64 - digits, digits);
-            length
-        } else if first.is_ascii_whitespace() {
-            let length = run(|_, byte| byte.is_ascii_whitespace());
-            // A single space is part of the word behind it, of a number never.
-            let is_free = first == b' ' && length == 1 && !rest.get(1).is_some_and(u8::is_ascii_digit);
-            halves += if is_free { 0 } else { 2 + 2 * (length as u64 / 8) };
-            length
-        } else if first.is_ascii() {
-            let length = run(|first, byte| first == byte);
-            halves += 2 * (length as u64).div_ceil(REPEATS_PER_TOKEN);
-            length
-        } else {
+        let (weight, length) = match KINDS[usize::from(first)] {
+            Kind::Letter | Kind::Digit => word(rest),
+            Kind::Space => spaces(rest),
+            Kind::Sign => {
+                let length = rest.iter().take_while(|byte| **byte == first).count();
+                (2 * (length as u64).div_ceil(REPEATS_PER_TOKEN), length)
+            }
             // Bytes that go on with a character weigh nothing.
-            halves += if first >= 0xc0 { weight(first) } else { 0 };
-            1
+            Kind::Foreign => (if first >= 0xc0 { weight(first) } else { 0 }, 1),
         };
+        halves += weight;
         rest = &rest[length..];
     }
     halves.div_ceil(2)
+}
+
+/// The weight and length of the letters and digits at the start.
+fn word(text: &[u8]) -> (u64, usize) {
+    let (mut length, mut digits) = (0, 0);
+    for byte in text {
+        match KINDS[usize::from(*byte)] {
+            Kind::Letter => {}
+            Kind::Digit => digits += 1,
+            _ => break,
+        }
+        length += 1;
+    }
+    (word_weight(length as u64 - digits, digits), length)
+}
+
+/// The weight and length of the white space at the start.
+fn spaces(text: &[u8]) -> (u64, usize) {
+    let length = text.iter().take_while(|byte| KINDS[usize::from(**byte)] == Kind::Space).count();
+    // A single space is part of the word behind it, of a number never.
+    let is_free = length == 1 && text[0] == b' ' && !text.get(1).is_some_and(u8::is_ascii_digit);
+    (if is_free { 0 } else { 2 + 2 * (length as u64 / 8) }, length)
 }
 
 #[cfg(test)]

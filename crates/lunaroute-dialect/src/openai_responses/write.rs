@@ -129,7 +129,8 @@ impl AnswerWriter for Writer {
                 if !self.begun {
                     self.begin(out);
                 }
-                self.close_item(false, out);
+                // What was cut is not done: the item stands in the last event alone.
+                self.output.extend(self.item.take().map(|item| item.ended(false)));
                 let (_, kind, code) = meant(Meaning::of(None, &error, false));
                 let mut response = response(&self.asked, "failed", std::mem::take(&mut self.output));
                 response["error"] = json!({"code": code.unwrap_or(kind), "message": error.message});

@@ -45,7 +45,9 @@ fn a_prompt_is_what_the_user_says() {
                 "generationConfig": {"maxOutputTokens": 64, "temperature": 0.5, "stopSequences": ["END"]},
             })
         );
-        assert_eq!(told(CHAT).body, request, "within the dialect it stays what it was");
+        let mut own = request.clone();
+        own["model"] = json!("target-model");
+        assert_eq!(told(CHAT).body, own, "within the dialect it stays what it was");
     }
 }
 

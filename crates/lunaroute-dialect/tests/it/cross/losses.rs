@@ -62,7 +62,12 @@ fn likelihoods_of_tokens_are_not_asked_for_where_they_cannot_be_told() {
         (GEMINI, RESPONSES, &gemini),
     ] {
         let sent = sent(from, to, request);
-        assert!(sent.warnings.contains(&"!logprobs".to_owned()), "{from} to {to}: {:?}", sent.warnings);
+        let asked = match from {
+            CHAT => "!logprobs",
+            RESPONSES => "!top_logprobs",
+            _ => "!generationConfig.responseLogprobs",
+        };
+        assert!(sent.warnings.contains(&asked.to_owned()), "{from} to {to}: {:?}", sent.warnings);
         assert!(!sent.body.to_string().to_lowercase().contains("logprobs"), "{from} to {to}: {}", sent.body);
     }
 }

@@ -322,9 +322,7 @@ fn what_has_no_place_is_named_also_where_it_stands_deep() {
         (
             CHAT,
             MESSAGES,
-            chat(
-                json!({"web_search_options": {"user_location": {"type": "approximate"}}, "tools": [tool()]}),
-            ),
+            chat(json!({"web_search_options": {"search_context_size": "low"}, "tools": [tool()]})),
             &["!web_search_options"],
         ),
         (CHAT, MESSAGES, chat(json!({"web_search_options": {}, "tools": [tool()]})), &[]),
