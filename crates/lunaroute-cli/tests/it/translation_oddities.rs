@@ -248,14 +248,14 @@ async fn the_account_goes_where_the_clients_own_key_goes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_translated_only_where_there_is_memory_for_its_parts() {
-    let stage = Foreign::open("limits: { body: 64KiB, bodies: 256KiB }\n").await;
+    let stage = Foreign::open("limits: { body: 64KiB, bodies: 224KiB }\n").await;
     let (from, to) = (Dialect::Anthropic, Dialect::OpenaiChat);
     let asked = async |to, length: usize| {
         let mut request = question(from, &model(to), false);
         request["system"] = "x".repeat(length).into();
         stage.ask(from, &request, "text=2").await
     };
-    // The body, three times as much for its parts, and the body for the provider.
+    // The body, twice as much for its parts, and the body for the provider.
     assert_eq!(asked(to, 40 * 1024).await.status(), 200);
     let refused = asked(to, 60 * 1024).await;
     assert_eq!(refused.status(), 529, "{}", refused.text());
