@@ -130,6 +130,7 @@ fn recorder_figures(figures: &Figures) -> RecorderFigures {
         waiting_bytes: figures.waiting_bytes,
         oldest_unwritten_seconds: figures.oldest_unwritten.as_secs_f64(),
         gaps: figures.gaps,
+        left_out: figures.left_out,
         syncs: figures.syncs,
         sync_seconds: figures.sync_seconds,
         refused: figures.refused,

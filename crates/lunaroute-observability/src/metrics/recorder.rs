@@ -23,6 +23,8 @@ pub struct RecorderFigures {
     pub oldest_unwritten_seconds: f64,
     /// Gap records: each names events that were lost.
     pub gaps: u64,
+    /// Pieces of answers beyond the longest that is kept.
+    pub left_out: u64,
     /// Times that the journal was made durable.
     pub syncs: u64,
     /// Seconds that this took.
@@ -81,6 +83,7 @@ pub(super) struct RecorderFamilies {
     failed: IntCounter,
     retried: IntCounter,
     gaps: IntCounter,
+    left_out: IntCounter,
     syncs: IntCounter,
     sync_seconds: Counter,
     refused: IntCounter,
@@ -121,6 +124,10 @@ impl RecorderFamilies {
             failed: counter("failed", "Appends and syncs of the journal that failed.")?,
             retried: counter("retried", "Appends and syncs of the journal that were tried again.")?,
             gaps: counter("gaps", "Events that were lost; gap records name them.")?,
+            left_out: counter(
+                "left_out",
+                "Pieces of answers that are longer than is kept; gap records tell their length and hash.",
+            )?,
             syncs: counter("syncs", "Times that the journal was made durable.")?,
             sync_seconds,
             refused: counter("refused", "Requests that the recorder never took.")?,
@@ -142,6 +149,7 @@ impl RecorderFamilies {
         raise(&self.failed, figures.failed);
         raise(&self.retried, figures.retried);
         raise(&self.gaps, figures.gaps);
+        raise(&self.left_out, figures.left_out);
         raise(&self.syncs, figures.syncs);
         raise_seconds(&self.sync_seconds, figures.sync_seconds);
         raise(&self.refused, figures.refused);

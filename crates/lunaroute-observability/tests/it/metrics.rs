@@ -175,6 +175,7 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
     let figures = RecorderFigures {
         received: 10,
         written: 8,
+        left_out: 3,
         failed: 1,
         retried: 2,
         waiting_events: 1,
@@ -222,6 +223,7 @@ fn the_recorders_totals_are_taken_over_and_counters_never_fall() {
             ("lunaroute_recorder_failed_total", 1.0),
             ("lunaroute_recorder_retried_total", 2.0),
             ("lunaroute_recorder_gaps_total", 1.0),
+            ("lunaroute_recorder_left_out_total", 3.0),
             ("lunaroute_recorder_refused_total", 6.0),
             ("lunaroute_recorder_interrupted_total", 7.0),
             ("lunaroute_recorder_filtered_out_total", 8.0),

@@ -123,7 +123,7 @@ pub struct Catalog {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest request body.
+    /// Largest request body, and as much as is kept of an answer in the record.
     pub body: Size,
     /// Largest request body after its content coding is undone.
     pub decoded_body: Size,

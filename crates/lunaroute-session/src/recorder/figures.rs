@@ -78,7 +78,7 @@ pub struct WriterFigures {
 }
 
 /// Figures of the recorder since it was started. Notes are what the client's path reports: begins, attempts, heads,
-/// frames, ends. At rest `received = written + gaps`; in between the rest is `waiting_notes`.
+/// frames, ends. At rest `received = written + gaps + left_out`; in between the rest is `waiting_notes`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures {
     /// Notes that the client's path reported.
@@ -87,6 +87,8 @@ pub struct Figures {
     pub written: u64,
     /// Notes that are lost; the record says so wherever it could be written.
     pub gaps: u64,
+    /// Pieces of answers beyond the longest that is kept. A gap in their record tells how long they were, and their hash.
+    pub left_out: u64,
     /// Notes on their way.
     pub waiting_notes: u64,
     /// Bytes on their way.
@@ -125,6 +127,7 @@ pub(crate) struct Counters {
     pub(crate) received: AtomicU64,
     pub(crate) written: AtomicU64,
     pub(crate) gaps: AtomicU64,
+    pub(crate) left_out: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) open_requests: AtomicU64,

@@ -178,7 +178,7 @@ impl Pen {
         let kept = reply.as_mut().is_some_and(|reply| reply.frame(counters, bytes, (offset_us, charge)));
         let is_full = reply.as_ref().is_some_and(|reply| reply.is_full(self.limits.coalesce_bytes));
         if !kept {
-            add(&counters.gaps, 1);
+            add(&counters.left_out, 1);
             self.shared.queue.release(1, charge);
         } else if is_full {
             request.write_stretch(&self.shared.counters, &mut self.outlet);

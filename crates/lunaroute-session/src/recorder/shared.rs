@@ -174,6 +174,7 @@ impl Shared {
             received: read(&counters.received),
             written: read(&counters.written),
             gaps: read(&counters.gaps),
+            left_out: read(&counters.left_out),
             waiting_notes: waiting_notes as u64,
             waiting_bytes: waiting_bytes as u64,
             oldest_unwritten: self.oldest_unwritten(),

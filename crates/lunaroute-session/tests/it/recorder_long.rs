@@ -37,9 +37,9 @@ async fn record(head: &ResponseHead) -> Vec<SessionEvent> {
     recording.close(Ending::Completed, None);
     recorder.flush(PATIENCE).await.expect("flushed");
     let figures = recorder.figures();
-    assert_eq!(figures.received, figures.written + figures.gaps, "{figures:?}");
+    assert_eq!(figures.received, figures.written + figures.left_out, "{figures:?}");
     assert_eq!((figures.waiting_notes, figures.waiting_bytes), (0, 0), "{figures:?}");
-    recorder.shutdown(PATIENCE).await;
+    assert_eq!(recorder.shutdown(PATIENCE).await.lost, 0, "what is too long is left out, not lost");
     by_request(&journal(directory.path())).remove(&recording.request()).expect("recorded")
 }
 
