@@ -21,6 +21,9 @@ const SMALL: usize = 4_096;
 /// Parts of recipes that are remembered: at 32 bytes each, 2 MiB.
 const REMEMBERED_PARTS: usize = 65_536;
 
+/// What a recipe takes beside its parts, in parts.
+const OF_RECIPE: usize = 8;
+
 /// What a request's row keeps of its body.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyReferences {
@@ -62,15 +65,16 @@ impl Recipes {
     /// Remembers what a request's body is made of, once that is written.
     pub(crate) fn remember(&mut self, request: RequestId, session: &SessionId, references: &BodyReferences) {
         let Some(recipe) = &references.recipe else { return };
-        self.parts += recipe.parts.len();
-        if self.by_request.insert(request, (session.clone(), recipe.clone())).is_none() {
-            self.order.push_back(request);
+        self.parts += weight(recipe);
+        match self.by_request.insert(request, (session.clone(), recipe.clone())) {
+            Some((_, before)) => self.parts -= weight(&before),
+            None => self.order.push_back(request),
         }
         while self.parts > REMEMBERED_PARTS
             && let Some(oldest) = self.order.pop_front()
         {
             if let Some((_, recipe)) = self.by_request.remove(&oldest) {
-                self.parts -= recipe.parts.len();
+                self.parts -= weight(&recipe);
             }
         }
     }
@@ -95,6 +99,10 @@ impl Recipes {
             Some(body) => Ok(blobs::measured(connection, &body)?.map(Arc::new)),
         }
     }
+}
+
+fn weight(recipe: &Recipe) -> usize {
+    OF_RECIPE + recipe.parts.len()
 }
 
 /// Gathers in `store` what is to be kept of the body of `pending`, whose session has the number `session`.
