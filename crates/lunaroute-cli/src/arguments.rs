@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Show what it does: a gateway, a simulated provider and two dozen exchanges, then the recorded sessions.
     Demo(DemoOptions),
-    /// Print the variables that send Claude Code, Codex and SDKs through the gateway.
+    /// Print the variables that send Claude Code, Gemini CLI and SDKs through the gateway, and the option for Codex.
     Env(EnvOptions),
     /// Run a command whose AI traffic goes through the gateway, which is started when none runs.
     Run(RunOptions),

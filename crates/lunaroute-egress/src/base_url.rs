@@ -15,8 +15,8 @@ use url::Url;
 /// How a request's path is joined, where `prefix` is the path of the base without its trailing slash:
 /// - the request's path and query follow the prefix as they are;
 /// - but when the last segment of the prefix is a version (`v` and a digit, then letters or digits), it stands for the
-///   `/v1` (or `/v1beta` and its like) that the path begins with, so that `https://host/v1` and `https://host` mean the same provider and
-///   `https://host/api/v4` reaches `/api/v4/chat/completions` for `/v1/chat/completions`.
+///   `/v1` (or `/v1beta` and its like) that the path begins with, so that `https://host/v1` and `https://host` mean the
+///   same provider and `https://host/api/v4` reaches `/api/v4/chat/completions` for `/v1/chat/completions`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     scheme: Scheme,

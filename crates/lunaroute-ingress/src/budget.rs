@@ -56,12 +56,6 @@ pub struct Share {
 }
 
 impl Share {
-    /// What was taken so far.
-    #[must_use]
-    pub const fn amount(&self) -> usize {
-        self.amount
-    }
-
     /// Takes more; `false`, and nothing taken, when that is not left.
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
@@ -96,7 +90,7 @@ mod tests {
         let mut second = budget.begin();
         assert!(second.has_room_for(6) && !second.has_room_for(7));
         assert!(second.grow(5) && !second.grow(2) && second.grow(1));
-        assert_eq!((second.amount(), budget.used()), (6, 10));
+        assert_eq!((second.amount, budget.used()), (6, 10));
         assert!(budget.take(1).is_none() && budget.take(usize::MAX).is_none());
         drop(first);
         assert_eq!(budget.used(), 6);

@@ -20,7 +20,8 @@ const MOST_IN_ADVANCE: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// `too_large` beyond [`Config::body_limit_bytes`], and `overloaded` beyond what is left of the budget of `held`, both
-/// decided by the announced length where there is one; `request_timeout` after [`Config::body_read_timeout`]; `bad_request` when its framing is wrong; `cancelled` when the client hung up.
+/// decided by the announced length where there is one; `request_timeout` after [`Config::body_read_timeout`];
+/// `bad_request` when its framing is wrong; `cancelled` when the client hung up.
 pub async fn read_body<B>(body: B, config: &Config, held: &mut Share) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes>,

@@ -46,8 +46,10 @@ impl Metrics {
         let registry = Registry::new();
         let in_flight = IntGauge::new("lunaroute_requests_in_flight", "Requests that are being served.")?;
         registry.register(Box::new(in_flight.clone()))?;
-        let body_bytes =
-            IntGauge::new("lunaroute_request_body_bytes", "Bytes of request bodies that are in memory.")?;
+        let body_bytes = IntGauge::new(
+            "lunaroute_request_body_bytes",
+            "Bytes of request bodies, and of answers that are translated whole, that are in memory.",
+        )?;
         registry.register(Box::new(body_bytes.clone()))?;
         let build_info = IntGaugeVec::new(
             Opts::new("lunaroute_build_info", "Always 1; the label says which build runs."),

@@ -94,7 +94,7 @@ pub(crate) struct Limits {
     pub(crate) decoded_body: usize,
     /// Requests in flight: one for each, until its record is closed.
     pub(crate) requests: Arc<Budget>,
-    /// Bytes of request bodies in memory.
+    /// Bytes of request bodies, and of answers that are translated whole, in memory.
     pub(crate) bodies: Arc<Budget>,
     /// How long a WebSocket may be without a request.
     pub(crate) websocket_idle: Duration,

@@ -251,8 +251,7 @@ pub struct Stats {
     pub request_bytes: u64,
     /// Bytes of the answer's body that the client got, those of a gap included.
     pub response_bytes: u64,
-    /// BLAKE3 of the answer's body as it reached the recorder, in hex. With a gap in the record, the recorded body may
-    /// have fewer bytes than those.
+    /// BLAKE3 of what is kept of the answer's body, in hex. With a gap in the record that is not all of it.
     pub response_blake3: String,
     /// Frames of the answer.
     pub frames: u64,
@@ -284,12 +283,12 @@ pub enum GapCause {
     JournalFailed,
     /// The filter failed; it fails closed.
     FilterFailed,
-    /// It was longer than one entry of the journal may be.
+    /// It was longer than is kept: an answer than the longest body, anything else than one entry of the journal may be.
     TooLarge,
 }
 
 impl GapCause {
-    /// The name used in records and metrics.
+    /// The name used in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -58,9 +58,10 @@ impl Crossing<'_> {
         }
     }
 
-    /// The most tokens of an answer that the model writes, at most as many as were asked for.
+    /// The most tokens of an answer that the model writes, at most as many as were asked for. None writes more than it reads
+    /// and writes together.
     pub(crate) fn output_limit(&mut self, asked: u64) -> u64 {
-        let most = self.facts.max_output.unwrap_or(asked);
+        let most = self.facts.max_output.or(self.facts.context).unwrap_or(asked);
         if asked > most {
             self.warnings.changed("max_tokens", "more tokens than the model writes; its limit was sent");
         }

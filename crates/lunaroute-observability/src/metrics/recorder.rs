@@ -11,9 +11,9 @@ pub struct RecorderFigures {
     pub received: u64,
     /// Events that are in the journal.
     pub written: u64,
-    /// Events that could not be written.
+    /// Appends and syncs of the journal that failed.
     pub failed: u64,
-    /// Writes that were tried again.
+    /// Appends and syncs that were tried again.
     pub retried: u64,
     /// Events that wait for the journal.
     pub waiting_events: u64,
@@ -21,7 +21,7 @@ pub struct RecorderFigures {
     pub waiting_bytes: u64,
     /// Age in seconds of the oldest event that waits; 0 when none does.
     pub oldest_unwritten_seconds: f64,
-    /// Gap records: each names events that were lost.
+    /// Events that are lost; gap records name them wherever one could be written.
     pub gaps: u64,
     /// Pieces of answers beyond the longest that is kept.
     pub left_out: u64,

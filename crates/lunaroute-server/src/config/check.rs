@@ -3,7 +3,7 @@
 use lunaroute_core::Dialect;
 
 use super::provider::{Provider, ProviderFamily};
-use super::schema::{Config, Retention};
+use super::schema::{Config, Recording, Retention, Synchronisation};
 use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.
@@ -48,12 +48,7 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
             "network.client_certificate_file and network.client_key_file go together; set both".to_owned()
         );
     }
-    let recording = &config.recording;
-    if !recording.sqlite && recording.retention != Retention::default() {
-        return Err("recording.retention has no effect with recording.sqlite: false, for the database tells what is old; \
-                    leave recording.retention out, or set recording.sqlite: true"
-            .to_owned());
-    }
+    check_recording(&config.recording)?;
     check_bounds(config)?;
     let limits = &config.limits;
     let least = [
@@ -71,6 +66,31 @@ pub(super) fn check(config: &mut Config) -> Result<(), String> {
         ));
     }
     check_listener(config)
+}
+
+/// What a key asks for and another one forbids.
+fn check_recording(recording: &Recording) -> Result<(), String> {
+    if recording.required && !recording.enabled {
+        return Err("recording.required: true refuses what cannot be recorded, and recording.enabled: false records nothing; \
+                    leave one of them out"
+            .to_owned());
+    }
+    if !recording.jsonl && recording.archive_after_days.is_some() {
+        return Err("recording.archive_after_days is about JSON Lines files, and recording.jsonl: false writes none; leave one \
+                    of them out"
+            .to_owned());
+    }
+    let interval = Recording::default().sync_interval;
+    if recording.sync != Synchronisation::Interval && recording.sync_interval != interval {
+        return Err("recording.sync_interval has an effect with recording.sync: interval alone; leave it out, or set that"
+            .to_owned());
+    }
+    if !recording.sqlite && recording.retention != Retention::default() {
+        return Err("recording.retention has no effect with recording.sqlite: false, for the database tells what is old; \
+                    leave recording.retention out, or set recording.sqlite: true"
+            .to_owned());
+    }
+    Ok(())
 }
 
 /// At most one default of a family.

@@ -74,8 +74,8 @@ pub struct Provider {
     /// `gemini`.
     #[serde(default)]
     pub dialect: Option<ProviderFamily>,
-    /// Which of the family's dialects it speaks (`openai_chat`, `openai_responses`, `anthropic`, `gemini`), the best first: callers of
-    /// others are translated to that. Default: all of the family; Chat first, at api.openai.com Responses.
+    /// Which of the family's dialects it speaks (`openai_chat`, `openai_responses`, `anthropic`, `gemini`), the best first:
+    /// callers of others are translated to that. Default: all of the family; Chat first, at api.openai.com Responses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<String>>")]
     pub dialects: Option<Vec<Dialect>>,

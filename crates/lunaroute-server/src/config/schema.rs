@@ -125,7 +125,7 @@ pub struct Catalog {
 pub struct Limits {
     /// Largest request body, and as much as is kept of an answer in the record.
     pub body: Size,
-    /// Largest request body after its content coding is undone.
+    /// Largest request body after its content coding is undone; the same of an answer that is translated.
     pub decoded_body: Size,
     /// Largest request head.
     pub headers: Size,
@@ -133,7 +133,8 @@ pub struct Limits {
     /// body is read. Health, readiness and metrics are always answered.
     pub requests: usize,
     /// Memory for the bodies of all requests in flight, as they travel, without their content coding, and taken apart for a
-    /// translation; what does not fit gets 503 with `Retry-After`.
+    /// translation, and for answers that are translated whole; what does not fit gets 503 (529 in Anthropic's dialect) with
+    /// `Retry-After`.
     pub bodies: Size,
     /// Connections at once, at most one for every two file descriptors that the gateway may have. On a few further ones
     /// health is answered, and 503 to everything else.
@@ -240,7 +241,7 @@ pub struct Streaming {
     /// What to do when the client hangs up.
     pub on_disconnect: Disconnect,
     /// Send the dialect's own keep-alive between two events after this much silence. Off unless set: the answer's bytes
-    /// are then the provider's and nothing else.
+    /// are then the provider's and nothing else. A translated stream has one after `15s` of its own accord.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<Period>,
     /// Ask OpenAI Chat streams for their token figures when the client did not; the client then gets one more event.
@@ -272,7 +273,8 @@ pub struct Recording {
     /// Where; default is `LUNAROUTE_HOME`, else `lunaroute` in the XDG state directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
-    /// Refuse a request with 503 when it cannot be recorded. Otherwise it is served, and the gap is counted.
+    /// Refuse a request with 503 (529 in Anthropic's dialect) when it cannot be recorded. Otherwise it is served, and the gap
+    /// is counted.
     pub required: bool,
     /// Keep sessions in a SQLite database, for `sessions` and `verify`.
     pub sqlite: bool,
@@ -313,7 +315,7 @@ impl Default for Recording {
 
 /// How long what is recorded stays in the database and the JSON Lines files, counted from a session's last activity. At most
 /// a twentieth of all sessions (or one) goes at a time, and none when more than half are old: then a clock may be wrong. The
-/// database tells what is old: with `sqlite: false` nothing is ever removed, and figures given here are refused.
+/// database tells what is old: with `sqlite: false` nothing is ever removed, and other figures than the defaults are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {

@@ -17,7 +17,7 @@ limits: { body: 4MiB, decoded_body: 65536, headers: 16KiB, requests: 5, bodies: 
 timeouts: { header_read: 1s, body_read: 2s, write_stall: 3s, connect: 4s, first_byte: 5s, idle: 6s, total: 7m, drain: 250ms }
 retry: { attempts: 3, first_delay: 10ms, max_delay: 1s, max_retry_after: 5s, budget: 0.5 }
 streaming: { on_disconnect: drain, keep_alive: 15s, include_usage: true }
-recording: { directory: /tmp/records, required: true, sqlite: true, jsonl: false, archive_after_days: 3, sync: interval, sync_interval: 100ms, queue: 8MiB, session_idle: 1h, retention: { bodies_days: 7, rows_days: 14 } }
+recording: { directory: /tmp/records, required: true, sqlite: true, jsonl: true, archive_after_days: 3, sync: interval, sync_interval: 100ms, queue: 8MiB, session_idle: 1h, retention: { bodies_days: 7, rows_days: 14 } }
 access: { allowed_hosts: [gateway.test], cors_origins: ["http://localhost:3000"] }
 network: { extra_ca_file: ca.pem, proxy_from_environment: false, http2: true, idle_connections: 4, idle_timeout: 9s }
 log: { level: "info,hyper=warn", format: json }
@@ -171,6 +171,15 @@ fn what_cannot_work_is_refused_with_the_reason() {
             "recording: { sqlite: false, retention: { rows_days: 7 } }".to_owned(),
             "recording.retention has no effect with recording.sqlite: false",
         ),
+        (
+            "recording: { enabled: false, required: true }".to_owned(),
+            "recording.enabled: false records nothing",
+        ),
+        (
+            "recording: { jsonl: false, archive_after_days: 3 }".to_owned(),
+            "recording.jsonl: false writes none",
+        ),
+        ("recording: { sync_interval: 1s }".to_owned(), "has an effect with recording.sync: interval alone"),
         ("recording: { sync: never }".to_owned(), "unknown variant `never`"),
         ("listen: here".to_owned(), "invalid socket address"),
         ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2".to_owned(), "duplicate"),

@@ -127,7 +127,6 @@ impl ProjectorState {
             oldest_unwritten: inner
                 .waiting_from
                 .map_or(Duration::ZERO, |(_, at)| Duration::from_micros(Timestamp::now().micros_since(at))),
-            durable: inner.durable.unwrap_or_default().to_string(),
             ..inner.figures.clone()
         }
     }

@@ -73,8 +73,6 @@ pub struct WriterFigures {
     pub upkeep: Upkeep,
     /// Bytes of the journal that it has not written yet.
     pub behind_bytes: u64,
-    /// The journal position, as text, up to which everything is durable in it.
-    pub durable: String,
 }
 
 /// Figures of the recorder since it was started. Notes are what the client's path reports: begins, attempts, heads,

@@ -104,8 +104,8 @@ impl Recorder {
 
     /// Writes everything, ends what is still open as interrupted, and lets the writers catch up, all within `deadline`.
     /// What a writer does not reach stays in the journal and is written after the next start. The report counts notes:
-    /// `written` are in the journal, `lost` are the gaps since the start and what the disk did not take in time, but not what was left out because an
-    /// answer was too long to be kept.
+    /// `written` are in the journal, `lost` are the gaps since the start and what the disk did not take in time,
+    /// but not what was left out because an answer was too long to be kept.
     pub async fn shutdown(&self, deadline: Duration) -> DrainReport {
         let shared = &self.owner.shared;
         let by = Instant::now() + deadline;

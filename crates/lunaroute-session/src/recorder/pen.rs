@@ -175,10 +175,10 @@ impl Pen {
         };
         // A body without a head cannot be told; the walk always sends the head first.
         let was_empty = reply.as_ref().is_some_and(|reply| reply.waiting_since().is_none());
-        let kept = reply.as_mut().is_some_and(|reply| reply.frame(counters, bytes, (offset_us, charge)));
+        let kept = reply.as_mut().map(|reply| reply.frame(counters, bytes, (offset_us, charge)));
         let is_full = reply.as_ref().is_some_and(|reply| reply.is_full(self.limits.coalesce_bytes));
-        if !kept {
-            add(&counters.left_out, 1);
+        if kept != Some(true) {
+            add(if kept.is_some() { &counters.left_out } else { &counters.gaps }, 1);
             self.shared.queue.release(1, charge);
         } else if is_full {
             request.write_stretch(&self.shared.counters, &mut self.outlet);

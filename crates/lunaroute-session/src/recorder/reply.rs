@@ -79,9 +79,9 @@ impl Reply {
         }
     }
 
-    /// Takes a frame in; says whether it is kept. Hashing and reading many small frames at once costs a fraction of one after the other, so that is
-    /// left until they are joined; but the first words are looked for at once, for their time is told, and so is what a
-    /// coded body says, for its bytes do not tell how much that is.
+    /// Takes a frame in; says whether it is kept. Hashing and reading many small frames at once costs a fraction of one
+    /// after the other, so that is left until they are joined; but the first words are looked for at once, for their time
+    /// is told, and so is what a coded body says, for its bytes do not tell how much that is.
     pub(crate) fn frame(
         &mut self,
         counters: &Counters,

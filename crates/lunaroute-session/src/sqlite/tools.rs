@@ -141,8 +141,8 @@ fn fill_stub(
 }
 
 /// Takes the results that a request brings back; `body` is the decoded body that the spans speak of. A history that is
-/// sent again counts once: the result of the request that began first stays. `known` is how many bytes at the start and the end of the body are those
-/// of an earlier request of the session, whose results were taken then.
+/// sent again counts once: the result of the request that began first stays. `known` is how many bytes at the start and the
+/// end of the body are those of an earlier request of the session, whose results were taken then.
 pub(crate) fn bring_back(
     connection: &Connection,
     pending: &Pending,

@@ -49,6 +49,8 @@ fn case_35_a_limit_there_has_to_be_and_it_is_the_models() {
     let none = to_messages(json!({}), &small);
     assert_eq!((&none.body["max_tokens"], none.warnings.len()), (&json!(8_192), 0));
     assert_eq!(to_messages(json!({}), &ModelFacts::default()).body["max_tokens"], 32_000);
+    let narrow = ModelFacts { context: Some(8_192), ..ModelFacts::default() };
+    assert_eq!(to_messages(json!({"max_tokens": 100_000}), &narrow).body["max_tokens"], 8_192);
     let above = to_messages(json!({"max_tokens": 100_000}), &small);
     assert_eq!(
         (&above.body["max_tokens"], &above.warnings[..]),
