@@ -57,25 +57,8 @@ pub(crate) async fn pass(
     house.retry_budget.earn();
     let (mut ordinal, mut leg) = (0, route.leg(0)?);
     loop {
+        let (result, mut outcome, judgement) = attempt(&route, &leg, &path, entry).await;
         let Leg { target, upstream, reason, crossed } = leg;
-        let model = target.upstream_model.as_deref().or_else(|| desk.model());
-        entry.attempt_started(&target.provider, model, reason);
-        let path = dressing::path_for(visitor, target, &path);
-        let outbound = match &crossed {
-            None => dressing::dress(house, visitor, desk, target, upstream, &path),
-            Some(crossed) => {
-                entry.provider_request(crossed);
-                crossed.outbound(upstream)
-            }
-        };
-        let began = Instant::now();
-        let mut result = house.egress.attempt(outbound, &house.timeouts).await;
-        let mut outcome = outcome(&result, began);
-        let judgement = match &mut result {
-            Ok(inbound) => judge(inbound).await,
-            Err(failure) => Judgement { wish: failure.retry, retry_after: None, is_spent: false },
-        };
-        outcome.retry_after_ms = judgement.retry_after.map(milliseconds);
         // Another attempt makes its own body.
         let back = crossed.map(|crossed| crossed.back);
         // Known before the answer is given up: where nobody else can carry the request, it is the one to tell.
@@ -112,6 +95,36 @@ pub(crate) async fn pass(
         }
         ordinal += 1;
     }
+}
+
+/// Makes one attempt; what came of it, and what that says about another one.
+async fn attempt(
+    route: &Route<'_>,
+    leg: &Leg<'_>,
+    path: &str,
+    entry: &mut Entry,
+) -> (Result<Inbound, Failure>, AttemptOutcome, Judgement) {
+    let Route { house, visitor, desk, .. } = *route;
+    let Leg { target, upstream, reason, crossed } = leg;
+    let model = target.upstream_model.as_deref().or_else(|| desk.model());
+    entry.attempt_started(&target.provider, model, *reason);
+    let path = dressing::path_for(visitor, target, path);
+    let outbound = match crossed {
+        None => dressing::dress(house, visitor, desk, target, upstream, &path),
+        Some(crossed) => {
+            entry.provider_request(crossed);
+            crossed.outbound(upstream)
+        }
+    };
+    let began = Instant::now();
+    let mut result = house.egress.attempt(outbound, &house.timeouts).await;
+    let mut outcome = outcome(&result, began);
+    let judgement = match &mut result {
+        Ok(inbound) => judge(inbound).await,
+        Err(failure) => Judgement { wish: failure.retry, retry_after: None, is_spent: false },
+    };
+    outcome.retry_after_ms = judgement.retry_after.map(milliseconds);
+    (result, outcome, judgement)
 }
 
 /// The answer, unless it only says that the key is wrong which the gateway sent, or that it sent none: that is nothing that
