@@ -3,7 +3,8 @@
 use lunaroute_core::Dialect;
 
 use super::provider::{Provider, ProviderFamily};
-use super::schema::{Config, Recording, Retention, Synchronisation};
+use super::recording::{Recording, Retention, Synchronisation};
+use super::schema::Config;
 use super::units::{Period, Size};
 
 /// The providers that exist without any configuration: name, dialects, address.

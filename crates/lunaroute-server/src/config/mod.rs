@@ -7,6 +7,7 @@ mod check;
 mod load;
 mod paths;
 mod provider;
+mod recording;
 mod responses;
 mod schema;
 mod units;
@@ -14,10 +15,11 @@ mod units;
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use paths::{Environment, state_directory};
 pub use provider::{Authentication, ConfiguredSecret, Difference, Provider, ProviderFamily};
+pub use recording::{Recording, Retention, Synchronisation};
 pub use responses::Responses;
 pub use schema::{
-    Access, Catalog, Config, Disconnect, Fallback, Limits, Log, LogFormat, ModelRoute, Network, Recording,
-    Retention, Retrying, Streaming, Synchronisation, TimeLimits, Translation,
+    Access, Catalog, Config, Disconnect, Fallback, Limits, Log, LogFormat, ModelRoute, Network, Retrying,
+    Streaming, TimeLimits, Translation,
 };
 pub use units::{Period, Size};
 
