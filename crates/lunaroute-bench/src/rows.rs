@@ -49,12 +49,12 @@ pub enum Row {
     Recorder,
     /// What a session of 100 turns takes on the disk, and whether every request comes back.
     Session,
+    /// Memory when idle, and the most in all rows that were measured.
+    Memory,
     /// How CPU grows with connections, with the length of the history, and with the database.
     Growth,
     /// Time from the start of the process until it can serve, also beside a database of 1 GiB.
     ColdStart,
-    /// Memory when idle, and the most in all rows that were measured.
-    Memory,
     /// Size of the program.
     Size,
     /// What must never be missed, from the rows that were measured.

@@ -12,7 +12,7 @@ use crate::codec::{LEAST_BYTES, LONGEST_CHAIN, Lean};
 use crate::event::{EventKind, Repeats, SessionEvent, common_prefix, common_suffix};
 
 /// Bytes of bodies and of what was read of them that are kept.
-const KEPT_BYTES: usize = 16 * 1024 * 1024;
+const KEPT_BYTES: usize = 12 * 1024 * 1024;
 
 /// A longer body is not kept: it would take the place of all others.
 const LONGEST: usize = KEPT_BYTES / 4;

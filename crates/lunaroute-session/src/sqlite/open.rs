@@ -152,7 +152,7 @@ impl Database {
             .execute_batch(
                 "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                  PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; \
-                 PRAGMA cache_size = -8192;",
+                 PRAGMA cache_size = -4096;",
             )
             .map_err(|source| sqlite_error(&path, source))?;
         migrate::migrate(&mut connection).map_err(schema)?;
