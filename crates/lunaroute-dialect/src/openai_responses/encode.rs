@@ -119,8 +119,11 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
+    // Models without reasoning refuse to be asked for it.
     body.insert("store".to_owned(), json!(false));
-    body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    if crossing.facts.thinking != Sent::Nothing {
+        body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    }
     if conversation.stream {
         body.insert("stream".to_owned(), json!(true));
     }

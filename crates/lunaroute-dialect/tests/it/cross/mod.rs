@@ -13,6 +13,7 @@ mod grammar;
 mod history;
 mod limits;
 mod losses;
+mod refusals;
 mod requests;
 mod results;
 mod seals;
