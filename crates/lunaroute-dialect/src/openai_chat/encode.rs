@@ -1,8 +1,7 @@
 //! Encodes a Chat Completions request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Effort, OutputFormat, Reasoning, Rest, Sent, Speaker, Tool, ToolChoice,
-    ToolKind,
+    AllowedTools, Conversation, Effort, OutputFormat, Reasoning, Rest, Sent, Tool, ToolChoice, ToolKind,
 };
 use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
@@ -136,8 +135,8 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let settled = settled(&mut conversation, &seed, &mut crossing.warnings);
-    let is_prefilled = settled.last().is_some_and(|turn| turn.speaker == Speaker::Assistant);
     let messages = turns::messages(settled, crossing)?;
+    let is_prefilled = messages.last().is_some_and(|message| message["role"] == "assistant");
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     body.insert("messages".to_owned(), Value::Array(messages));

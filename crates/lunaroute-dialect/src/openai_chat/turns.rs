@@ -146,7 +146,7 @@ pub(super) fn messages(turns: Vec<Turn>, crossing: &mut Crossing<'_>) -> Result<
                 let is_taken = place < instructions || crossing.facts.system_turns.is_yes();
                 messages.extend(instruction(&turn, is_taken));
             }
-            Speaker::Assistant => messages.push(assistant(turn, place, place > current, crossing)),
+            Speaker::Assistant => messages.extend(assistant(turn, place, place > current, crossing)),
             Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
         }
     }
@@ -182,8 +182,9 @@ fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
     })
 }
 
-/// `is_current` says that the turn belongs to the tool loop that goes on.
-fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Value {
+/// A message of the assistant; none of a turn of which nothing can be told here. `is_current` says that the turn belongs
+/// to the tool loop that goes on.
+fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Option<Value> {
     let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
     let mut calls = Vec::new();
     for (number, part) in turn.parts.into_iter().enumerate() {
@@ -201,6 +202,12 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
             Part::Result(_) => {}
         }
     }
+    let thought = Some(thought).filter(|thought| {
+        crossing.profile.takes_reasoning && is_current && !thought.is_empty()
+    });
+    if text.is_empty() && refusal.is_empty() && calls.is_empty() && thought.is_none() {
+        return None;
+    }
     let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) {
         if crossing.profile.plain_content { json!("") } else { Value::Null }
     } else {
@@ -210,13 +217,13 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
     }
-    if crossing.profile.takes_reasoning && is_current && !thought.is_empty() {
-        message["reasoning_content"] = json!(thought);
+    if let Some(thought) = thought {
+        message["reasoning_content"] = Value::String(thought);
     }
     if !calls.is_empty() {
         message["tool_calls"] = Value::Array(calls);
     }
-    message
+    Some(message)
 }
 
 fn foreign_call(call: Use, crossing: &Crossing<'_>) -> Value {

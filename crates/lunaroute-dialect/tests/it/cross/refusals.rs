@@ -2,9 +2,13 @@
 
 use lunaroute_core::conversation::{ModelFacts, Sent as Told};
 use lunaroute_dialect::cross::Profile;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, MESSAGES, RESPONSES, try_sent};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, sent, try_sent};
+
+fn list<'body>(body: &'body Value, name: &str) -> &'body [Value] {
+    body[name].as_array().map(Vec::as_slice).expect("a list")
+}
 
 #[test]
 fn sealed_reasoning_is_asked_of_models_that_reason() {
@@ -20,5 +24,50 @@ fn sealed_reasoning_is_asked_of_models_that_reason() {
             assert_eq!(sent.body.get("include"), include.as_ref(), "{from}, {thinking:?}");
             assert_eq!(sent.body["store"], false, "{from}");
         }
+    }
+}
+
+#[test]
+fn what_tools_of_the_client_gave_is_the_users() {
+    let shell = json!({"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"]}});
+    let gave = json!({"type": "local_shell_call_output", "call_id": "c", "output": "a.txt"});
+    let search = json!({"type": "tool_search_call", "call_id": "s", "arguments": {"goal": "mail"}});
+    let found = json!({"type": "tool_search_output", "call_id": "s", "tools": [{"type": "function", "name": "send"}]});
+    let allowed =
+        json!({"type": "mcp_approval_response", "approval_request_id": "a", "approve": true, "reason": "x"});
+    for (items, last) in [
+        (json!([shell, gave]), "a.txt"),
+        (json!([search, found]), "[tools found: send]"),
+        (json!([{"role": "user", "content": "go on"}, allowed]), "go on"),
+    ] {
+        let mut input = vec![json!({"role": "user", "content": "hi"})];
+        input.extend(items.as_array().expect("items").iter().cloned());
+        let request = json!({"model": "m", "input": input});
+        for (to, name) in [(CHAT, "messages"), (MESSAGES, "messages"), (GEMINI, "contents")] {
+            let sent = sent(RESPONSES, to, &request);
+            let told = list(&sent.body, name).last().expect("one");
+            assert_eq!(told["role"], "user", "{to}: {told}");
+            assert!(told.to_string().contains(last), "{to}: {told}");
+        }
+        assert_eq!(sent(RESPONSES, RESPONSES, &request).body["input"], json!(input));
+    }
+}
+
+#[test]
+fn a_turn_of_which_nothing_is_left_is_no_message() {
+    let listed = json!({"type": "mcp_list_tools", "server_label": "s", "tools": []});
+    let user = |words: &str| json!({"role": "user", "content": words});
+    let items = json!({"model": "m", "input": [user("a"), listed, user("b")]});
+    let thought = json!({"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]});
+    let blocks = json!({"model": "m", "max_tokens": 9, "messages": [user("a"), thought, user("b")]});
+    let trailing = json!({"model": "m", "max_tokens": 9, "messages": [user("a"), thought]});
+    for (from, request, roles) in [
+        (RESPONSES, items, &["user", "user"][..]),
+        (MESSAGES, blocks, &["user", "user"]),
+        (MESSAGES, trailing, &["user"]),
+    ] {
+        let sent = sent(from, CHAT, &request);
+        let told: Vec<&Value> = list(&sent.body, "messages").iter().map(|message| &message["role"]).collect();
+        assert_eq!(told, roles, "{request}");
     }
 }
