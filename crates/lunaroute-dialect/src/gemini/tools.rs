@@ -239,6 +239,11 @@ pub(super) fn foreign(
     Ok(vec![json!({FUNCTIONS: functions})])
 }
 
+/// Whether an entry of the list holds functions.
+pub(super) fn holds_functions(entry: &Value) -> bool {
+    entry.get(FUNCTIONS).is_some()
+}
+
 /// A choice among some tools without having to call one is told by leaving out the others.
 fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
     match choice {
@@ -258,24 +263,26 @@ const fn google_name(hosted: &Hosted) -> Option<&'static str> {
     }
 }
 
-/// The choice of another dialect's request.
-pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Value> {
-    if conversation.parallel_calls == Some(false) {
+/// The choice of another dialect's request. It is refused in a request without functions.
+pub(super) fn foreign_choice(
+    conversation: &Conversation,
+    has_functions: bool,
+    crossing: &mut Crossing<'_>,
+) -> Option<Value> {
+    if conversation.parallel_calls == Some(false) && has_functions {
         let what = "the provider has no such field; it may ask for several tools at once";
         crossing.warnings.dropped("parallel_tool_calls", what);
     }
     let choice = conversation.tool_choice.as_ref().filter(|choice| **choice != ToolChoice::Other)?;
-    let is_hosted =
-        |tool: &&Tool| matches!(&tool.kind, ToolKind::Hosted(kind) if client_schema(kind).is_none());
-    if let ToolChoice::Tool { name, .. } = choice
-        && conversation.tools.iter().filter(is_hosted).any(|tool| tool.name == *name)
-    {
-        let what = "a tool that the provider runs cannot be forced; the model chooses by itself";
-        crossing.warnings.changed("tool_choice", what);
-        return None;
-    }
     let forced = matches!(choice, ToolChoice::Required | ToolChoice::Tool { .. })
         || matches!(choice, ToolChoice::Allowed(AllowedTools { is_required: true, .. }));
+    if !has_functions {
+        if forced {
+            let what = "a tool that the provider runs cannot be forced; the model chooses by itself";
+            crossing.warnings.changed("tool_choice", what);
+        }
+        return None;
+    }
     let config = match choice {
         _ if forced && !crossing.facts.forced_tools.is_yes() => {
             let what = "the model refuses a forced choice of tools; it chooses by itself";

@@ -1,6 +1,6 @@
 //! What providers refuse is not sent to them.
 
-use lunaroute_core::conversation::{ModelFacts, Sent as Told};
+use lunaroute_core::conversation::{Allowed, ModelFacts, Sent as Told};
 use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
@@ -69,5 +69,51 @@ fn a_turn_of_which_nothing_is_left_is_no_message() {
         let sent = sent(from, CHAT, &request);
         let told: Vec<&Value> = list(&sent.body, "messages").iter().map(|message| &message["role"]).collect();
         assert_eq!(told, roles, "{request}");
+    }
+}
+
+#[test]
+fn gemini_is_told_a_choice_among_functions_only() {
+    let search = json!([{"type": "web_search"}]);
+    let ask = |choice: Value| {
+        let request = json!({"model": "m", "input": "hi", "tools": search, "tool_choice": choice});
+        sent(RESPONSES, GEMINI, &request)
+    };
+    for (choice, warnings) in [
+        (json!("auto"), &[][..]),
+        (json!("required"), &["tool_choice"]),
+        (json!({"type": "web_search"}), &["tool_choice"]),
+    ] {
+        let sent = ask(choice.clone());
+        assert_eq!(sent.body["tools"], json!([{"googleSearch": {}}]), "{choice}");
+        assert_eq!(sent.body.get("toolConfig"), None, "{choice}");
+        assert_eq!(sent.warnings, warnings, "{choice}");
+    }
+    let none = ask(json!("none"));
+    assert_eq!((none.body.get("tools"), none.body.get("toolConfig"), none.warnings.len()), (None, None, 0));
+}
+
+#[test]
+fn a_form_beside_tools_is_asked_of_models_that_take_both() {
+    let function = json!({"type": "function", "function": {"name": "f"}});
+    let schema = json!({"type": "object", "properties": {}});
+    let both = ModelFacts::default();
+    let either = ModelFacts { json_with_tools: Allowed::No, ..ModelFacts::default() };
+    for format in [
+        json!({"type": "json_object"}),
+        json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}),
+    ] {
+        let ask = |tools: Value, facts: &ModelFacts| {
+            let request = json!({
+                "model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": tools,
+                "response_format": format,
+            });
+            let sent = try_sent(CHAT, GEMINI, &request, facts, &Profile::default()).expect("it crosses");
+            let kind = sent.body.pointer("/generationConfig/responseMimeType").cloned();
+            (kind, sent.warnings.contains(&"!response_format".to_owned()))
+        };
+        assert_eq!(ask(json!([function]), &both), (Some(json!("application/json")), false));
+        assert_eq!(ask(json!([function]), &either), (None, true));
+        assert_eq!(ask(json!([]), &either), (Some(json!("application/json")), false));
     }
 }
