@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod format;
 mod error;
 mod grammar;
 mod repair;

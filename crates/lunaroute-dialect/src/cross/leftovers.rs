@@ -37,6 +37,11 @@ pub(crate) fn spelled(spelling: &[(&str, &str)], path: &str) -> Option<String> {
     Some(format!("{own}{behind}"))
 }
 
+/// What its caller calls a field, for an error.
+pub(crate) fn own_path(conversation: &Conversation, path: &str) -> String {
+    spelled(&spelling(conversation), path).unwrap_or_else(|| path.to_owned())
+}
+
 /// Members of images, documents and sound that say nothing to another provider, or are told by words of their own.
 const OF_MEDIA: [&str; 4] = ["type", "cache_control", "prompt_cache_breakpoint", "id"];
 

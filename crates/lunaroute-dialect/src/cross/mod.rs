@@ -39,9 +39,9 @@ pub use rates::{rate_limits, room_after};
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
 
-pub(crate) use effort::{budget_of, effort_of, wanted_effort};
+pub(crate) use effort::{asks_to_think, budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
-pub(crate) use leftovers::{Leftovers, leave_behind};
+pub(crate) use leftovers::{Leftovers, leave_behind, own_path};
 use leftovers::{spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use media::{

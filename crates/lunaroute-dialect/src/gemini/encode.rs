@@ -112,7 +112,9 @@ fn foreign_config(conversation: &Conversation, has_tools: bool, crossing: &mut C
     match &conversation.format {
         None | Some(OutputFormat::Text) => {}
         Some(_) if has_tools && !crossing.facts.json_with_tools.is_yes() => {
-            crossing.warnings.dropped("response_format", "the model refuses a form of its answer beside tools");
+            crossing
+                .warnings
+                .dropped("response_format", "the model refuses a form of its answer beside tools");
         }
         Some(OutputFormat::JsonSchema { .. }) if !crossing.facts.json_schema.is_yes() => {
             crossing.warnings.dropped("response_format.schema", "the model answers in JSON of no schema");

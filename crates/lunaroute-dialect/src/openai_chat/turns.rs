@@ -202,9 +202,8 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
             Part::Result(_) => {}
         }
     }
-    let thought = Some(thought).filter(|thought| {
-        crossing.profile.takes_reasoning && is_current && !thought.is_empty()
-    });
+    let thought =
+        Some(thought).filter(|thought| crossing.profile.takes_reasoning && is_current && !thought.is_empty());
     if text.is_empty() && refusal.is_empty() && calls.is_empty() && thought.is_none() {
         return None;
     }

@@ -29,7 +29,8 @@ fn sealed_reasoning_is_asked_of_models_that_reason() {
 
 #[test]
 fn what_tools_of_the_client_gave_is_the_users() {
-    let shell = json!({"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"]}});
+    let shell =
+        json!({"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"]}});
     let gave = json!({"type": "local_shell_call_output", "call_id": "c", "output": "a.txt"});
     let search = json!({"type": "tool_search_call", "call_id": "s", "arguments": {"goal": "mail"}});
     let found = json!({"type": "tool_search_output", "call_id": "s", "tools": [{"type": "function", "name": "send"}]});
@@ -58,7 +59,8 @@ fn a_turn_of_which_nothing_is_left_is_no_message() {
     let listed = json!({"type": "mcp_list_tools", "server_label": "s", "tools": []});
     let user = |words: &str| json!({"role": "user", "content": words});
     let items = json!({"model": "m", "input": [user("a"), listed, user("b")]});
-    let thought = json!({"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]});
+    let thought =
+        json!({"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]});
     let blocks = json!({"model": "m", "max_tokens": 9, "messages": [user("a"), thought, user("b")]});
     let trailing = json!({"model": "m", "max_tokens": 9, "messages": [user("a"), thought]});
     for (from, request, roles) in [
@@ -116,4 +118,104 @@ fn a_form_beside_tools_is_asked_of_models_that_take_both() {
         assert_eq!(ask(json!([function]), &either), (None, true));
         assert_eq!(ask(json!([]), &either), (Some(json!("application/json")), false));
     }
+}
+
+fn form(schema: Value, more: Value) -> Value {
+    let mut request = json!({
+        "model": "m", "max_tokens": 9_000, "messages": [{"role": "user", "content": "hi"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        request[name] = value.clone();
+    }
+    request
+}
+
+fn person() -> Value {
+    json!({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": false})
+}
+
+#[test]
+fn a_form_by_a_tool_is_forced_or_told_in_words() {
+    let unheld = ModelFacts { json_schema: Allowed::No, ..ModelFacts::default() };
+    let unforced = ModelFacts { forced_tools: Allowed::No, ..unheld.clone() };
+    let function = |name: &str| json!([{"type": "function", "function": {"name": name}}]);
+    let any = json!({"type": "any"});
+    let own = |name: &str| json!({"type": "tool", "name": name});
+    for (schema, more, facts, tool, choice) in [
+        (person(), json!({}), &unheld, Some("json_output"), own("json_output")),
+        (person(), json!({"tools": function("f")}), &unheld, Some("json_output"), any.clone()),
+        (
+            person(),
+            json!({"tools": function("f"), "tool_choice": "none"}),
+            &unheld,
+            Some("json_output"),
+            own("json_output"),
+        ),
+        (
+            person(),
+            json!({"tools": function("json_output"), "tool_choice": "none"}),
+            &unheld,
+            Some("json_output_"),
+            own("json_output_"),
+        ),
+        // What has to be called is the answer.
+        (person(), json!({"tools": function("f"), "tool_choice": "required"}), &unheld, None, any),
+        (person(), json!({}), &unforced, None, Value::Null),
+        (
+            person(),
+            json!({"tools": function("f"), "tool_choice": "none"}),
+            &unforced,
+            None,
+            json!({"type": "none"}),
+        ),
+        (json!({"type": "array", "items": person()}), json!({}), &unheld, None, Value::Null),
+    ] {
+        let request = form(schema, more);
+        let sent = try_sent(CHAT, MESSAGES, &request, facts, &Profile::default()).expect("it crosses");
+        assert_eq!(sent.body["tool_choice"], choice, "{request}");
+        let names: Vec<&str> = sent.body["tools"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|tool| tool["name"].as_str())
+            .collect();
+        let own = request["tools"][0]["function"]["name"].as_str();
+        assert_eq!(names.into_iter().find(|name| Some(*name) != own), tool, "{request}");
+        let is_told = sent.body["system"].to_string().contains("JSON of this schema");
+        let is_forced = request["tool_choice"] == "required";
+        assert_eq!(is_told, tool.is_none() && !is_forced, "{request}");
+        assert_eq!(sent.warnings, if is_told { &["!response_format"][..] } else { &[] }, "{request}");
+    }
+}
+
+#[test]
+fn words_to_go_on_from_exclude_a_form_and_thinking() {
+    let begun = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Well"}]);
+    let budget = ModelFacts { thinking: Told::Budget, ..ModelFacts::default() };
+    for facts in [budget.clone(), ModelFacts { json_schema: Allowed::No, ..budget.clone() }] {
+        let request = form(person(), json!({"messages": begun}));
+        let refused = try_sent(CHAT, MESSAGES, &request, &facts, &Profile::default()).expect_err("both");
+        assert!(refused.message.contains("'response_format'"), "{refused}");
+    }
+    let items = json!({"model": "m", "input": begun, "text": {"format": {"type": "json_schema", "name": "n", "schema": person()}}});
+    let refused = try_sent(RESPONSES, MESSAGES, &items, &budget, &Profile::default()).expect_err("both");
+    assert!(refused.message.contains("'text.format'"), "{refused}");
+    let thinks = json!({"model": "m", "max_tokens": 9_000, "messages": begun, "reasoning_effort": "high"});
+    for facts in [budget, ModelFacts { thinking: Told::Adaptive, ..ModelFacts::default() }] {
+        let sent = try_sent(CHAT, MESSAGES, &thinks, &facts, &Profile::default()).expect("it crosses");
+        assert_eq!((sent.body.get("thinking"), &sent.warnings[..]), (None, &["!reasoning_effort".to_owned()][..]));
+    }
+}
+
+#[test]
+fn a_model_that_refuses_a_forced_choice_is_told_none_of_any_kind() {
+    let facts = ModelFacts { forced_tools: Allowed::No, ..ModelFacts::default() };
+    let function = |name: &str| json!({"type": "function", "name": name});
+    let allowed = json!({"type": "allowed_tools", "mode": "required", "tools": [function("f")]});
+    let request = json!({"model": "m", "input": "hi", "tools": [function("f"), function("g")], "tool_choice": allowed});
+    let sent = try_sent(RESPONSES, MESSAGES, &request, &facts, &Profile::default()).expect("it crosses");
+    assert_eq!(sent.body["tool_choice"], json!({"type": "auto"}));
+    assert_eq!(list(&sent.body, "tools").len(), 1);
+    assert_eq!(sent.warnings, ["tool_choice"]);
 }
