@@ -83,7 +83,7 @@ pub(super) fn foreign(
     let effort = reasoning.effort.or(budget.map(crate::cross::effort_of));
     match crossing.facts.thinking {
         Sent::Nothing => {
-            if !off && (effort.is_some() || reasoning.thinking.is_some()) {
+            if asks_to_think(reasoning) {
                 crossing
                     .warnings
                     .dropped("reasoning_effort", "the model does not think apart from answering");
@@ -108,6 +108,8 @@ pub(super) fn foreign(
             }
             false
         }
+        // What is to be shown is said of thinking that is there anyway; to say it would switch on other thinking.
+        _ if !asks_to_think(reasoning) && crossing.facts.thinking_off.is_yes() => false,
         Sent::Budget => by_budget(budget.or(effort.map(budget_of)), limits, crossing, body),
         Sent::Adaptive | Sent::Effort | Sent::Level => {
             let mut thinking = json!({"type": "adaptive"});

@@ -3,11 +3,11 @@
 use lunaroute_core::conversation::{
     Breakpoint, CallResult, Media, MediaKind, MediaSource, Part, Rest, Speaker, Text, Thought, Turn, Use,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use super::decode::is_custom;
-use crate::cross::{Crossing, merge, object_of, proper, refused_media, says_nothing, unseen, words};
+use crate::cross::{Crossing, goes_on_from_nothing, merge, object_of, proper, refused_media, says_nothing, unseen, words};
 
 /// Most places where a cache may be cut.
 const BREAKPOINTS: usize = 4;
@@ -334,10 +334,7 @@ impl Writing<'_, '_> {
         }
         if let Some(("assistant", blocks)) = self.messages.last_mut() {
             if !self.crossing.facts.prefill.is_yes() {
-                return Err(Failure::client(
-                    FailureKind::BadRequest,
-                    "the last message is the assistant's, and the model that serves this request does not go on from one",
-                ));
+                return Err(goes_on_from_nothing());
             }
             if let Some(text) = blocks.last_mut().and_then(|block| block.get_mut("text")) {
                 *text = json!(text.as_str().unwrap_or_default().trim_end());

@@ -1,6 +1,6 @@
 //! What a request loses on its way, and what it must not lose.
 
-use lunaroute_core::conversation::{Allowed, ModelFacts};
+use lunaroute_core::conversation::{Allowed, ModelFacts, Sent as Told};
 use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
@@ -131,4 +131,74 @@ fn a_turn_of_the_system_stands_where_the_model_takes_one() {
             .collect();
         assert_eq!(json!(told), roles, "{messages}");
     }
+}
+
+#[test]
+fn to_say_what_is_shown_of_thinking_switches_none_on() {
+    let gemini = |shown: bool| {
+        json!({
+            "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"temperature": 0.2, "thinkingConfig": {"includeThoughts": shown}},
+        })
+    };
+    let responses =
+        json!({"model": "m", "input": "hi", "temperature": 0.2, "reasoning": {"summary": "auto"}});
+    let adaptive = ModelFacts { thinking: Told::Adaptive, ..ModelFacts::default() };
+    let always = ModelFacts { thinking_off: Allowed::No, ..adaptive.clone() };
+    for (from, request, display) in [
+        (GEMINI, gemini(false), "omitted"),
+        (GEMINI, gemini(true), "summarized"),
+        (RESPONSES, responses, "summarized"),
+    ] {
+        let ask = |facts: &ModelFacts| {
+            try_sent(from, MESSAGES, &request, facts, &Profile::default()).expect("it crosses")
+        };
+        let quiet = ask(&adaptive);
+        assert_eq!(quiet.body.get("thinking"), None, "{request}");
+        assert_eq!(quiet.body["temperature"].to_string(), "0.2", "{request}");
+        assert_eq!(quiet.warnings, [""; 0], "{request}");
+        // A model that thinks in any case is told how to show it.
+        let thinks = ask(&always);
+        assert_eq!(thinks.body["thinking"], json!({"type": "adaptive", "display": display}), "{request}");
+    }
+}
+
+#[test]
+fn thinking_that_is_not_asked_for_is_not_lost() {
+    let facts = ModelFacts { thinking: Told::Nothing, ..ModelFacts::default() };
+    let messages =
+        |thinking: Value| json!({"model": "m", "max_tokens": 9_000, "messages": [user("hi")], "thinking": thinking});
+    let chat = |effort: &str| json!({"model": "m", "messages": [user("hi")], "reasoning_effort": effort});
+    let responses = |reasoning: Value| json!({"model": "m", "input": "hi", "reasoning": reasoning});
+    for (from, request, is_lost) in [
+        (MESSAGES, messages(json!({"type": "disabled"})), false),
+        (MESSAGES, messages(json!({"type": "adaptive"})), true),
+        (MESSAGES, messages(json!({"type": "enabled", "budget_tokens": 2_048})), true),
+        (CHAT, chat("none"), false),
+        (CHAT, chat("low"), true),
+        (RESPONSES, responses(json!({"summary": "auto"})), false),
+        (RESPONSES, responses(json!({"effort": "high", "summary": "auto"})), true),
+    ] {
+        for to in [CHAT, RESPONSES, MESSAGES, GEMINI].into_iter().filter(|to| *to != from) {
+            let sent = try_sent(from, to, &request, &facts, &Profile::default()).expect("it crosses");
+            assert_eq!(!sent.warnings.is_empty(), is_lost, "{from} to {to}: {request}: {:?}", sent.warnings);
+        }
+    }
+}
+
+#[test]
+fn words_to_go_on_from_are_refused_where_nobody_goes_on() {
+    let messages = json!([user("hi"), {"role": "assistant", "content": "Well"}]);
+    let contents = json!([
+        {"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "Well"}]},
+    ]);
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": messages});
+    for (from, request) in [(MESSAGES, &asked), (GEMINI, &json!({"model": "m", "contents": contents}))] {
+        for to in [CHAT, RESPONSES] {
+            let refused = try_sent(from, to, request, &ModelFacts::default(), &Profile::default());
+            assert!(refused.is_err_and(|refused| refused.message.contains("assistant")), "{from} to {to}");
+        }
+    }
+    // Chat's own models begin anew as well.
+    assert_eq!(sent(CHAT, RESPONSES, &asked).warnings, [""; 0]);
 }
