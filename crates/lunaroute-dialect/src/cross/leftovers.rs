@@ -20,7 +20,7 @@ pub(crate) struct Leftovers {
     pub(crate) of_turns: &'static [&'static str],
     /// What encoders call a field, by the words of Chat and Messages, and what it is called here where that differs.
     pub(crate) spelled: &'static [(&'static str, &'static str)],
-    /// Members with a value that asks for nothing that is not had everywhere.
+    /// Members with a value, or a list of nothing else, that asks for nothing that is not had everywhere.
     pub(crate) harmless: &'static [(&'static str, &'static str)],
 }
 
@@ -52,8 +52,16 @@ const OF_MEDIA: [&str; 4] = ["type", "cache_control", "prompt_cache_breakpoint",
 pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
     let Leftovers { silent, refused, in_part, harmless, .. } = language(conversation.origin).leftovers();
     for (name, value) in &conversation.rest {
-        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && value == word;
-        if is_nothing(value) || silent.contains(&name.as_str()) || harmless.iter().any(is_harmless) {
+        let asks_only = |word: &str| match value {
+            Value::Array(list) => list.iter().all(|kind| kind == word),
+            value => value == word,
+        };
+        let is_harmless =
+            |(member, word): &(&str, &str)| *member == name.as_str() && asks_only(word);
+        // A form that nobody knows is told by no word.
+        let is_silent = silent.contains(&name.as_str())
+            && !(name == "response_format" && conversation.format.is_none());
+        if is_nothing(value) || is_silent || harmless.iter().any(is_harmless) {
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
@@ -69,7 +77,11 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
     let is_known = conversation.reasoning.is_some_and(|reasoning| reasoning.effort.is_some());
     for (name, told) in *in_part {
         for (inner, value) in conversation.rest.get(*name).and_then(Value::as_object).into_iter().flatten() {
-            let is_told = told.contains(&inner.as_str()) && (inner != "effort" || is_known);
+            let is_told = match inner.as_str() {
+                "effort" => is_known,
+                "format" => conversation.format.is_some(),
+                inner => told.contains(&inner),
+            };
             if !is_nothing(value) && !is_told {
                 crossing.warnings.dropped(format!("{name}.{inner}"), NO_FIELD);
             }

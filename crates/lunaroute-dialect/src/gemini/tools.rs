@@ -112,7 +112,10 @@ fn decode_choice(mut config: Members, conversation: &mut Conversation) -> Result
                         *strict = Some(true);
                     }
                 }
-                Some(ToolChoice::Auto)
+                Some(match names.is_empty() {
+                    true => ToolChoice::Auto,
+                    false => ToolChoice::Allowed(AllowedTools { is_required: false, names }),
+                })
             }
             _ => None,
         };

@@ -116,6 +116,9 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     if let Some(key) = crossing.cache_key(&conversation) {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
+    if conversation.origin == Dialect::OpenaiChat {
+        body.extend(conversation.rest.get("metadata").map(|own| ("metadata".to_owned(), own.clone())));
+    }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
     // Models without reasoning refuse to be asked for it.
     body.insert("store".to_owned(), json!(false));

@@ -202,3 +202,74 @@ fn words_to_go_on_from_are_refused_where_nobody_goes_on() {
     // Chat's own models begin anew as well.
     assert_eq!(sent(CHAT, RESPONSES, &asked).warnings, [""; 0]);
 }
+
+#[test]
+fn a_form_that_nobody_knows_is_named() {
+    let schema = json!({"type": "object", "properties": {}});
+    let chat = |format: Value| json!({"model": "m", "messages": [user("hi")], "response_format": format});
+    let responses = |format: Value| json!({"model": "m", "input": "hi", "text": {"format": format}});
+    for (from, request, lost) in [
+        (CHAT, chat(json!({"type": "json_schema", "schema": schema})), &["!response_format"][..]),
+        (CHAT, chat(json!({"type": "hologram"})), &["!response_format"]),
+        (CHAT, chat(json!({"type": "text"})), &[]),
+        (RESPONSES, responses(json!({"type": "grammar", "definition": "x"})), &["!text.format"]),
+        (RESPONSES, responses(json!({"type": "text"})), &[]),
+    ] {
+        for to in [CHAT, RESPONSES, MESSAGES, GEMINI].into_iter().filter(|to| *to != from) {
+            assert_eq!(sent(from, to, &request).warnings, lost, "{from} to {to}: {request}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_refused_by_its_name() {
+    for (name, value) in [
+        ("max_tokens", json!(100.5)),
+        ("max_tokens", json!("100")),
+        ("stop", json!([1])),
+        ("stop", json!({"a": 1})),
+        ("modalities", json!(["text", "audio"])),
+    ] {
+        let mut request = json!({"model": "m", "messages": [user("hi")]});
+        request[name] = value.clone();
+        for to in [RESPONSES, MESSAGES, GEMINI] {
+            let refused = try_sent(CHAT, to, &request, &ModelFacts::default(), &Profile::default());
+            let refused = refused.map(|sent| sent.body).expect_err(name);
+            assert!(refused.message.contains(&format!("'{name}'")), "{to}: {refused}");
+        }
+    }
+    let request = json!({"model": "m", "messages": [user("hi")], "modalities": ["text"], "stop": null, "max_tokens": null});
+    for to in [RESPONSES, MESSAGES, GEMINI] {
+        assert_eq!(sent(CHAT, to, &request).warnings, [""; 0], "{to}");
+    }
+    assert_eq!(sent(CHAT, CHAT, &request).body["modalities"], json!(["text"]));
+}
+
+#[test]
+fn a_validated_choice_among_some_functions_leaves_the_others_out() {
+    let request = json!({
+        "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED", "allowedFunctionNames": ["a"]}},
+    });
+    let messages = sent(GEMINI, MESSAGES, &request).body;
+    let names: Vec<&Value> =
+        messages["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
+    assert_eq!((names, &messages["tool_choice"]), (vec![&json!("a")], &json!({"type": "auto"})));
+    let chat = sent(GEMINI, CHAT, &request).body;
+    assert_eq!(chat["tool_choice"]["allowed_tools"]["mode"], "auto");
+    assert_eq!(chat["tool_choice"]["allowed_tools"]["tools"][0]["function"]["name"], "a");
+    assert_eq!(sent(GEMINI, GEMINI, &request).body["toolConfig"], request["toolConfig"]);
+}
+
+#[test]
+fn what_a_client_of_openai_notes_goes_on_to_responses() {
+    let noted = json!({"ticket": "17"});
+    let chat = json!({"model": "m", "messages": [user("hi")], "metadata": noted});
+    let sent_on = sent(CHAT, RESPONSES, &chat);
+    assert_eq!((&sent_on.body["metadata"], sent_on.warnings.len()), (&noted, 0));
+    let responses = json!({"model": "m", "input": "hi", "metadata": noted});
+    assert_eq!(sent(RESPONSES, CHAT, &responses).body.get("metadata"), None);
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": [user("hi")], "metadata": {"user_id": "u"}});
+    assert_eq!(sent(MESSAGES, RESPONSES, &messages).body.get("metadata"), None);
+}
