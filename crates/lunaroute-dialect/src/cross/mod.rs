@@ -45,7 +45,8 @@ pub(crate) use leftovers::{Leftovers, leave_behind, own_path};
 use leftovers::{spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use media::{
-    address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
+    OTHER_SOUND, address, document_name, from_base64, held_source, is_pdf, own_address, proper, refused_media, sound_format, source_of,
+    text_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use put::put;

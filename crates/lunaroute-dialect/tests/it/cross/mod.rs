@@ -13,6 +13,7 @@ mod grammar;
 mod history;
 mod limits;
 mod losses;
+mod media;
 mod refusals;
 mod requests;
 mod results;
