@@ -137,11 +137,12 @@ fn flatten_tools(members: &mut Rest) {
 /// cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
-    conversation: Conversation,
+    mut conversation: Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     if to != conversation.origin {
         limits::check(&conversation)?;
+        limits::simplify(&mut conversation);
     }
     crossing.asked.model.clone_from(&conversation.model);
     crossing.asked.stream = conversation.stream;
