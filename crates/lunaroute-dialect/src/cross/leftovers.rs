@@ -37,6 +37,13 @@ pub(crate) fn spelled(spelling: &[(&str, &str)], path: &str) -> Option<String> {
     Some(format!("{own}{behind}"))
 }
 
+/// The path of a tool as its caller counts them; `None` for any other path, and where everybody counts alike.
+pub(crate) fn own_tool(places: Option<&[usize]>, path: &str) -> Option<String> {
+    let (number, behind) = path.strip_prefix("tools[")?.split_once(']')?;
+    let own = places?.get(number.parse::<usize>().ok()?)?;
+    Some(format!("tools[{own}]{behind}"))
+}
+
 /// What its caller calls a field, for an error.
 pub(crate) fn own_path(conversation: &Conversation, path: &str) -> String {
     spelled(&spelling(conversation), path).unwrap_or_else(|| path.to_owned())
@@ -128,7 +135,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// The member that holds a turn which stands outside the list of turns.
-fn outside(origin: Dialect, turn: &Turn) -> Option<&'static str> {
+pub(crate) fn outside(origin: Dialect, turn: &Turn) -> Option<&'static str> {
     if origin == Dialect::Gemini && turn.speaker == Speaker::System {
         return Some("systemInstruction");
     }

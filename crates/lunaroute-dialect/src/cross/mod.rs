@@ -42,7 +42,7 @@ pub use warnings::{Warning, Warnings};
 pub(crate) use effort::{asks_to_think, budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
 pub(crate) use leftovers::{Leftovers, leave_behind, own_path};
-use leftovers::{spelled, spelling};
+use leftovers::{own_tool, spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use media::{
     OTHER_SOUND, address, document_name, from_base64, held_source, is_pdf, own_address, proper, refused_media, sound_format, source_of,
@@ -152,8 +152,11 @@ pub fn encode_request(
     crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
     let spelling = spelling(&conversation);
+    let places = language(conversation.origin).tool_places(&conversation);
     let encoded = language(to).encode(conversation, crossing);
-    crossing.warnings.rename(|path| spelled(&spelling, path));
+    crossing
+        .warnings
+        .rename(|path| own_tool(places.as_deref(), path).or_else(|| spelled(&spelling, path)));
     encoded
 }
 

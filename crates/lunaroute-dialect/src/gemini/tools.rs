@@ -51,6 +51,23 @@ pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Res
     }
 }
 
+/// Where in the list each tool stands: an entry holds functions and tools of the provider.
+pub(super) fn places(conversation: &Conversation) -> Option<Vec<usize>> {
+    let entries = conversation.rest.get("tools")?.as_array()?.iter().enumerate();
+    let each = entries.flat_map(|(place, entry)| {
+        let members = entry.as_object().into_iter().flatten();
+        let count = |(kind, value): (&String, &Value)| match value {
+            Value::Null => 0,
+            value if kind == FUNCTIONS => {
+                value.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+            }
+            _ => 1,
+        };
+        std::iter::repeat_n(place, members.map(count).sum())
+    });
+    Some(each.collect())
+}
+
 /// A function. A schema in the words of OpenAPI is understood, and stays as it is for its own dialect.
 fn function_tool(mut function: Members) -> Result<Tool, Failure> {
     let (name, description) = (function.required("name")?, function.name("description")?);

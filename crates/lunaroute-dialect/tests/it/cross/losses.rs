@@ -273,3 +273,29 @@ fn what_a_client_of_openai_notes_goes_on_to_responses() {
     let messages = json!({"model": "m", "max_tokens": 9, "messages": [user("hi")], "metadata": {"user_id": "u"}});
     assert_eq!(sent(MESSAGES, RESPONSES, &messages).body.get("metadata"), None);
 }
+
+#[test]
+fn fields_are_counted_as_the_caller_wrote_them() {
+    let orphan = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x", "content": "r"}]});
+    let messages = json!({"model": "m", "max_tokens": 9, "system": "Be kind.", "messages": [orphan]});
+    let gave = json!({"functionResponse": {"name": "f", "response": {"output": "r"}}});
+    let contents = json!({
+        "model": "m", "systemInstruction": {"parts": [{"text": "Be kind."}]},
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "user", "parts": [gave]}],
+    });
+    let function = |name: &str| json!({"type": "function", "name": name, "parameters": {}, "strict": false});
+    let group = json!({"type": "namespace", "name": "n", "tools": [function("a"), function("b"), function("c")]});
+    let grouped = json!({"model": "m", "input": "hi", "tools": [group, {"type": "image_generation"}, function("d")]});
+    let entries = json!({
+        "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}, {"googleMaps": {}}],
+    });
+    for (from, to, request, warnings) in [
+        (MESSAGES, CHAT, messages, &["messages[0].content[0]"][..]),
+        (GEMINI, CHAT, contents, &["contents[1].parts[0]"]),
+        (RESPONSES, CHAT, grouped, &["!tools[1]"]),
+        (GEMINI, MESSAGES, entries, &["!tools[1]"]),
+    ] {
+        assert_eq!(sent(from, to, &request).warnings, warnings, "{from} to {to}: {request}");
+    }
+}
