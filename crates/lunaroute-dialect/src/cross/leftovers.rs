@@ -34,6 +34,9 @@ pub(crate) fn spelling(conversation: &Conversation) -> Vec<(&'static str, &'stat
 pub(crate) fn spelled(spelling: &[(&str, &str)], path: &str) -> Option<String> {
     let (start, behind) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     let (_, own) = spelling.iter().find(|(common, _)| *common == start)?;
+    if *own == "contents" {
+        return Some(format!("{own}{}", behind.replacen(".content[", ".parts[", 1)));
+    }
     Some(format!("{own}{behind}"))
 }
 

@@ -290,8 +290,11 @@ fn fields_are_counted_as_the_caller_wrote_them() {
         "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
         "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}, {"googleMaps": {}}],
     });
+    let raw = json!({"executableCode": {"language": "PYTHON", "code": "1"}});
+    let ran = json!({"model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}, raw]}]});
     for (from, to, request, warnings) in [
         (MESSAGES, CHAT, messages, &["messages[0].content[0]"][..]),
+        (GEMINI, CHAT, ran, &["contents[0].parts[1]"]),
         (GEMINI, CHAT, contents, &["contents[1].parts[0]"]),
         (RESPONSES, CHAT, grouped, &["!tools[1]"]),
         (GEMINI, MESSAGES, entries, &["!tools[1]"]),
