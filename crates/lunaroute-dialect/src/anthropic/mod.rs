@@ -2,8 +2,8 @@
 
 mod decode;
 mod encode;
-mod format;
 mod error;
+mod format;
 mod grammar;
 mod repair;
 mod request;

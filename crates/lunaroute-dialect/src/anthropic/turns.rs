@@ -104,7 +104,8 @@ fn own_media(media: &Media) -> Value {
 
 /// A document of another dialect that is text.
 fn text_document(media: &Media, text: String) -> Value {
-    let source = [("type", json!("text")), ("media_type", json!("text/plain")), ("data", Value::String(text))];
+    let source =
+        [("type", json!("text")), ("media_type", json!("text/plain")), ("data", Value::String(text))];
     let mut value = object_of([("type", json!("document")), ("source", object_of(source))]);
     if let Some(name) = &media.name {
         value["title"] = json!(name);
@@ -304,7 +305,9 @@ impl Writing<'_, '_> {
             }
             (MediaKind::Document, MediaSource::Bytes { media_type, .. }) if !is_pdf(media_type) => {
                 match text_of(media) {
-                    Some(text) => return Ok(self.with_breakpoint(text_document(media, text), media.breakpoint)),
+                    Some(text) => {
+                        return Ok(self.with_breakpoint(text_document(media, text), media.breakpoint));
+                    }
                     None => "documents other than PDF and text",
                 }
             }

@@ -66,11 +66,10 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
             Value::Array(list) => list.iter().all(|kind| kind == word),
             value => value == word,
         };
-        let is_harmless =
-            |(member, word): &(&str, &str)| *member == name.as_str() && asks_only(word);
+        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && asks_only(word);
         // A form that nobody knows is told by no word.
-        let is_silent = silent.contains(&name.as_str())
-            && !(name == "response_format" && conversation.format.is_none());
+        let is_silent =
+            silent.contains(&name.as_str()) && !(name == "response_format" && conversation.format.is_none());
         if is_nothing(value) || is_silent || harmless.iter().any(is_harmless) {
             continue;
         }

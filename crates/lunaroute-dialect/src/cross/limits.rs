@@ -48,7 +48,8 @@ pub(crate) fn check(conversation: &Conversation) -> Result<(), Failure> {
     within(limits.top_p, sampling.top_p.as_ref(), 0.0, 1.0)?;
     within(frequency, sampling.frequency_penalty.as_ref(), -PENALTY, PENALTY)?;
     within(presence, sampling.presence_penalty.as_ref(), -PENALTY, PENALTY)?;
-    if sampling.top_k.as_ref().and_then(Number::as_f64).is_some_and(|most| most < 0.0 && !is_unlimited(most)) {
+    if sampling.top_k.as_ref().and_then(Number::as_f64).is_some_and(|most| most < 0.0 && !is_unlimited(most))
+    {
         return Err(refused(limits.top_k, "has to be at least 0"));
     }
     if sampling.candidates.is_some_and(|candidates| !(1..=CANDIDATES).contains(&candidates)) {

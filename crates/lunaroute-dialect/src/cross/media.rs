@@ -82,7 +82,9 @@ pub(crate) fn from_base64(data: &str) -> Option<Vec<u8>> {
 /// What a document in base64 says that is text, whatever its form; `None` for anything else.
 pub(crate) fn text_of(media: &Media) -> Option<String> {
     match &media.source {
-        MediaSource::Bytes { media_type, data } if media.kind == MediaKind::Document && is_text(media_type) => {
+        MediaSource::Bytes { media_type, data }
+            if media.kind == MediaKind::Document && is_text(media_type) =>
+        {
             String::from_utf8(from_base64(data)?).ok()
         }
         _ => None,
@@ -100,12 +102,8 @@ pub(crate) fn is_pdf(media_type: &str) -> bool {
 }
 
 /// What a document is called that has no name: providers go by what stands behind the dot.
-pub(crate) fn document_name(source: &MediaSource) -> String {
-    let kind = match source {
-        MediaSource::Bytes { media_type, .. } => essence(media_type).split('/').nth(1).unwrap_or_default(),
-        _ => "pdf",
-    };
-    match kind {
+pub(crate) fn document_name(media_type: &str) -> String {
+    match essence(media_type).split('/').nth(1).unwrap_or_default() {
         "" => "document".to_owned(),
         "plain" => "document.txt".to_owned(),
         // Long ones are no endings.

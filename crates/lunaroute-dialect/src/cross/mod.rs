@@ -45,8 +45,8 @@ pub(crate) use leftovers::{Leftovers, leave_behind, own_path};
 use leftovers::{own_tool, spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use media::{
-    OTHER_SOUND, address, document_name, from_base64, held_source, is_pdf, own_address, proper, refused_media, sound_format, source_of,
-    text_of, titled, unseen,
+    OTHER_SOUND, address, document_name, from_base64, held_source, is_pdf, own_address, proper,
+    refused_media, sound_format, source_of, text_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use put::put;
@@ -154,9 +154,7 @@ pub fn encode_request(
     let spelling = spelling(&conversation);
     let places = language(conversation.origin).tool_places(&conversation);
     let encoded = language(to).encode(conversation, crossing);
-    crossing
-        .warnings
-        .rename(|path| own_tool(places.as_deref(), path).or_else(|| spelled(&spelling, path)));
+    crossing.warnings.rename(|path| own_tool(places.as_deref(), path).or_else(|| spelled(&spelling, path)));
     encoded
 }
 

@@ -247,7 +247,9 @@ impl Writing<'_, '_> {
         let is_taken = match &media.source {
             MediaSource::Bytes { .. } => true,
             MediaSource::Text { .. } => media.kind == MediaKind::Document,
-            MediaSource::Url { url, .. } => is_film(url) || FETCHED.iter().any(|start| url.starts_with(start)),
+            MediaSource::Url { url, .. } => {
+                is_film(url) || FETCHED.iter().any(|start| url.starts_with(start))
+            }
             MediaSource::File { .. } => false,
         };
         if !is_taken {

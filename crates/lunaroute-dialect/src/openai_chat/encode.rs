@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{completions, turns};
 use crate::cross::{
     Crossing, asks_to_think, client_schema, described, flattened, format_held, goes_on_from_nothing,
-    held_strictly, leave_behind, lose_hosted, merge, object_of, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
+    held_strictly, leave_behind, lose_hosted, merge, object_of, one_answer, parameters, refuse_lost_tools,
+    settled, wanted_effort,
 };
 use crate::openai::{nested_grammar, tier_word};
 

@@ -7,8 +7,8 @@ use lunaroute_core::conversation::{
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
-    says_nothing, sound_format, text_of, titled, unseen,
+    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media,
+    result_text, result_words, says_nothing, sound_format, text_of, titled, unseen,
 };
 
 /// A message that was decoded from this dialect, as it was.
@@ -327,11 +327,11 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         (_, MediaSource::File { .. }) => refused("files that are kept with another provider"),
         (MediaKind::Document, MediaSource::Text { text }) => Ok(Piece::Words(titled(media, text))),
         (MediaKind::Document, MediaSource::Url { .. }) => refused("documents by their address"),
-        (MediaKind::Document, source) => {
+        (MediaKind::Document, MediaSource::Bytes { media_type, .. }) => {
             if let Some(text) = text_of(media) {
                 return Ok(Piece::Words(titled(media, &text)));
             }
-            let name = Some(media.name.clone().unwrap_or_else(|| document_name(source)));
+            let name = Some(media.name.clone().unwrap_or_else(|| document_name(media_type)));
             Ok(Piece::Other(written_media(&Media { name, ..media.clone() }, address)))
         }
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {

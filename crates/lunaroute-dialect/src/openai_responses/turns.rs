@@ -7,8 +7,8 @@ use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
-    says_nothing, sound_format, text_of, titled, unseen, words,
+    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media,
+    result_text, result_words, says_nothing, sound_format, text_of, titled, unseen, words,
 };
 
 /// An item that was decoded from this dialect, as it was; `None` for what stands outside the items.
@@ -263,8 +263,8 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         (MediaKind::Image, _) => "input_image",
     };
     let name = match (media.kind, &media.source) {
-        (MediaKind::Document, source @ MediaSource::Bytes { .. }) => {
-            Some(media.name.clone().unwrap_or_else(|| document_name(source)))
+        (MediaKind::Document, MediaSource::Bytes { media_type, .. }) => {
+            Some(media.name.clone().unwrap_or_else(|| document_name(media_type)))
         }
         _ => None,
     };

@@ -96,8 +96,14 @@ fn a_choice_among_all_tokens_is_none() {
             for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
                 let profile = Profile { legacy_max_tokens: true, ..Profile::default() };
                 let told = try_sent(from, to, &asked, &ModelFacts::default(), &profile).expect("it crosses");
-                let is_told = ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
-                assert!(!is_told && told.warnings.is_empty(), "{from} to {to}: {}, {:?}", told.body, told.warnings);
+                let is_told =
+                    ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
+                assert!(
+                    !is_told && told.warnings.is_empty(),
+                    "{from} to {to}: {}, {:?}",
+                    told.body,
+                    told.warnings
+                );
             }
             assert_eq!(sent(from, from, &asked).body, asked);
         }

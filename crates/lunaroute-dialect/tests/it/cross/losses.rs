@@ -166,8 +166,7 @@ fn to_say_what_is_shown_of_thinking_switches_none_on() {
 #[test]
 fn thinking_that_is_not_asked_for_is_not_lost() {
     let facts = ModelFacts { thinking: Told::Nothing, ..ModelFacts::default() };
-    let messages =
-        |thinking: Value| json!({"model": "m", "max_tokens": 9_000, "messages": [user("hi")], "thinking": thinking});
+    let messages = |thinking: Value| json!({"model": "m", "max_tokens": 9_000, "messages": [user("hi")], "thinking": thinking});
     let chat = |effort: &str| json!({"model": "m", "messages": [user("hi")], "reasoning_effort": effort});
     let responses = |reasoning: Value| json!({"model": "m", "input": "hi", "reasoning": reasoning});
     for (from, request, is_lost) in [
@@ -270,13 +269,15 @@ fn what_a_client_of_openai_notes_goes_on_to_responses() {
     assert_eq!((&sent_on.body["metadata"], sent_on.warnings.len()), (&noted, 0));
     let responses = json!({"model": "m", "input": "hi", "metadata": noted});
     assert_eq!(sent(RESPONSES, CHAT, &responses).body.get("metadata"), None);
-    let messages = json!({"model": "m", "max_tokens": 9, "messages": [user("hi")], "metadata": {"user_id": "u"}});
+    let messages =
+        json!({"model": "m", "max_tokens": 9, "messages": [user("hi")], "metadata": {"user_id": "u"}});
     assert_eq!(sent(MESSAGES, RESPONSES, &messages).body.get("metadata"), None);
 }
 
 #[test]
 fn fields_are_counted_as_the_caller_wrote_them() {
-    let orphan = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x", "content": "r"}]});
+    let orphan =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x", "content": "r"}]});
     let messages = json!({"model": "m", "max_tokens": 9, "system": "Be kind.", "messages": [orphan]});
     let gave = json!({"functionResponse": {"name": "f", "response": {"output": "r"}}});
     let contents = json!({
@@ -284,8 +285,10 @@ fn fields_are_counted_as_the_caller_wrote_them() {
         "contents": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "user", "parts": [gave]}],
     });
     let function = |name: &str| json!({"type": "function", "name": name, "parameters": {}, "strict": false});
-    let group = json!({"type": "namespace", "name": "n", "tools": [function("a"), function("b"), function("c")]});
-    let grouped = json!({"model": "m", "input": "hi", "tools": [group, {"type": "image_generation"}, function("d")]});
+    let group =
+        json!({"type": "namespace", "name": "n", "tools": [function("a"), function("b"), function("c")]});
+    let grouped =
+        json!({"model": "m", "input": "hi", "tools": [group, {"type": "image_generation"}, function("d")]});
     let entries = json!({
         "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
         "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}, {"googleMaps": {}}],

@@ -28,9 +28,11 @@ fn a_document_of_text_is_read_as_text_everywhere() {
     let blind = ModelFacts { documents: Allowed::No, ..ModelFacts::default() };
     for facts in [ModelFacts::default(), blind] {
         // `a,b\nü?>`, whose base64 differs between the alphabets.
-        for (media_type, data) in
-            [("text/csv", "YSxiCsO8Pz4="), ("text/plain; charset=utf-8", "YSxiCsO8Pz4"), ("application/json", "YSxiCsO8Pz4=")]
-        {
+        for (media_type, data) in [
+            ("text/csv", "YSxiCsO8Pz4="),
+            ("text/plain; charset=utf-8", "YSxiCsO8Pz4"),
+            ("application/json", "YSxiCsO8Pz4="),
+        ] {
             let text = "a,b\nü?>";
             let part = held(media_type, data);
             let messages = try_part(MESSAGES, part.clone(), &facts).expect("it crosses").body;
@@ -67,7 +69,8 @@ fn a_document_is_called_by_its_kind_and_refused_where_nobody_reads_it() {
         let responses = try_part(RESPONSES, nameless(media_type), &facts).expect("it crosses").body;
         assert_eq!(responses["input"][0]["content"][1]["filename"], name);
     }
-    let refused = try_part(MESSAGES, nameless("application/rtf"), &facts).expect_err("no document of Anthropic's");
+    let refused =
+        try_part(MESSAGES, nameless("application/rtf"), &facts).expect_err("no document of Anthropic's");
     assert!(refused.message.contains("PDF"), "{refused}");
     // No text, whatever its type says.
     assert!(try_part(MESSAGES, held("text/plain", "/w=="), &facts).is_err());
@@ -100,7 +103,8 @@ fn sound_goes_in_the_formats_that_are_taken() {
 
 #[test]
 fn a_film_is_known_by_its_address() {
-    for address in ["https://www.youtube.com/watch?v=x", "https://youtu.be/x", "https://youtube.com/shorts/x"] {
+    for address in ["https://www.youtube.com/watch?v=x", "https://youtu.be/x", "https://youtube.com/shorts/x"]
+    {
         let part = json!({"fileData": {"fileUri": address}});
         for to in [CHAT, RESPONSES, MESSAGES] {
             let refused = try_part(to, part.clone(), &ModelFacts::default()).map(|sent| sent.body);

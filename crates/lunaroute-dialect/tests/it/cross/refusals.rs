@@ -204,7 +204,10 @@ fn words_to_go_on_from_exclude_a_form_and_thinking() {
     let thinks = json!({"model": "m", "max_tokens": 9_000, "messages": begun, "reasoning_effort": "high"});
     for facts in [budget, ModelFacts { thinking: Told::Adaptive, ..ModelFacts::default() }] {
         let sent = try_sent(CHAT, MESSAGES, &thinks, &facts, &Profile::default()).expect("it crosses");
-        assert_eq!((sent.body.get("thinking"), &sent.warnings[..]), (None, &["!reasoning_effort".to_owned()][..]));
+        assert_eq!(
+            (sent.body.get("thinking"), &sent.warnings[..]),
+            (None, &["!reasoning_effort".to_owned()][..])
+        );
     }
 }
 
@@ -213,7 +216,8 @@ fn a_model_that_refuses_a_forced_choice_is_told_none_of_any_kind() {
     let facts = ModelFacts { forced_tools: Allowed::No, ..ModelFacts::default() };
     let function = |name: &str| json!({"type": "function", "name": name});
     let allowed = json!({"type": "allowed_tools", "mode": "required", "tools": [function("f")]});
-    let request = json!({"model": "m", "input": "hi", "tools": [function("f"), function("g")], "tool_choice": allowed});
+    let request =
+        json!({"model": "m", "input": "hi", "tools": [function("f"), function("g")], "tool_choice": allowed});
     let sent = try_sent(RESPONSES, MESSAGES, &request, &facts, &Profile::default()).expect("it crosses");
     assert_eq!(sent.body["tool_choice"], json!({"type": "auto"}));
     assert_eq!(list(&sent.body, "tools").len(), 1);
