@@ -78,6 +78,11 @@ pub(crate) trait Language: Sync {
     /// What a request calls the list of its turns.
     fn list_name(&self) -> &'static str;
 
+    /// Where in the list of tools each one stands, for a dialect whose entries may hold several.
+    fn tool_places(&self, _conversation: &Conversation) -> Option<Vec<usize>> {
+        None
+    }
+
     /// What becomes of members that have no word when a request leaves this dialect.
     fn leftovers(&self) -> &'static Leftovers;
 

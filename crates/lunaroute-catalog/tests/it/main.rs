@@ -59,6 +59,20 @@ fn instructions_between_turns_are_sent_to_models_that_take_them() {
 }
 
 #[test]
+fn a_form_of_the_answer_beside_tools_is_asked_of_models_that_take_both() {
+    for (model, takes) in [
+        ("gemini-2.0-flash", false),
+        ("gemini-2.5-pro", false),
+        ("gemini-2.5-flash", false),
+        ("gemini-2.5-flash-lite", false),
+        ("gemini-3-pro-preview", true),
+        ("gpt-4o", true),
+    ] {
+        assert_eq!(Catalog::bundled().facts(model).json_with_tools.is_yes(), takes, "{model}");
+    }
+}
+
+#[test]
 fn an_unknown_model_gets_the_mildest_assumptions() {
     for model in ["llama3.2", "qwen3-coder:30b", "", "gpt", "my/own/model"] {
         assert_eq!(Catalog::bundled().facts(model), ModelFacts::default(), "{model}");

@@ -65,6 +65,8 @@ pub struct ModelFacts {
     pub system_turns: Allowed,
     /// Output held to a JSON schema.
     pub json_schema: Allowed,
+    /// JSON as the form of an answer, held to a schema or not, in a request that has tools (Gemini 2 refuses it).
+    pub json_with_tools: Allowed,
     /// Images as input.
     pub images: Allowed,
     /// PDF documents as input.
@@ -93,6 +95,7 @@ impl Default for ModelFacts {
             prefill: Allowed::Yes,
             system_turns: Allowed::No,
             json_schema: Allowed::Yes,
+            json_with_tools: Allowed::Yes,
             images: Allowed::Yes,
             documents: Allowed::Yes,
             audio: Allowed::Yes,

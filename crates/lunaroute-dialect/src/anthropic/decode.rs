@@ -31,8 +31,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     ],
 };
 
-/// An answer of this dialect depends on nothing that other dialects do not have, too.
-/// Thoughts that are not to be shown are blocks without words, which carry their seals.
+/// What the answer depends on: thoughts that are not to be shown are blocks without words, which carry their seals.
 pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
     asked.shows_seals_only =
         conversation.reasoning.and_then(|reasoning| reasoning.summary) == Some(Summary::Omitted);

@@ -6,7 +6,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
-use super::schema::held;
+use super::format::{Place, format, format_member};
 use super::tools::tools;
 use super::turns::{Turns, messages};
 use super::{thinking, turns};
@@ -14,9 +14,6 @@ use crate::cross::{Crossing, leave_behind, merge, one_answer, refuse_lost_tools,
 
 /// Tokens of an answer where neither the request nor the model says a limit: the protocol has no default.
 const DEFAULT_MAX_TOKENS: u64 = 32_000;
-
-/// The tool by which a model that knows no output format is made to answer in one.
-const FORMAT_TOOL: &str = "json_output";
 
 pub(super) fn encode(conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     if conversation.origin == Dialect::Anthropic {
@@ -127,12 +124,6 @@ fn choice_value(choice: &ToolChoice, name_of: impl Fn(&str) -> String) -> Rest {
     }
 }
 
-fn format_member(schema: Value) -> Rest {
-    let mut member = Rest::new();
-    member.insert("output_config".to_owned(), json!({"format": {"type": "json_schema", "schema": schema}}));
-    member
-}
-
 /// A request of another dialect.
 fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(&conversation, crossing)?;
@@ -147,24 +138,21 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     let max_tokens = max_tokens(&conversation, crossing);
     body.insert("max_tokens".to_owned(), json!(max_tokens));
     let mut choice = conversation.tool_choice.clone().filter(|_| !tools.is_empty());
-    format(&conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
-    if let (Some(ToolChoice::Required | ToolChoice::Tool { .. }), false) =
-        (&choice, crossing.facts.forced_tools.is_yes())
-    {
+    if is_forced(choice.as_ref()) && !crossing.facts.forced_tools.is_yes() {
         crossing
             .warnings
             .changed("tool_choice", "the model refuses a forced choice of tools; it chooses by itself");
         choice = Some(ToolChoice::Auto);
     }
-    let forced = matches!(
-        choice,
-        Some(
-            ToolChoice::Required
-                | ToolChoice::Tool { .. }
-                | ToolChoice::Allowed(AllowedTools { is_required: true, .. })
-        )
-    );
-    let limits = thinking::Limits { max_tokens, forced, is_mid_step: thinking::is_mid_step(&messages) };
+    let is_prefilled = messages.last().is_some_and(|message| message["role"] == "assistant");
+    let place = Place { body: &mut body, system: &mut system, tools: &mut tools, choice: &mut choice };
+    format(&conversation, is_prefilled, place, crossing)?;
+    let limits = thinking::Limits {
+        max_tokens,
+        forced: is_forced(choice.as_ref()),
+        is_mid_step: thinking::is_mid_step(&messages),
+        is_prefilled,
+    };
     let thinks = thinking::foreign(conversation.reasoning.as_ref(), limits, crossing, &mut body);
     foreign_sampling(&conversation, thinks, crossing, &mut body);
     if !system.is_empty() {
@@ -191,6 +179,18 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
         body.insert("stream".to_owned(), json!(true));
     }
     Ok(Value::Object(body))
+}
+
+/// Whether a tool has to be called.
+pub(super) const fn is_forced(choice: Option<&ToolChoice>) -> bool {
+    matches!(
+        choice,
+        Some(
+            ToolChoice::Required
+                | ToolChoice::Tool { .. }
+                | ToolChoice::Allowed(AllowedTools { is_required: true, .. })
+        )
+    )
 }
 
 fn max_tokens(conversation: &Conversation, crossing: &mut Crossing<'_>) -> u64 {
@@ -289,36 +289,4 @@ fn tier(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Res
         }
     };
     body.insert("service_tier".to_owned(), json!(word));
-}
-
-/// Puts the wanted form of the answer into the request, by the field for it or by a tool that has to be called.
-fn format(
-    conversation: &Conversation,
-    crossing: &mut Crossing<'_>,
-    (body, system): (&mut Rest, &mut Vec<Value>),
-    (tools, choice): (&mut Vec<Value>, &mut Option<ToolChoice>),
-) {
-    match &conversation.format {
-        None | Some(OutputFormat::Text) => {}
-        Some(OutputFormat::JsonObject) => {
-            system.push(json!({"type": "text", "text": "Reply with one JSON object only."}));
-        }
-        Some(OutputFormat::JsonSchema { schema, description, .. }) => {
-            let held = if crossing.facts.json_schema.is_yes() { held(schema) } else { None };
-            if let Some((schema, changed)) = held {
-                if changed {
-                    let what = "limits that the provider does not enforce became words";
-                    crossing.warnings.changed("response_format.schema", what);
-                }
-                merge(body, &format_member(schema));
-                return;
-            }
-            let told = description.as_deref().unwrap_or("Gives the answer in the form that was asked for.");
-            tools.push(json!({"name": FORMAT_TOOL, "description": told, "input_schema": schema}));
-            if tools.len() == 1 {
-                *choice = Some(ToolChoice::Tool { name: FORMAT_TOOL.to_owned(), is_custom: false });
-            }
-            crossing.asked.format_tool = Some(FORMAT_TOOL.to_owned());
-        }
-    }
 }

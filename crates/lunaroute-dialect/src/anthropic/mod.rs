@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod error;
+mod format;
 mod grammar;
 mod repair;
 mod request;

@@ -3,7 +3,7 @@
 use lunaroute_core::conversation::{Effort, Reasoning, Rest, Sent, Summary, Thinking};
 use serde_json::{Value, json};
 
-use crate::cross::{Crossing, budget_of, merge};
+use crate::cross::{Crossing, asks_to_think, budget_of, merge};
 
 /// The least budget that the protocol takes.
 const LEAST_BUDGET: u64 = 1_024;
@@ -53,6 +53,8 @@ pub(super) struct Limits {
     pub(super) forced: bool,
     /// The answer goes on from calls that were made without the thinking that led to them.
     pub(super) is_mid_step: bool,
+    /// The answer goes on from words of the assistant.
+    pub(super) is_prefilled: bool,
 }
 
 /// Whether the messages end with results of calls whose turn does not begin with thinking: a caller whose dialect cannot
@@ -81,7 +83,7 @@ pub(super) fn foreign(
     let effort = reasoning.effort.or(budget.map(crate::cross::effort_of));
     match crossing.facts.thinking {
         Sent::Nothing => {
-            if !off && (effort.is_some() || reasoning.thinking.is_some()) {
+            if asks_to_think(reasoning) {
                 crossing
                     .warnings
                     .dropped("reasoning_effort", "the model does not think apart from answering");
@@ -99,6 +101,15 @@ pub(super) fn foreign(
             merge(body, &effort_member(Effort::Low));
             true
         }
+        _ if limits.is_prefilled => {
+            if asks_to_think(reasoning) {
+                let what = "an answer that goes on from words of the assistant does not begin with thinking";
+                crossing.warnings.dropped("reasoning_effort", what);
+            }
+            false
+        }
+        // What is to be shown is said of thinking that is there anyway; to say it would switch on other thinking.
+        _ if !asks_to_think(reasoning) && crossing.facts.thinking_off.is_yes() => false,
         Sent::Budget => by_budget(budget.or(effort.map(budget_of)), limits, crossing, body),
         Sent::Adaptive | Sent::Effort | Sent::Level => {
             let mut thinking = json!({"type": "adaptive"});
@@ -118,7 +129,7 @@ pub(super) fn foreign(
 
 fn by_budget(
     budget: Option<u64>,
-    Limits { max_tokens, forced, is_mid_step }: Limits,
+    Limits { max_tokens, forced, is_mid_step, .. }: Limits,
     crossing: &mut Crossing<'_>,
     body: &mut Rest,
 ) -> bool {

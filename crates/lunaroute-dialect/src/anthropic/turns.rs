@@ -3,11 +3,14 @@
 use lunaroute_core::conversation::{
     Breakpoint, CallResult, Media, MediaKind, MediaSource, Part, Rest, Speaker, Text, Thought, Turn, Use,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use super::decode::is_custom;
-use crate::cross::{Crossing, merge, object_of, proper, refused_media, says_nothing, unseen, words};
+use crate::cross::{
+    Crossing, goes_on_from_nothing, is_pdf, merge, object_of, proper, refused_media, says_nothing, text_of,
+    unseen, words,
+};
 
 /// Most places where a cache may be cut.
 const BREAKPOINTS: usize = 4;
@@ -93,6 +96,17 @@ fn own_thought(thought: &Thought) -> Value {
 fn own_media(media: &Media) -> Value {
     let kind = if media.kind == MediaKind::Image { "image" } else { "document" };
     let mut value = json!({"type": kind, "source": source(&media.source)});
+    if let Some(name) = &media.name {
+        value["title"] = json!(name);
+    }
+    value
+}
+
+/// A document of another dialect that is text.
+fn text_document(media: &Media, text: String) -> Value {
+    let source =
+        [("type", json!("text")), ("media_type", json!("text/plain")), ("data", Value::String(text))];
+    let mut value = object_of([("type", json!("document")), ("source", object_of(source))]);
     if let Some(name) = &media.name {
         value["title"] = json!(name);
     }
@@ -289,6 +303,14 @@ impl Writing<'_, '_> {
                     self.with_breakpoint(own_media(&Media { name: None, ..media.clone() }), media.breakpoint)
                 );
             }
+            (MediaKind::Document, MediaSource::Bytes { media_type, .. }) if !is_pdf(media_type) => {
+                match text_of(media) {
+                    Some(text) => {
+                        return Ok(self.with_breakpoint(text_document(media, text), media.breakpoint));
+                    }
+                    None => "documents other than PDF and text",
+                }
+            }
             (MediaKind::Document, _) => return Ok(self.with_breakpoint(own_media(media), media.breakpoint)),
         };
         Err(refused_media(path, what))
@@ -334,10 +356,7 @@ impl Writing<'_, '_> {
         }
         if let Some(("assistant", blocks)) = self.messages.last_mut() {
             if !self.crossing.facts.prefill.is_yes() {
-                return Err(Failure::client(
-                    FailureKind::BadRequest,
-                    "the last message is the assistant's, and the model that serves this request does not go on from one",
-                ));
+                return Err(goes_on_from_nothing());
             }
             if let Some(text) = blocks.last_mut().and_then(|block| block.get_mut("text")) {
                 *text = json!(text.as_str().unwrap_or_default().trim_end());

@@ -29,6 +29,14 @@ pub(crate) const fn effort_of(budget: u64) -> Effort {
     }
 }
 
+/// Whether a request asks for thinking, and not only says what of it is to be shown, or that there be none.
+pub(crate) fn asks_to_think(reasoning: &Reasoning) -> bool {
+    match (reasoning.thinking, reasoning.effort) {
+        (Some(Thinking::Disabled), _) | (_, Some(Effort::None)) | (None, None) => false,
+        (Some(_), _) | (None, Some(_)) => true,
+    }
+}
+
 /// The effort that another dialect asks for, as a word that the model knows; `None` leaves it to the model.
 pub(crate) fn wanted_effort(reasoning: &Reasoning, crossing: &Crossing<'_>) -> Option<Effort> {
     let (least, most) = crossing.facts.effort;

@@ -20,7 +20,7 @@ pub(crate) struct Leftovers {
     pub(crate) of_turns: &'static [&'static str],
     /// What encoders call a field, by the words of Chat and Messages, and what it is called here where that differs.
     pub(crate) spelled: &'static [(&'static str, &'static str)],
-    /// Members with a value that asks for nothing that is not had everywhere.
+    /// Members with a value, or a list of nothing else, that asks for nothing that is not had everywhere.
     pub(crate) harmless: &'static [(&'static str, &'static str)],
 }
 
@@ -34,7 +34,22 @@ pub(crate) fn spelling(conversation: &Conversation) -> Vec<(&'static str, &'stat
 pub(crate) fn spelled(spelling: &[(&str, &str)], path: &str) -> Option<String> {
     let (start, behind) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     let (_, own) = spelling.iter().find(|(common, _)| *common == start)?;
+    if *own == "contents" {
+        return Some(format!("{own}{}", behind.replacen(".content[", ".parts[", 1)));
+    }
     Some(format!("{own}{behind}"))
+}
+
+/// The path of a tool as its caller counts them; `None` for any other path, and where everybody counts alike.
+pub(crate) fn own_tool(places: Option<&[usize]>, path: &str) -> Option<String> {
+    let (number, behind) = path.strip_prefix("tools[")?.split_once(']')?;
+    let own = places?.get(number.parse::<usize>().ok()?)?;
+    Some(format!("tools[{own}]{behind}"))
+}
+
+/// What its caller calls a field, for an error.
+pub(crate) fn own_path(conversation: &Conversation, path: &str) -> String {
+    spelled(&spelling(conversation), path).unwrap_or_else(|| path.to_owned())
 }
 
 /// Members of images, documents and sound that say nothing to another provider, or are told by words of their own.
@@ -47,8 +62,15 @@ const OF_MEDIA: [&str; 4] = ["type", "cache_control", "prompt_cache_breakpoint",
 pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Result<(), Failure> {
     let Leftovers { silent, refused, in_part, harmless, .. } = language(conversation.origin).leftovers();
     for (name, value) in &conversation.rest {
-        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && value == word;
-        if is_nothing(value) || silent.contains(&name.as_str()) || harmless.iter().any(is_harmless) {
+        let asks_only = |word: &str| match value {
+            Value::Array(list) => list.iter().all(|kind| kind == word),
+            value => value == word,
+        };
+        let is_harmless = |(member, word): &(&str, &str)| *member == name.as_str() && asks_only(word);
+        // A form that nobody knows is told by no word.
+        let is_silent =
+            silent.contains(&name.as_str()) && !(name == "response_format" && conversation.format.is_none());
+        if is_nothing(value) || is_silent || harmless.iter().any(is_harmless) {
             continue;
         }
         if let Some((_, advice)) = refused.iter().find(|(member, _)| *member == name.as_str()) {
@@ -64,7 +86,11 @@ pub(crate) fn leave_behind(conversation: &Conversation, crossing: &mut Crossing<
     let is_known = conversation.reasoning.is_some_and(|reasoning| reasoning.effort.is_some());
     for (name, told) in *in_part {
         for (inner, value) in conversation.rest.get(*name).and_then(Value::as_object).into_iter().flatten() {
-            let is_told = told.contains(&inner.as_str()) && (inner != "effort" || is_known);
+            let is_told = match inner.as_str() {
+                "effort" => is_known,
+                "format" => conversation.format.is_some(),
+                inner => told.contains(&inner),
+            };
             if !is_nothing(value) && !is_told {
                 crossing.warnings.dropped(format!("{name}.{inner}"), NO_FIELD);
             }
@@ -111,7 +137,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// The member that holds a turn which stands outside the list of turns.
-fn outside(origin: Dialect, turn: &Turn) -> Option<&'static str> {
+pub(crate) fn outside(origin: Dialect, turn: &Turn) -> Option<&'static str> {
     if origin == Dialect::Gemini && turn.speaker == Speaker::System {
         return Some("systemInstruction");
     }

@@ -48,8 +48,9 @@ pub(crate) fn check(conversation: &Conversation) -> Result<(), Failure> {
     within(limits.top_p, sampling.top_p.as_ref(), 0.0, 1.0)?;
     within(frequency, sampling.frequency_penalty.as_ref(), -PENALTY, PENALTY)?;
     within(presence, sampling.presence_penalty.as_ref(), -PENALTY, PENALTY)?;
-    if sampling.top_k.as_ref().and_then(Number::as_f64).is_some_and(|most| most <= 0.0) {
-        return Err(refused(limits.top_k, "has to be above 0"));
+    if sampling.top_k.as_ref().and_then(Number::as_f64).is_some_and(|most| most < 0.0 && !is_unlimited(most))
+    {
+        return Err(refused(limits.top_k, "has to be at least 0"));
     }
     if sampling.candidates.is_some_and(|candidates| !(1..=CANDIDATES).contains(&candidates)) {
         return Err(refused(limits.candidates, &format!("has to be from 1 to {CANDIDATES}")));
@@ -64,6 +65,19 @@ pub(crate) fn check(conversation: &Conversation) -> Result<(), Failure> {
         return Err(refused(language.list_name(), &format!("holds more than {TURNS} turns")));
     }
     tools(conversation)
+}
+
+/// Whether a number of the most likely tokens leaves out none: 0, and -1 in vLLM's words.
+fn is_unlimited(most: f64) -> bool {
+    most == 0.0 || most == -1.0
+}
+
+/// Takes out what asks for nothing: a choice among all tokens, which has a number of its own in some dialects only.
+pub(crate) fn simplify(conversation: &mut Conversation) {
+    let top_k = &mut conversation.sampling.top_k;
+    if top_k.as_ref().and_then(Number::as_f64).is_some_and(is_unlimited) {
+        *top_k = None;
+    }
 }
 
 /// Judges schemas and arguments.

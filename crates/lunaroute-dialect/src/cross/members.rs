@@ -88,12 +88,15 @@ impl Members {
 
     /// A member that has to be a number that is not negative and whole.
     pub(crate) fn count(&mut self, name: &str) -> Result<Option<u64>, Failure> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(value) => {
-                value.as_u64().map(Some).ok_or_else(|| wrong(&self.path(name), "a whole number from 0"))
-            }
-        }
+        let count = self.peek_count(name)?;
+        self.value(name);
+        Ok(count)
+    }
+
+    /// The same without taking it.
+    pub(crate) fn peek_count(&self, name: &str) -> Result<Option<u64>, Failure> {
+        let wanted = || wrong(&self.path(name), "a whole number from 0");
+        self.peek(name).map(|value| value.as_u64().ok_or_else(wanted)).transpose()
     }
 
     /// A member that has to be a number.

@@ -39,13 +39,14 @@ pub use rates::{rate_limits, room_after};
 pub use stream::Translation;
 pub use warnings::{Warning, Warnings};
 
-pub(crate) use effort::{budget_of, effort_of, wanted_effort};
+pub(crate) use effort::{asks_to_think, budget_of, effort_of, wanted_effort};
 pub(crate) use flow::Flow;
-pub(crate) use leftovers::{Leftovers, leave_behind};
-use leftovers::{spelled, spelling};
+pub(crate) use leftovers::{Leftovers, leave_behind, own_path};
+use leftovers::{own_tool, spelled, spelling};
 pub(crate) use limits::Limits;
 pub(crate) use media::{
-    address, held_source, own_address, proper, refused_media, sound_format, source_of, titled, unseen,
+    OTHER_SOUND, address, document_name, from_base64, held_source, is_pdf, own_address, proper,
+    refused_media, sound_format, source_of, text_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use put::put;
@@ -54,7 +55,7 @@ pub(crate) use schema::{describes_object, each_schema, is_strict};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
 pub(crate) use step::{Block, Step};
-pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
+pub(crate) use told::{goes_on_from_nothing, has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
     client_schema, described, flattened, format_held, held_strictly, lose_hosted, lose_limits, parameters,
     refuse_lost_tools, search_of,
@@ -136,11 +137,12 @@ fn flatten_tools(members: &mut Rest) {
 /// cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
-    conversation: Conversation,
+    mut conversation: Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     if to != conversation.origin {
         limits::check(&conversation)?;
+        limits::simplify(&mut conversation);
     }
     crossing.asked.model.clone_from(&conversation.model);
     crossing.asked.stream = conversation.stream;
@@ -150,8 +152,9 @@ pub fn encode_request(
     crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
     let spelling = spelling(&conversation);
+    let places = language(conversation.origin).tool_places(&conversation);
     let encoded = language(to).encode(conversation, crossing);
-    crossing.warnings.rename(|path| spelled(&spelling, path));
+    crossing.warnings.rename(|path| own_tool(places.as_deref(), path).or_else(|| spelled(&spelling, path)));
     encoded
 }
 

@@ -54,6 +54,11 @@ impl Names {
         })
     }
 
+    /// Whether a tool of the request has this name at the provider.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.restored.contains_key(name)
+    }
+
     fn legal(&self, name: &str) -> String {
         let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         match self.begin_with_letter && !begins && !name.is_empty() {

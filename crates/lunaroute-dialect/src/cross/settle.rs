@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use lunaroute_core::conversation::{CallResult, Conversation, Custom, Part, Speaker, Text, Turn, Use};
 
+use super::leftovers::outside;
 use super::names::legal_id;
 use super::told::result_text;
 use super::warnings::Warnings;
@@ -27,17 +28,23 @@ const NO_OUTPUT: &str = "(no output)";
 /// one gets one that says so, and of two results of one call the first stays.
 pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
     let turns = std::mem::take(&mut conversation.turns);
+    let language = language(conversation.origin);
     let mut settling = Settling {
         seed,
-        list: language(conversation.origin).list_name(),
+        list: language.list_name(),
+        content: language.content_name(),
         warnings,
         turns: Vec::with_capacity(turns.len()),
         calls: Vec::new(),
         by_id: BTreeMap::new(),
         step: Step::default(),
     };
-    for (place, turn) in turns.into_iter().enumerate() {
+    // The caller counts the turns of its list.
+    let mut place = 0;
+    for turn in turns {
+        let is_listed = outside(conversation.origin, &turn).is_none();
         settling.take(place, turn);
+        place += usize::from(is_listed);
     }
     settling.finish()
 }
@@ -45,6 +52,7 @@ pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mu
 struct Settling<'a> {
     seed: &'a str,
     list: &'static str,
+    content: &'static str,
     warnings: &'a mut Warnings,
     /// Turns without results: those come behind the turns of their calls when all is known.
     turns: Vec<Turn>,
@@ -169,8 +177,8 @@ impl Settling<'_> {
 
     /// Takes a result; gives back what is left of one that has no place.
     fn result(&mut self, result: CallResult, (turn, part): (usize, usize)) -> Vec<Part> {
-        let list = self.list;
-        let path = || format!("{list}[{turn}].content[{part}]");
+        let (list, content) = (self.list, self.content);
+        let path = || format!("{list}[{turn}].{content}[{part}]");
         let place = match result.call_id.as_str() {
             "" => self.unanswered(result.name.as_deref()),
             id => self.by_id.get(id).copied(),

@@ -82,6 +82,14 @@ pub(crate) fn one_answer(conversation: &Conversation) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says that the provider does not go on from words of the assistant, which are the request's last.
+pub(crate) fn goes_on_from_nothing() -> Failure {
+    Failure::client(
+        FailureKind::BadRequest,
+        "the last message is the assistant's, and the provider that serves this model does not go on from one",
+    )
+}
+
 /// Says that a request holds nothing that could be answered.
 pub(crate) fn says_nothing() -> Failure {
     let what = "the request says nothing: the provider that serves this model needs a message with text";

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::seal::{seal_of, signature_of};
 use super::spelling::{camel, inner, members};
-use super::turns::FILES;
+use super::turns::{FILES, is_film};
 use super::{config, tools};
 use crate::cross::{Asked, Leftovers, Members, wrong};
 
@@ -265,8 +265,11 @@ fn file_part(mut file: Members, rest: Rest) -> Result<Part, Failure> {
     let (url, name) = (file.required("fileUri")?, file.text("displayName")?);
     // What stands with Google is found by nobody else.
     let is_public = url.starts_with("https://") && !url.starts_with(FILES);
-    let kind =
-        Some(file.word("mimeType")).filter(|word| !word.is_empty()).map_or(MediaKind::Document, kind_of);
+    let kind = match file.word("mimeType") {
+        "" if is_film(&url) => MediaKind::Video,
+        "" => MediaKind::Document,
+        word => kind_of(word),
+    };
     let source = if is_public {
         MediaSource::Url { url, media_type: file.text("mimeType")? }
     } else {

@@ -1,6 +1,6 @@
 //! Encodes a request of `generateContent`. The model and the wish for a stream are the path's to say.
 
-use lunaroute_core::conversation::{Conversation, OutputFormat, Rest, Speaker, Tier};
+use lunaroute_core::conversation::{Conversation, OutputFormat, Rest, Speaker, Tier, ToolChoice};
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
@@ -65,13 +65,17 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
         body.insert("systemInstruction".to_owned(), object_of([("parts", Value::Array(system))]));
     }
     body.insert("contents".to_owned(), Value::Array(contents));
-    if !tools.is_empty() {
+    let has_functions = tools.iter().any(tools::holds_functions);
+    // A choice is among functions alone: that none of the provider's own tools be used is told by leaving them out.
+    let is_used = has_functions || conversation.tool_choice != Some(ToolChoice::None);
+    let has_tools = is_used && !tools.is_empty();
+    if has_tools {
         body.insert("tools".to_owned(), Value::Array(tools));
-        if let Some(choice) = tools::foreign_choice(&conversation, crossing) {
+        if let Some(choice) = tools::foreign_choice(&conversation, has_functions, crossing) {
             body.insert("toolConfig".to_owned(), choice);
         }
     }
-    let config = foreign_config(&conversation, crossing);
+    let config = foreign_config(&conversation, has_tools, crossing);
     if !config.is_empty() {
         body.insert("generationConfig".to_owned(), Value::Object(config));
     }
@@ -86,7 +90,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     Ok(Value::Object(body))
 }
 
-fn foreign_config(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Rest {
+fn foreign_config(conversation: &Conversation, has_tools: bool, crossing: &mut Crossing<'_>) -> Rest {
     let mut sampling = conversation.sampling.clone();
     if !crossing.facts.sampling.is_yes() {
         (sampling.temperature, sampling.top_p, sampling.top_k) = (None, None, None);
@@ -107,6 +111,11 @@ fn foreign_config(conversation: &Conversation, crossing: &mut Crossing<'_>) -> R
     }
     match &conversation.format {
         None | Some(OutputFormat::Text) => {}
+        Some(_) if has_tools && !crossing.facts.json_with_tools.is_yes() => {
+            crossing
+                .warnings
+                .dropped("response_format", "the model refuses a form of its answer beside tools");
+        }
         Some(OutputFormat::JsonSchema { .. }) if !crossing.facts.json_schema.is_yes() => {
             crossing.warnings.dropped("response_format.schema", "the model answers in JSON of no schema");
             config.extend(config::format_members(&OutputFormat::JsonObject));

@@ -107,6 +107,10 @@ impl Language for Gemini {
         "contents"
     }
 
+    fn tool_places(&self, conversation: &Conversation) -> Option<Vec<usize>> {
+        tools::places(conversation)
+    }
+
     fn leftovers(&self) -> &'static Leftovers {
         &decode::LEFTOVERS
     }

@@ -1,13 +1,11 @@
 //! Thought signatures: Google's own go back to it as they are, others ride in their place through Gemini's clients.
 
 use base64::Engine;
-use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use lunaroute_core::Dialect;
 use lunaroute_core::conversation::Seal;
 
-use crate::cross::{open_seal, tag_seal};
+use crate::cross::{from_base64, open_seal, tag_seal};
 use crate::tagged::Ridden;
 
 /// What Google documents for calls whose signature nobody has, such as those of another model.
@@ -21,12 +19,6 @@ pub(super) static RIDDEN: Ridden = Ridden {
     stand_in: NO_SIGNATURE,
 };
 
-/// The member is bytes: clients decode it and encode it anew, some in the alphabet for addresses.
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-const FOR_ADDRESSES: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-
 /// A seal as a client of this dialect carries it.
 pub(super) fn signature_of(seal: &Seal, is_redacted: bool) -> String {
     match seal.maker {
@@ -35,10 +27,9 @@ pub(super) fn signature_of(seal: &Seal, is_redacted: bool) -> String {
     }
 }
 
-/// The seal that a client brings back, and whether it hides words.
+/// The seal that a client brings back, and whether it hides words. The member is bytes: clients decode it and encode it anew.
 pub(super) fn seal_of(signature: &str) -> (Seal, bool) {
-    let decoded = PLAIN.decode(signature).or_else(|_| FOR_ADDRESSES.decode(signature)).ok();
-    let tagged = decoded.and_then(|bytes| open_seal(std::str::from_utf8(&bytes).ok()?));
+    let tagged = from_base64(signature).and_then(|bytes| open_seal(std::str::from_utf8(&bytes).ok()?));
     tagged.unwrap_or_else(|| {
         (Seal { maker: Dialect::Gemini, provider: None, data: signature.to_owned(), id: None }, false)
     })

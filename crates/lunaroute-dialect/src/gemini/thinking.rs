@@ -3,7 +3,7 @@
 use lunaroute_core::conversation::{Effort, Reasoning, Rest, Sent, Summary, Thinking};
 use serde_json::json;
 
-use crate::cross::{Crossing, effort_of};
+use crate::cross::{Crossing, asks_to_think, effort_of};
 
 /// The least budget of models that cannot leave thinking: what Gemini 2.5 Pro takes.
 const LEAST_BUDGET: u64 = 128;
@@ -56,17 +56,17 @@ pub(super) fn own(reasoning: &Reasoning) -> Rest {
 /// What a model is told of another dialect's wish; empty when nothing is to be told.
 pub(super) fn foreign(reasoning: &Reasoning, crossing: &mut Crossing<'_>) -> Rest {
     let mut config = Rest::new();
-    let asks_to_think = matches!(reasoning.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
+    let wants_switch = matches!(reasoning.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
     let off = reasoning.thinking == Some(Thinking::Disabled) || reasoning.effort == Some(Effort::None);
     if crossing.facts.thinking == Sent::Nothing {
-        if !off {
+        if asks_to_think(reasoning) {
             crossing.warnings.dropped("reasoning_effort", "the model does not think apart from answering");
         }
         return config;
     }
     let shown = match reasoning.summary {
         Some(summary) => summary != Summary::Omitted,
-        None => asks_to_think,
+        None => wants_switch,
     };
     if shown && !off {
         config.insert("includeThoughts".to_owned(), json!(true));

@@ -51,6 +51,23 @@ pub(super) fn decode(body: &mut Members, conversation: &mut Conversation) -> Res
     }
 }
 
+/// Where in the list each tool stands: an entry holds functions and tools of the provider.
+pub(super) fn places(conversation: &Conversation) -> Option<Vec<usize>> {
+    let entries = conversation.rest.get("tools")?.as_array()?.iter().enumerate();
+    let each = entries.flat_map(|(place, entry)| {
+        let members = entry.as_object().into_iter().flatten();
+        let count = |(kind, value): (&String, &Value)| match value {
+            Value::Null => 0,
+            value if kind == FUNCTIONS => {
+                value.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+            }
+            _ => 1,
+        };
+        std::iter::repeat_n(place, members.map(count).sum())
+    });
+    Some(each.collect())
+}
+
 /// A function. A schema in the words of OpenAPI is understood, and stays as it is for its own dialect.
 fn function_tool(mut function: Members) -> Result<Tool, Failure> {
     let (name, description) = (function.required("name")?, function.name("description")?);
@@ -112,7 +129,10 @@ fn decode_choice(mut config: Members, conversation: &mut Conversation) -> Result
                         *strict = Some(true);
                     }
                 }
-                Some(ToolChoice::Auto)
+                Some(match names.is_empty() {
+                    true => ToolChoice::Auto,
+                    false => ToolChoice::Allowed(AllowedTools { is_required: false, names }),
+                })
             }
             _ => None,
         };
@@ -239,6 +259,11 @@ pub(super) fn foreign(
     Ok(vec![json!({FUNCTIONS: functions})])
 }
 
+/// Whether an entry of the list holds functions.
+pub(super) fn holds_functions(entry: &Value) -> bool {
+    entry.get(FUNCTIONS).is_some()
+}
+
 /// A choice among some tools without having to call one is told by leaving out the others.
 fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
     match choice {
@@ -258,24 +283,26 @@ const fn google_name(hosted: &Hosted) -> Option<&'static str> {
     }
 }
 
-/// The choice of another dialect's request.
-pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Value> {
-    if conversation.parallel_calls == Some(false) {
+/// The choice of another dialect's request. It is refused in a request without functions.
+pub(super) fn foreign_choice(
+    conversation: &Conversation,
+    has_functions: bool,
+    crossing: &mut Crossing<'_>,
+) -> Option<Value> {
+    if conversation.parallel_calls == Some(false) && has_functions {
         let what = "the provider has no such field; it may ask for several tools at once";
         crossing.warnings.dropped("parallel_tool_calls", what);
     }
     let choice = conversation.tool_choice.as_ref().filter(|choice| **choice != ToolChoice::Other)?;
-    let is_hosted =
-        |tool: &&Tool| matches!(&tool.kind, ToolKind::Hosted(kind) if client_schema(kind).is_none());
-    if let ToolChoice::Tool { name, .. } = choice
-        && conversation.tools.iter().filter(is_hosted).any(|tool| tool.name == *name)
-    {
-        let what = "a tool that the provider runs cannot be forced; the model chooses by itself";
-        crossing.warnings.changed("tool_choice", what);
-        return None;
-    }
     let forced = matches!(choice, ToolChoice::Required | ToolChoice::Tool { .. })
         || matches!(choice, ToolChoice::Allowed(AllowedTools { is_required: true, .. }));
+    if !has_functions {
+        if forced {
+            let what = "a tool that the provider runs cannot be forced; the model chooses by itself";
+            crossing.warnings.changed("tool_choice", what);
+        }
+        return None;
+    }
     let config = match choice {
         _ if forced && !crossing.facts.forced_tools.is_yes() => {
             let what = "the model refuses a forced choice of tools; it chooses by itself";

@@ -14,11 +14,20 @@ use crate::cross::{
     Crossing, has_media, merge, object_of, proper, refused_media, result_words, titled, unseen, words,
 };
 
-/// Addresses that Google's models read themselves: its storage, its Files, and films of its own.
-const FETCHED: [&str; 4] = ["gs://", FILES, "https://www.youtube.com/", "https://youtu.be/"];
+/// Addresses that Google's models read themselves, beside films of its own: its storage and its Files.
+const FETCHED: [&str; 2] = ["gs://", FILES];
+
+/// Where Google shows films.
+const FILMS: [&str; 4] =
+    ["https://www.youtube.com/", "https://youtube.com/", "https://m.youtube.com/", "https://youtu.be/"];
 
 /// Where Google keeps files; nobody else finds them there.
 pub(super) const FILES: &str = "https://generativelanguage.googleapis.com/";
+
+/// Whether an address is that of a film of Google's own, of which nobody has to say that it is one.
+pub(super) fn is_film(url: &str) -> bool {
+    FILMS.iter().any(|start| url.starts_with(start))
+}
 
 /// A turn that was decoded from this dialect, as it was.
 pub(super) fn own_content(turn: &Turn) -> Value {
@@ -238,7 +247,9 @@ impl Writing<'_, '_> {
         let is_taken = match &media.source {
             MediaSource::Bytes { .. } => true,
             MediaSource::Text { .. } => media.kind == MediaKind::Document,
-            MediaSource::Url { url, .. } => FETCHED.iter().any(|start| url.starts_with(start)),
+            MediaSource::Url { url, .. } => {
+                is_film(url) || FETCHED.iter().any(|start| url.starts_with(start))
+            }
             MediaSource::File { .. } => false,
         };
         if !is_taken {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::completions;
 use super::tools::{choice, tools};
-use crate::cross::{Asked, Leftovers, Members, held_source, open_seal, source_of};
+use crate::cross::{Asked, Leftovers, Members, held_source, open_seal, source_of, wrong};
 use crate::openai::tier;
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
@@ -18,7 +18,6 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         "stream_options",
         "store",
         "metadata",
-        "modalities",
         "prompt_cache_options",
         "prompt_cache_retention",
         // Told by words of their own, and kept beside them as they were.
@@ -38,6 +37,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
     ],
     refused: &[
         ("audio", "answers in sound are given by models of OpenAI only"),
+        ("modalities", "ask for text, or use a model of OpenAI"),
         ("echo", "put the prompt before the answer yourself"),
         ("suffix", "text is filled in between by models of completions only"),
     ],
@@ -50,7 +50,7 @@ pub(super) static LEFTOVERS: Leftovers = Leftovers {
         ("stop_sequences", "stop"),
         ("output_format", "response_format"),
     ],
-    harmless: &[],
+    harmless: &[("modalities", "text")],
 };
 
 /// What the answer depends on.
@@ -111,7 +111,8 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
             }
             Some(most)
         }
-        None => members.peek("max_tokens").and_then(Value::as_u64),
+        // It stays where it is: hosts know one of the two only.
+        None => members.peek_count("max_tokens")?,
     };
     let sampling = &mut conversation.sampling;
     sampling.temperature = members.number("temperature")?;
@@ -121,13 +122,7 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
     sampling.presence_penalty = members.number("presence_penalty")?;
     sampling.seed = members.number("seed")?;
     sampling.candidates = members.count("n")?;
-    sampling.stop = match members.peek("stop") {
-        Some(Value::String(word)) => vec![word.clone()],
-        Some(Value::Array(words)) => {
-            words.iter().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
-        }
-        _ => Vec::new(),
-    };
+    sampling.stop = stop(members)?;
     sampling.alternatives = match members.peek("logprobs") {
         Some(Value::Bool(true)) => {
             Some(members.peek("top_logprobs").and_then(Value::as_u64).unwrap_or_default())
@@ -141,6 +136,17 @@ fn controls(members: &mut Members, conversation: &mut Conversation) -> Result<()
         conversation.reasoning = Some(Reasoning { effort: Some(effort), ..Reasoning::default() });
     }
     Ok(())
+}
+
+/// Stop sequences, which stay where they are: one alone has another form than a list of one.
+fn stop(members: &Members) -> Result<Vec<String>, Failure> {
+    let words = match members.peek("stop") {
+        None => Some(Vec::new()),
+        Some(Value::String(word)) => Some(vec![word.clone()]),
+        Some(Value::Array(words)) => words.iter().map(|word| word.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    };
+    words.ok_or_else(|| wrong(&members.path("stop"), "a string or a list of strings"))
 }
 
 fn format(value: &Value) -> Option<OutputFormat> {

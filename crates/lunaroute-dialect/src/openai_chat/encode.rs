@@ -1,16 +1,16 @@
 //! Encodes a Chat Completions request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Effort, OutputFormat, Reasoning, Rest, Sent, Speaker, Tool, ToolChoice,
-    ToolKind,
+    AllowedTools, Conversation, Effort, OutputFormat, Reasoning, Rest, Sent, Tool, ToolChoice, ToolKind,
 };
-use lunaroute_core::{Dialect, Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use super::{completions, turns};
 use crate::cross::{
-    Crossing, client_schema, described, flattened, format_held, held_strictly, leave_behind, lose_hosted,
-    merge, object_of, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
+    Crossing, asks_to_think, client_schema, described, flattened, format_held, goes_on_from_nothing,
+    held_strictly, leave_behind, lose_hosted, merge, object_of, one_answer, parameters, refuse_lost_tools,
+    settled, wanted_effort,
 };
 use crate::openai::{nested_grammar, tier_word};
 
@@ -136,8 +136,8 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let settled = settled(&mut conversation, &seed, &mut crossing.warnings);
-    let is_prefilled = settled.last().is_some_and(|turn| turn.speaker == Speaker::Assistant);
     let messages = turns::messages(settled, crossing)?;
+    let is_prefilled = messages.last().is_some_and(|message| message["role"] == "assistant");
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     body.insert("messages".to_owned(), Value::Array(messages));
@@ -189,10 +189,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
 /// A last turn of the assistant: only some hosts go on from one.
 fn prefill(crossing: &Crossing<'_>, body: &mut Rest) -> Result<(), Failure> {
     if !crossing.profile.continues_final_message {
-        return Err(Failure::client(
-            FailureKind::BadRequest,
-            "the last message is the assistant's, and the provider that serves this model does not go on from one",
-        ));
+        return Err(goes_on_from_nothing());
     }
     body.insert("continue_final_message".to_owned(), json!(true));
     body.insert("add_generation_prompt".to_owned(), json!(false));
@@ -235,13 +232,13 @@ fn foreign_sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, bo
 
 fn effort(reasoning: Option<&Reasoning>, has_tools: bool, crossing: &mut Crossing<'_>, body: &mut Rest) {
     let Some(reasoning) = reasoning else { return };
-    let Some(effort) = wanted_effort(reasoning, crossing) else { return };
     if crossing.facts.thinking == Sent::Nothing {
-        if effort != Effort::None {
+        if asks_to_think(reasoning) {
             crossing.warnings.dropped("thinking", "the model does not think apart from answering");
         }
         return;
     }
+    let Some(effort) = wanted_effort(reasoning, crossing) else { return };
     let refused = has_tools && effort != Effort::None && !crossing.facts.chat_tools_with_effort.is_yes();
     if refused {
         crossing.warnings.changed("thinking", "the model takes tools here only without reasoning");

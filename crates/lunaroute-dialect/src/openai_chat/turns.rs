@@ -7,8 +7,8 @@ use lunaroute_core::conversation::{
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
-    says_nothing, sound_format, titled, unseen,
+    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media,
+    result_text, result_words, says_nothing, sound_format, text_of, titled, unseen,
 };
 
 /// A message that was decoded from this dialect, as it was.
@@ -146,7 +146,7 @@ pub(super) fn messages(turns: Vec<Turn>, crossing: &mut Crossing<'_>) -> Result<
                 let is_taken = place < instructions || crossing.facts.system_turns.is_yes();
                 messages.extend(instruction(&turn, is_taken));
             }
-            Speaker::Assistant => messages.push(assistant(turn, place, place > current, crossing)),
+            Speaker::Assistant => messages.extend(assistant(turn, place, place > current, crossing)),
             Speaker::User | Speaker::Tool => user(turn, place, crossing, &mut messages)?,
         }
     }
@@ -182,8 +182,9 @@ fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
     })
 }
 
-/// `is_current` says that the turn belongs to the tool loop that goes on.
-fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Value {
+/// A message of the assistant; none of a turn of which nothing can be told here. `is_current` says that the turn belongs
+/// to the tool loop that goes on.
+fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Option<Value> {
     let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
     let mut calls = Vec::new();
     for (number, part) in turn.parts.into_iter().enumerate() {
@@ -201,6 +202,11 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
             Part::Result(_) => {}
         }
     }
+    let thought =
+        Some(thought).filter(|thought| crossing.profile.takes_reasoning && is_current && !thought.is_empty());
+    if text.is_empty() && refusal.is_empty() && calls.is_empty() && thought.is_none() {
+        return None;
+    }
     let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) {
         if crossing.profile.plain_content { json!("") } else { Value::Null }
     } else {
@@ -210,13 +216,13 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
     }
-    if crossing.profile.takes_reasoning && is_current && !thought.is_empty() {
-        message["reasoning_content"] = json!(thought);
+    if let Some(thought) = thought {
+        message["reasoning_content"] = Value::String(thought);
     }
     if !calls.is_empty() {
         message["tool_calls"] = Value::Array(calls);
     }
-    message
+    Some(message)
 }
 
 fn foreign_call(call: Use, crossing: &Crossing<'_>) -> Value {
@@ -321,12 +327,16 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         (_, MediaSource::File { .. }) => refused("files that are kept with another provider"),
         (MediaKind::Document, MediaSource::Text { text }) => Ok(Piece::Words(titled(media, text))),
         (MediaKind::Document, MediaSource::Url { .. }) => refused("documents by their address"),
-        (MediaKind::Document, _) => {
-            let name = Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()));
+        (MediaKind::Document, MediaSource::Bytes { media_type, .. }) => {
+            if let Some(text) = text_of(media) {
+                return Ok(Piece::Words(titled(media, &text)));
+            }
+            let name = Some(media.name.clone().unwrap_or_else(|| document_name(media_type)));
             Ok(Piece::Other(written_media(&Media { name, ..media.clone() }, address)))
         }
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
-            let sound = json!({"data": data, "format": sound_format(media_type)});
+            let Some(format) = sound_format(media_type) else { return refused(OTHER_SOUND) };
+            let sound = json!({"data": data, "format": format});
             Ok(Piece::Other(json!({"type": "input_audio", "input_audio": sound})))
         }
         (MediaKind::Audio, _) => refused("sound by its address"),

@@ -208,9 +208,19 @@ fn turn(item: Value, path: String) -> Result<Turn, Failure> {
             let what = format!("'{path}' has neither a type nor a role");
             return Err(Failure::client(FailureKind::BadRequest, what));
         }
-        _ => (Speaker::Assistant, Part::Opaque(Opaque { gist: gist(&kind, &whole), kind, value: whole })),
+        _ => {
+            let gist = gist(&kind, &whole);
+            (speaker_of(&kind), Part::Opaque(Opaque { gist, kind, value: whole }))
+        }
     };
     Ok(Turn { speaker, parts: vec![part], is_plain: false, rest: members.rest() })
+}
+
+/// Who an item of another kind is from: what tools gave and what a person allowed come from the client, all else from the
+/// model.
+fn speaker_of(kind: &str) -> Speaker {
+    let is_clients = kind.ends_with("_output") || kind == "mcp_approval_response";
+    if is_clients { Speaker::User } else { Speaker::Assistant }
 }
 
 fn message(mut members: Members, path: &str) -> Result<Turn, Failure> {
@@ -272,6 +282,12 @@ fn gist(kind: &str, item: &Value) -> Option<String> {
         "local_shell_call_output" | "shell_call_output" | "apply_patch_call_output" => {
             let output = item.get("output")?;
             Some(output.as_str().map_or_else(|| output.to_string(), str::to_owned))
+        }
+        "tool_search_call" => Some(format!("[tool search: {}]", item.get("arguments")?)),
+        "tool_search_output" => {
+            let tools = item.get("tools")?.as_array()?.iter();
+            let names: Vec<&str> = tools.filter_map(|tool| tool.get("name")?.as_str()).collect();
+            Some(format!("[tools found: {}]", names.join(", ")))
         }
         "code_interpreter_call" => Some(format!("```\n{}\n```", item.get("code")?.as_str()?)),
         _ => None,

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::turns;
 use crate::cross::{
-    Crossing, client_schema, described, format_held, held_strictly, leave_behind, lose_hosted, lose_limits,
-    merge, one_answer, parameters, refuse_lost_tools, settled, wanted_effort,
+    Crossing, asks_to_think, client_schema, described, format_held, goes_on_from_nothing, held_strictly,
+    leave_behind, lose_hosted, lose_limits, merge, one_answer, parameters, refuse_lost_tools, settled,
+    wanted_effort,
 };
 use crate::openai::{flat_grammar, tier_word};
 
@@ -80,21 +81,18 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     let seed = crossing.asked.seed.clone();
     let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
     let turns::Items { instructions, input } = turns::items(&mut settled, crossing)?;
+    // From words of its own a model of Chat begins anew, too; others go on.
+    let is_prefilled = input.last().is_some_and(|item| item["role"] == "assistant");
+    if is_prefilled && conversation.origin != Dialect::OpenaiChat {
+        return Err(goes_on_from_nothing());
+    }
     let mut body = Rest::new();
     body.insert("model".to_owned(), json!(crossing.model));
     if !instructions.is_empty() {
         body.insert("instructions".to_owned(), json!(instructions));
     }
     body.insert("input".to_owned(), Value::Array(input));
-    if let Some(asked) = conversation.max_output {
-        if asked < LEAST_OUTPUT {
-            crossing
-                .warnings
-                .changed("max_tokens", "fewer tokens than the protocol takes; its least was sent");
-        }
-        let most = crossing.output_limit(asked).max(LEAST_OUTPUT);
-        body.insert("max_output_tokens".to_owned(), json!(most));
-    }
+    output_limit(&conversation, crossing, &mut body);
     sampling(&conversation, crossing, &mut body);
     reasoning(&conversation, crossing, &mut body);
     if let Some(text) = text(&conversation, crossing) {
@@ -118,13 +116,28 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     if let Some(key) = crossing.cache_key(&conversation) {
         body.insert("prompt_cache_key".to_owned(), json!(key));
     }
+    if conversation.origin == Dialect::OpenaiChat {
+        body.extend(conversation.rest.get("metadata").map(|own| ("metadata".to_owned(), own.clone())));
+    }
     // The caller sends its history itself, so the provider keeps nothing, and gives reasoning along in its sealed form.
+    // Models without reasoning refuse to be asked for it.
     body.insert("store".to_owned(), json!(false));
-    body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    if crossing.facts.thinking != Sent::Nothing {
+        body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    }
     if conversation.stream {
         body.insert("stream".to_owned(), json!(true));
     }
     Ok(Value::Object(body))
+}
+
+fn output_limit(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
+    let Some(asked) = conversation.max_output else { return };
+    if asked < LEAST_OUTPUT {
+        crossing.warnings.changed("max_tokens", "fewer tokens than the protocol takes; its least was sent");
+    }
+    let most = crossing.output_limit(asked).max(LEAST_OUTPUT);
+    body.insert("max_output_tokens".to_owned(), json!(most));
 }
 
 fn sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
@@ -158,7 +171,9 @@ fn sampling(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut
 fn reasoning(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Rest) {
     let Some(reasoning) = &conversation.reasoning else { return };
     if crossing.facts.thinking == Sent::Nothing {
-        crossing.warnings.dropped("thinking", "the model does not think apart from answering");
+        if asks_to_think(reasoning) {
+            crossing.warnings.dropped("thinking", "the model does not think apart from answering");
+        }
         return;
     }
     let mut value = Rest::new();

@@ -105,6 +105,10 @@ impl Language for OpenaiResponses {
         "input"
     }
 
+    fn tool_places(&self, conversation: &Conversation) -> Option<Vec<usize>> {
+        tools::places(conversation)
+    }
+
     fn leftovers(&self) -> &'static Leftovers {
         &decode::LEFTOVERS
     }

@@ -1,6 +1,6 @@
 //! Decodes the tools of a Responses request.
 
-use lunaroute_core::conversation::{AllowedTools, Hosted, Tool, ToolChoice, ToolKind};
+use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
 use crate::cross::{is_strict, search_of};
@@ -34,6 +34,17 @@ pub(super) fn choice(value: &Value) -> ToolChoice {
 /// By what a tool is chosen that the provider runs: its type, of which the search has several.
 fn hosted_name(kind: &str) -> &str {
     if kind.starts_with("web_search") { "web_search" } else { kind }
+}
+
+/// Where in the list each tool stands: those of a group stand where it does.
+pub(super) fn places(conversation: &Conversation) -> Option<Vec<usize>> {
+    let entries = conversation.rest.get("tools")?.as_array()?.iter().enumerate();
+    let each = entries.flat_map(|(place, entry)| {
+        let is_group = entry.get("type").and_then(Value::as_str) == Some("namespace");
+        let inside = || entry.get("tools").and_then(Value::as_array).map_or(0, Vec::len);
+        std::iter::repeat_n(place, if is_group { inside() } else { 1 })
+    });
+    Some(each.collect())
 }
 
 /// A tool; a group of tools gives each of its own.

@@ -7,8 +7,8 @@ use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use crate::cross::{
-    Crossing, address, has_media, merge, object_of, own_address, refused_media, result_text, result_words,
-    says_nothing, sound_format, titled, unseen, words,
+    Crossing, OTHER_SOUND, address, document_name, has_media, merge, object_of, own_address, refused_media,
+    result_text, result_words, says_nothing, sound_format, text_of, titled, unseen, words,
 };
 
 /// An item that was decoded from this dialect, as it was; `None` for what stands outside the items.
@@ -248,19 +248,23 @@ fn foreign_media(media: &Media, path: &str, crossing: &mut Crossing<'_>) -> Resu
         (MediaKind::Video, _) => return refused("film"),
         (_, MediaSource::File { .. }) => return refused("files that are kept with another provider"),
         (MediaKind::Audio, MediaSource::Bytes { media_type, data }) => {
-            let sound = json!({"data": data, "format": sound_format(media_type)});
+            let Some(format) = sound_format(media_type) else { return refused(OTHER_SOUND) };
+            let sound = json!({"data": data, "format": format});
             return Ok(json!({"type": "input_audio", "input_audio": sound}));
         }
         (MediaKind::Audio, _) => return refused("sound by its address"),
         (MediaKind::Document, MediaSource::Text { text }) => {
             return Ok(json!({"type": "input_text", "text": titled(media, text)}));
         }
-        (MediaKind::Document, _) => "input_file",
+        (MediaKind::Document, _) => match text_of(media) {
+            Some(text) => return Ok(json!({"type": "input_text", "text": titled(media, &text)})),
+            None => "input_file",
+        },
         (MediaKind::Image, _) => "input_image",
     };
     let name = match (media.kind, &media.source) {
-        (MediaKind::Document, MediaSource::Bytes { .. }) => {
-            Some(media.name.clone().unwrap_or_else(|| "document.pdf".to_owned()))
+        (MediaKind::Document, MediaSource::Bytes { media_type, .. }) => {
+            Some(media.name.clone().unwrap_or_else(|| document_name(media_type)))
         }
         _ => None,
     };

@@ -43,7 +43,7 @@ fn a_number_beyond_its_range_is_refused_under_the_callers_name() {
     let beyond = [
         (json!(2.01), json!(-0.1)),
         (json!(1.5), json!(-1)),
-        (json!(0), json!(-1)),
+        (json!(-0.5), json!(-2)),
         (json!(2.5), json!(-3)),
         (json!(2.5), json!(-3)),
         (json!(11), json!(0)),
@@ -84,6 +84,28 @@ fn what_is_within_its_range_crosses() {
     ] {
         for to in [RESPONSES, MESSAGES, GEMINI] {
             sent(CHAT, to, &request(CHAT, name, &value));
+        }
+    }
+}
+
+#[test]
+fn a_choice_among_all_tokens_is_none() {
+    for all in [json!(0), json!(-1)] {
+        for (from, name) in [(CHAT, "top_k"), (MESSAGES, "top_k"), (GEMINI, "generationConfig.topK")] {
+            let asked = request(from, name, &all);
+            for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+                let profile = Profile { legacy_max_tokens: true, ..Profile::default() };
+                let told = try_sent(from, to, &asked, &ModelFacts::default(), &profile).expect("it crosses");
+                let is_told =
+                    ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
+                assert!(
+                    !is_told && told.warnings.is_empty(),
+                    "{from} to {to}: {}, {:?}",
+                    told.body,
+                    told.warnings
+                );
+            }
+            assert_eq!(sent(from, from, &asked).body, asked);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a request loses on its way, and what it must not lose.
 
-use lunaroute_core::conversation::{Allowed, ModelFacts};
+use lunaroute_core::conversation::{Allowed, ModelFacts, Sent as Told};
 use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
@@ -130,5 +130,178 @@ fn a_turn_of_the_system_stands_where_the_model_takes_one() {
             .map(|message| &message["role"])
             .collect();
         assert_eq!(json!(told), roles, "{messages}");
+    }
+}
+
+#[test]
+fn to_say_what_is_shown_of_thinking_switches_none_on() {
+    let gemini = |shown: bool| {
+        json!({
+            "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"temperature": 0.2, "thinkingConfig": {"includeThoughts": shown}},
+        })
+    };
+    let responses =
+        json!({"model": "m", "input": "hi", "temperature": 0.2, "reasoning": {"summary": "auto"}});
+    let adaptive = ModelFacts { thinking: Told::Adaptive, ..ModelFacts::default() };
+    let always = ModelFacts { thinking_off: Allowed::No, ..adaptive.clone() };
+    for (from, request, display) in [
+        (GEMINI, gemini(false), "omitted"),
+        (GEMINI, gemini(true), "summarized"),
+        (RESPONSES, responses, "summarized"),
+    ] {
+        let ask = |facts: &ModelFacts| {
+            try_sent(from, MESSAGES, &request, facts, &Profile::default()).expect("it crosses")
+        };
+        let quiet = ask(&adaptive);
+        assert_eq!(quiet.body.get("thinking"), None, "{request}");
+        assert_eq!(quiet.body["temperature"].to_string(), "0.2", "{request}");
+        assert_eq!(quiet.warnings, [""; 0], "{request}");
+        // A model that thinks in any case is told how to show it.
+        let thinks = ask(&always);
+        assert_eq!(thinks.body["thinking"], json!({"type": "adaptive", "display": display}), "{request}");
+    }
+}
+
+#[test]
+fn thinking_that_is_not_asked_for_is_not_lost() {
+    let facts = ModelFacts { thinking: Told::Nothing, ..ModelFacts::default() };
+    let messages = |thinking: Value| json!({"model": "m", "max_tokens": 9_000, "messages": [user("hi")], "thinking": thinking});
+    let chat = |effort: &str| json!({"model": "m", "messages": [user("hi")], "reasoning_effort": effort});
+    let responses = |reasoning: Value| json!({"model": "m", "input": "hi", "reasoning": reasoning});
+    for (from, request, is_lost) in [
+        (MESSAGES, messages(json!({"type": "disabled"})), false),
+        (MESSAGES, messages(json!({"type": "adaptive"})), true),
+        (MESSAGES, messages(json!({"type": "enabled", "budget_tokens": 2_048})), true),
+        (CHAT, chat("none"), false),
+        (CHAT, chat("low"), true),
+        (RESPONSES, responses(json!({"summary": "auto"})), false),
+        (RESPONSES, responses(json!({"effort": "high", "summary": "auto"})), true),
+    ] {
+        for to in [CHAT, RESPONSES, MESSAGES, GEMINI].into_iter().filter(|to| *to != from) {
+            let sent = try_sent(from, to, &request, &facts, &Profile::default()).expect("it crosses");
+            assert_eq!(!sent.warnings.is_empty(), is_lost, "{from} to {to}: {request}: {:?}", sent.warnings);
+        }
+    }
+}
+
+#[test]
+fn words_to_go_on_from_are_refused_where_nobody_goes_on() {
+    let messages = json!([user("hi"), {"role": "assistant", "content": "Well"}]);
+    let contents = json!([
+        {"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "Well"}]},
+    ]);
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": messages});
+    for (from, request) in [(MESSAGES, &asked), (GEMINI, &json!({"model": "m", "contents": contents}))] {
+        for to in [CHAT, RESPONSES] {
+            let refused = try_sent(from, to, request, &ModelFacts::default(), &Profile::default());
+            assert!(refused.is_err_and(|refused| refused.message.contains("assistant")), "{from} to {to}");
+        }
+    }
+    // Chat's own models begin anew as well.
+    assert_eq!(sent(CHAT, RESPONSES, &asked).warnings, [""; 0]);
+}
+
+#[test]
+fn a_form_that_nobody_knows_is_named() {
+    let schema = json!({"type": "object", "properties": {}});
+    let chat = |format: Value| json!({"model": "m", "messages": [user("hi")], "response_format": format});
+    let responses = |format: Value| json!({"model": "m", "input": "hi", "text": {"format": format}});
+    for (from, request, lost) in [
+        (CHAT, chat(json!({"type": "json_schema", "schema": schema})), &["!response_format"][..]),
+        (CHAT, chat(json!({"type": "hologram"})), &["!response_format"]),
+        (CHAT, chat(json!({"type": "text"})), &[]),
+        (RESPONSES, responses(json!({"type": "grammar", "definition": "x"})), &["!text.format"]),
+        (RESPONSES, responses(json!({"type": "text"})), &[]),
+    ] {
+        for to in [CHAT, RESPONSES, MESSAGES, GEMINI].into_iter().filter(|to| *to != from) {
+            assert_eq!(sent(from, to, &request).warnings, lost, "{from} to {to}: {request}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_refused_by_its_name() {
+    for (name, value) in [
+        ("max_tokens", json!(100.5)),
+        ("max_tokens", json!("100")),
+        ("stop", json!([1])),
+        ("stop", json!({"a": 1})),
+        ("modalities", json!(["text", "audio"])),
+    ] {
+        let mut request = json!({"model": "m", "messages": [user("hi")]});
+        request[name] = value.clone();
+        for to in [RESPONSES, MESSAGES, GEMINI] {
+            let refused = try_sent(CHAT, to, &request, &ModelFacts::default(), &Profile::default());
+            let refused = refused.map(|sent| sent.body).expect_err(name);
+            assert!(refused.message.contains(&format!("'{name}'")), "{to}: {refused}");
+        }
+    }
+    let request = json!({"model": "m", "messages": [user("hi")], "modalities": ["text"], "stop": null, "max_tokens": null});
+    for to in [RESPONSES, MESSAGES, GEMINI] {
+        assert_eq!(sent(CHAT, to, &request).warnings, [""; 0], "{to}");
+    }
+    assert_eq!(sent(CHAT, CHAT, &request).body["modalities"], json!(["text"]));
+}
+
+#[test]
+fn a_validated_choice_among_some_functions_leaves_the_others_out() {
+    let request = json!({
+        "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED", "allowedFunctionNames": ["a"]}},
+    });
+    let messages = sent(GEMINI, MESSAGES, &request).body;
+    let names: Vec<&Value> =
+        messages["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
+    assert_eq!((names, &messages["tool_choice"]), (vec![&json!("a")], &json!({"type": "auto"})));
+    let chat = sent(GEMINI, CHAT, &request).body;
+    assert_eq!(chat["tool_choice"]["allowed_tools"]["mode"], "auto");
+    assert_eq!(chat["tool_choice"]["allowed_tools"]["tools"][0]["function"]["name"], "a");
+    assert_eq!(sent(GEMINI, GEMINI, &request).body["toolConfig"], request["toolConfig"]);
+}
+
+#[test]
+fn what_a_client_of_openai_notes_goes_on_to_responses() {
+    let noted = json!({"ticket": "17"});
+    let chat = json!({"model": "m", "messages": [user("hi")], "metadata": noted});
+    let sent_on = sent(CHAT, RESPONSES, &chat);
+    assert_eq!((&sent_on.body["metadata"], sent_on.warnings.len()), (&noted, 0));
+    let responses = json!({"model": "m", "input": "hi", "metadata": noted});
+    assert_eq!(sent(RESPONSES, CHAT, &responses).body.get("metadata"), None);
+    let messages =
+        json!({"model": "m", "max_tokens": 9, "messages": [user("hi")], "metadata": {"user_id": "u"}});
+    assert_eq!(sent(MESSAGES, RESPONSES, &messages).body.get("metadata"), None);
+}
+
+#[test]
+fn fields_are_counted_as_the_caller_wrote_them() {
+    let orphan =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x", "content": "r"}]});
+    let messages = json!({"model": "m", "max_tokens": 9, "system": "Be kind.", "messages": [orphan]});
+    let gave = json!({"functionResponse": {"name": "f", "response": {"output": "r"}}});
+    let contents = json!({
+        "model": "m", "systemInstruction": {"parts": [{"text": "Be kind."}]},
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "user", "parts": [gave]}],
+    });
+    let function = |name: &str| json!({"type": "function", "name": name, "parameters": {}, "strict": false});
+    let group =
+        json!({"type": "namespace", "name": "n", "tools": [function("a"), function("b"), function("c")]});
+    let grouped =
+        json!({"model": "m", "input": "hi", "tools": [group, {"type": "image_generation"}, function("d")]});
+    let entries = json!({
+        "model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}, {"googleMaps": {}}],
+    });
+    let raw = json!({"executableCode": {"language": "PYTHON", "code": "1"}});
+    let ran = json!({"model": "m", "contents": [{"role": "user", "parts": [{"text": "hi"}, raw]}]});
+    for (from, to, request, warnings) in [
+        (MESSAGES, CHAT, messages, &["messages[0].content[0]"][..]),
+        (GEMINI, CHAT, ran, &["contents[0].parts[1]"]),
+        (GEMINI, CHAT, contents, &["contents[1].parts[0]"]),
+        (RESPONSES, CHAT, grouped, &["!tools[1]"]),
+        (GEMINI, MESSAGES, entries, &["!tools[1]"]),
+    ] {
+        assert_eq!(sent(from, to, &request).warnings, warnings, "{from} to {to}: {request}");
     }
 }

@@ -13,6 +13,8 @@ mod grammar;
 mod history;
 mod limits;
 mod losses;
+mod media;
+mod refusals;
 mod requests;
 mod results;
 mod seals;
