@@ -1,7 +1,7 @@
 //! Tools, as far as every dialect treats them alike.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Hosted, OutputFormat, Search, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Search, Tool, ToolChoice, ToolKind,
 };
 use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
@@ -19,9 +19,23 @@ pub(crate) fn described(tool: &mut Tool) -> Option<String> {
     Some(format!("{told}\n\nExamples of its input:\n{}", lines.join("\n")).trim_start().to_owned())
 }
 
-/// A function's parameters; a function without any takes an empty object.
+/// Keywords that say what a schema is of where it has no type of its own.
+const COMBINATORS: [&str; 8] = ["$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "not", "if", "enum"];
+
+/// A function's parameters: a function without any takes an empty object. Providers want to read that it is an object, and
+/// which properties it has, also where JSON Schema lets both go without saying.
 pub(crate) fn parameters(schema: Option<Value>) -> Value {
-    schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+    let Value::Object(mut members) = schema.unwrap_or_else(|| json!({})) else {
+        return json!({"type": "object", "properties": {}});
+    };
+    let is_absent = |members: &Rest, name: &str| members.get(name).is_none_or(Value::is_null);
+    if is_absent(&members, "type") && !COMBINATORS.iter().any(|keyword| members.contains_key(*keyword)) {
+        members.insert("type".to_owned(), json!("object"));
+    }
+    if members.get("type").is_some_and(|kind| kind == "object") && is_absent(&members, "properties") {
+        members.insert("properties".to_owned(), json!({}));
+    }
+    Value::Object(members)
 }
 
 /// A tool with free text as a function of one `input`: what it is told to do, and its parameters.

@@ -15,6 +15,7 @@ mod limits;
 mod losses;
 mod requests;
 mod results;
+mod schemas;
 mod seals;
 mod sources;
 mod streams;
