@@ -3,7 +3,7 @@
 use lunaroute_core::conversation::{
     AllowedTools, Conversation, Hosted, OutputFormat, Rest, Search, Tool, ToolChoice, ToolKind,
 };
-use lunaroute_core::{Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::asked::Crossing;
@@ -48,8 +48,8 @@ pub(crate) fn flattened(tool: &Tool, format: Option<&Value>) -> (String, Value) 
     (description.trim_start().to_owned(), input)
 }
 
-/// Whether OpenAI shall hold the arguments to the schema. It refuses schemas that are open or have optional properties, so
-/// for those it is not asked to.
+/// Whether OpenAI shall hold the arguments to the schema. It refuses many schemas for that, such as open ones, so for those
+/// it is not asked to.
 pub(crate) fn held_strictly(
     wanted: Option<bool>,
     schema: &Value,
@@ -61,14 +61,16 @@ pub(crate) fn held_strictly(
     }
     crossing
         .warnings
-        .changed(path(), "the schema is open or has optional properties; it is told but not enforced");
+        .changed(path(), "the provider cannot hold arguments to such a schema; it is told but not enforced");
     Some(false)
 }
 
-/// Whether OpenAI shall hold the answer to the schema; see [`held_strictly`]. Who says nothing wants it held.
-pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) -> bool {
-    let OutputFormat::JsonSchema { schema, strict, .. } = format else { return false };
-    let wanted = Some(strict.unwrap_or(true));
+/// Whether OpenAI shall hold the answer to the schema; see [`held_strictly`]. Where nothing is said, OpenAI's own clients do
+/// not want that, and those of providers that always hold it do.
+pub(crate) fn format_held(conversation: &Conversation, crossing: &mut Crossing<'_>) -> bool {
+    let Some(OutputFormat::JsonSchema { schema, strict, .. }) = &conversation.format else { return false };
+    let always = matches!(conversation.origin, Dialect::Anthropic | Dialect::Gemini);
+    let wanted = Some(strict.unwrap_or(always));
     held_strictly(wanted, schema, || "output_format.strict".to_owned(), crossing).unwrap_or_default()
 }
 

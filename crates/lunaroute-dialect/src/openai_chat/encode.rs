@@ -148,7 +148,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     foreign_sampling(&conversation, crossing, &mut body);
     effort(conversation.reasoning.as_ref(), !tools.is_empty(), crossing, &mut body);
     if let Some(format) = &conversation.format {
-        let strict = format_held(format, crossing);
+        let strict = format_held(&conversation, crossing);
         body.extend(format_member(format, strict));
     }
     if let Some(verbosity) = &conversation.verbosity {

@@ -183,7 +183,7 @@ fn reasoning(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mu
 fn text(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Rest> {
     let mut text = Rest::new();
     if let Some(format) = &conversation.format {
-        let strict = format_held(format, crossing);
+        let strict = format_held(conversation, crossing);
         text.extend(format_value(format, strict).map(|format| ("format".to_owned(), format)));
     }
     text.extend(conversation.verbosity.as_ref().map(|verbosity| ("verbosity".to_owned(), json!(verbosity))));
