@@ -4,9 +4,8 @@ use lunaroute_core::Failure;
 use lunaroute_core::conversation::{Conversation, Hosted, Tool, ToolKind};
 use serde_json::{Value, json};
 
-use super::decode::is_allowed;
 use super::schema::held;
-use crate::cross::{Crossing, flattened, lose_hosted, lose_limits, parameters};
+use crate::cross::{Crossing, allowed_names, flattened, lose_hosted, lose_limits, parameters};
 
 /// Most tools of one request whose arguments are held to their schema.
 const STRICT_TOOLS: usize = 20;
@@ -18,8 +17,9 @@ pub(super) fn tools(
     crossing: &mut Crossing<'_>,
 ) -> Result<Vec<Value>, Failure> {
     let (mut tools, mut strict_tools) = (Vec::new(), 0);
+    let allowed = allowed_names(conversation.tool_choice.as_ref());
     for (place, tool) in conversation.tools.iter_mut().enumerate() {
-        if !is_allowed(conversation.tool_choice.as_ref(), &tool.name) {
+        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(tool.name.as_str())) {
             continue;
         }
         let (description, schema, strict) = match &mut tool.kind {

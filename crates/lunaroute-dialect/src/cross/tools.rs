@@ -1,5 +1,7 @@
 //! Tools, as far as every dialect treats them alike.
 
+use std::collections::HashSet;
+
 use lunaroute_core::conversation::{
     AllowedTools, Conversation, Hosted, OutputFormat, Rest, Search, Tool, ToolChoice, ToolKind,
 };
@@ -117,15 +119,23 @@ pub(crate) fn lose_hosted(tool: &Tool, place: usize, crossing: &mut Crossing<'_>
     }
     crossing.warnings.dropped(tool_path(tool, place), "a tool that only its own provider runs");
     if !tool.name.is_empty() {
-        crossing.lost_tools.push(tool.name.clone());
+        crossing.lost_tools.insert(tool.name.clone());
     }
     Ok(())
+}
+
+/// The tools among which the model may choose; `None` for all of them.
+pub(crate) fn allowed_names(choice: Option<&ToolChoice>) -> Option<HashSet<&str>> {
+    match choice? {
+        ToolChoice::Allowed(AllowedTools { names, .. }) => Some(names.iter().map(String::as_str).collect()),
+        _ => None,
+    }
 }
 
 impl Crossing<'_> {
     /// Those of some tools that the target has.
     pub(crate) fn left<'names>(&self, names: &'names [String]) -> impl Iterator<Item = &'names str> {
-        names.iter().filter(|name| !self.lost_tools.contains(name)).map(String::as_str)
+        names.iter().filter(|name| !self.lost_tools.contains(name.as_str())).map(String::as_str)
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::schema::{from_open_api, is_empty_object};
 use super::spelling::{inner, members};
 use crate::cross::{
-    Crossing, Members, client_schema, described, flattened, lose_hosted, merge, parameters, wrong,
+    Crossing, Members, allowed_names, client_schema, described, flattened, lose_hosted, merge, parameters,
+    wrong,
 };
 
 /// How the list of functions is called.
@@ -187,8 +188,12 @@ pub(super) fn foreign(
 ) -> Result<Vec<Value>, Failure> {
     let (mut functions, mut hosted) = (Vec::new(), Vec::new());
     crossing.asked.names.begin_with_letter = true;
+    // A choice among some tools without having to call one is told by leaving out the others.
+    let is_free =
+        |choice: &&ToolChoice| matches!(choice, ToolChoice::Allowed(AllowedTools { is_required: false, .. }));
+    let allowed = allowed_names(conversation.tool_choice.as_ref().filter(is_free));
     for (place, tool) in conversation.tools.iter_mut().enumerate() {
-        if is_left_out(conversation.tool_choice.as_ref(), &tool.name) {
+        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(tool.name.as_str())) {
             continue;
         }
         let (description, schema, is_custom) = match &mut tool.kind {
@@ -234,19 +239,9 @@ pub(super) fn foreign(
     for (place, tool, _) in hosted {
         let what = "the provider runs none of its own tools beside the caller's";
         crossing.warnings.dropped(format!("tools[{place}]"), what);
-        crossing.lost_tools.push(tool.name.clone());
+        crossing.lost_tools.insert(tool.name.clone());
     }
     Ok(vec![json!({FUNCTIONS: functions})])
-}
-
-/// A choice among some tools without having to call one is told by leaving out the others.
-fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
-    match choice {
-        Some(ToolChoice::Allowed(AllowedTools { is_required: false, names })) => {
-            names.iter().all(|allowed| allowed != name)
-        }
-        _ => false,
-    }
 }
 
 const fn google_name(hosted: &Hosted) -> Option<&'static str> {

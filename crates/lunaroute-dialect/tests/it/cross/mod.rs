@@ -4,6 +4,7 @@
 //! 27, stand with the binary (`lunaroute-cli`).
 
 mod calls;
+mod choices;
 mod completions;
 mod errors;
 mod faults;
