@@ -6,7 +6,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
-use super::schema::held;
+use super::schema::{Room, hold, measured};
 use super::tools::tools;
 use super::turns::{Turns, messages};
 use super::{thinking, turns};
@@ -137,7 +137,9 @@ fn format_member(schema: Value) -> Rest {
 fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(&conversation, crossing)?;
     one_answer(&conversation)?;
-    let mut tools = tools(&mut conversation, crossing)?;
+    let mut room = Room::default();
+    let is_held = holds_format(&conversation, crossing, &mut room);
+    let mut tools = tools(&mut conversation, room, crossing)?;
     refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
@@ -147,7 +149,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     let max_tokens = max_tokens(&conversation, crossing);
     body.insert("max_tokens".to_owned(), json!(max_tokens));
     let mut choice = conversation.tool_choice.clone().filter(|_| !tools.is_empty());
-    format(&conversation, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
+    format(&conversation, is_held, crossing, (&mut body, &mut system), (&mut tools, &mut choice));
     if let (Some(ToolChoice::Required | ToolChoice::Tool { .. }), false) =
         (&choice, crossing.facts.forced_tools.is_yes())
     {
@@ -291,9 +293,16 @@ fn tier(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mut Res
     body.insert("service_tier".to_owned(), json!(word));
 }
 
+/// Whether the provider can hold the answer to the schema that is asked for.
+fn holds_format(conversation: &Conversation, crossing: &Crossing<'_>, room: &mut Room) -> bool {
+    let Some(OutputFormat::JsonSchema { schema, .. }) = &conversation.format else { return false };
+    crossing.facts.json_schema.is_yes() && measured(schema).is_some_and(|size| room.take(size))
+}
+
 /// Puts the wanted form of the answer into the request, by the field for it or by a tool that has to be called.
 fn format(
     conversation: &Conversation,
+    is_held: bool,
     crossing: &mut Crossing<'_>,
     (body, system): (&mut Rest, &mut Vec<Value>),
     (tools, choice): (&mut Vec<Value>, &mut Option<ToolChoice>),
@@ -304,9 +313,9 @@ fn format(
             system.push(json!({"type": "text", "text": "Reply with one JSON object only."}));
         }
         Some(OutputFormat::JsonSchema { schema, description, .. }) => {
-            let held = if crossing.facts.json_schema.is_yes() { held(schema) } else { None };
-            if let Some((schema, changed)) = held {
-                if changed {
+            if is_held {
+                let mut schema = schema.clone();
+                if hold(&mut schema) {
                     let what = "limits that the provider does not enforce became words";
                     crossing.warnings.changed("response_format.schema", what);
                 }

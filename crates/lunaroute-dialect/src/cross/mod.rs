@@ -50,7 +50,7 @@ pub(crate) use media::{
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use put::put;
 pub(crate) use rates::{LimitHeaders, Reset};
-pub(crate) use schema::{describes_object, each_schema, is_strict};
+pub(crate) use schema::{describes_object, each_schema, every_schema, is_strict, optional_properties};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
 pub(crate) use step::{Block, Step};

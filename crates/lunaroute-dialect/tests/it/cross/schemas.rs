@@ -127,3 +127,95 @@ fn openai_is_asked_to_hold_what_it_can_and_what_was_asked_for() {
         );
     }
 }
+
+#[test]
+fn objects_of_any_members_are_never_closed() {
+    let format = |property: &Value| {
+        let schema = json!({"type": "object", "properties": {"headers": property}, "required": ["headers"]});
+        let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "response_format": format})
+    };
+    for free in [
+        json!({"type": "object"}),
+        json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": true}),
+        json!({"type": ["object", "null"], "patternProperties": {"^x": {"type": "string"}}}),
+    ] {
+        let sent = sent(CHAT, MESSAGES, &format(&free));
+        assert_eq!(sent.body.get("output_config"), None, "{free}");
+        assert_eq!(sent.body["tools"][0]["input_schema"]["properties"]["headers"], free);
+        assert_eq!(sent.body["tool_choice"]["name"], sent.body["tools"][0]["name"]);
+    }
+    let named = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let held = sent(CHAT, MESSAGES, &format(&named)).body["output_config"]["format"]["schema"].clone();
+    assert_eq!(held["properties"]["headers"]["additionalProperties"], json!(false));
+    // Calls that Google is to validate are strict tools elsewhere.
+    let parameters = json!({"type": "OBJECT", "properties": {"headers": {"type": "OBJECT"}}});
+    let request = json!({
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "f", "parameters": parameters}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED"}},
+    });
+    let sent = sent(GEMINI, MESSAGES, &request);
+    let expected = json!({"type": "object", "properties": {"headers": {"type": "object"}}});
+    assert_eq!(
+        (told(MESSAGES, &sent.body), &sent.warnings[..]),
+        ((expected, Value::Null), &["tools[0].strict".to_owned()][..])
+    );
+}
+
+/// A schema of so many required and so many optional properties of these types.
+fn properties(required: usize, optional: usize, kind: &Value) -> Value {
+    let name = |number: usize| format!("p{number}");
+    let all: serde_json::Map<String, Value> =
+        (0..required + optional).map(|number| (name(number), json!({"type": kind}))).collect();
+    let required: Vec<String> = (0..required).map(name).collect();
+    json!({"type": "object", "properties": all, "required": required, "additionalProperties": false})
+}
+
+#[test]
+fn what_a_request_may_hold_of_strict_schemas_is_counted_over_all_of_them() {
+    let (string, union) = (json!("string"), json!(["string", "null"]));
+    let chat = |schemas: &[Value], format: Option<&Value>| {
+        let tools: Vec<Value> = schemas.iter().enumerate().map(|(number, schema)| {
+            json!({"type": "function", "function": {"name": format!("f{number}"), "parameters": schema, "strict": true}})
+        }).collect();
+        let mut request =
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": tools});
+        if let Some(schema) = format {
+            request["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}});
+        }
+        request
+    };
+    // The numbers of the tools that are not strict; each is named.
+    let loose = |schemas: &[Value], format: Option<&Value>| {
+        let sent = sent(CHAT, MESSAGES, &chat(schemas, format));
+        let tools = sent.body["tools"].as_array().expect("tools").iter().take(schemas.len());
+        let loose: Vec<usize> = tools
+            .enumerate()
+            .filter(|(_, tool)| tool["strict"] != json!(true))
+            .map(|(number, _)| number)
+            .collect();
+        let paths: Vec<String> = loose.iter().map(|number| format!("tools[{number}].strict")).collect();
+        let of_tools = sent.warnings.into_iter().filter(|path| path.starts_with("tools"));
+        assert_eq!(of_tools.collect::<Vec<_>>(), paths);
+        (loose, sent.body["output_config"]["format"].is_object())
+    };
+    let small = || properties(1, 0, &string);
+    assert_eq!(loose(&[properties(16, 0, &union)], None).0, [0; 0]);
+    assert_eq!(loose(&[properties(17, 0, &union), small()], None).0, [0]);
+    assert_eq!(loose(&[properties(0, 24, &string)], None).0, [0; 0]);
+    assert_eq!(
+        loose(&[properties(0, 20, &string), properties(0, 5, &string), properties(0, 4, &string)], None).0,
+        [1]
+    );
+    assert_eq!(loose(&vec![small(); 22], None).0, [20, 21]);
+    // The answer's form comes first, and counts with them.
+    assert_eq!(loose(&[properties(0, 20, &string)], Some(&properties(0, 5, &string))), (vec![0], true));
+    assert_eq!(loose(&[properties(0, 24, &string)], Some(&properties(0, 25, &string))), (vec![], false));
+    // A schema that comes back to itself in whichever way cannot be held.
+    let mut tree = small();
+    tree["properties"]["n"] =
+        json!({"type": "object", "properties": {"n": {"$ref": "#/properties/n"}}, "required": ["n"]});
+    assert_eq!(loose(&[tree, small()], None).0, [0]);
+}
