@@ -273,7 +273,7 @@ fn foreign_choice(
     let choice = choice.or(serial.then_some(ToolChoice::Auto));
     let Some(choice) = choice.filter(|choice| *choice != ToolChoice::Other) else { return };
     let names = &crossing.asked.names;
-    let mut value = choice_value(&choice, |name| names.given(None, name));
+    let mut value = choice_value(&choice, |name| names.chosen(name));
     if serial {
         value.insert("disable_parallel_tool_use".to_owned(), json!(true));
     }

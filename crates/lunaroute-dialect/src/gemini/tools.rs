@@ -284,9 +284,9 @@ pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossin
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let names = crossing.left(names).map(str::to_owned).collect();
             let left = ToolChoice::Allowed(AllowedTools { is_required: *is_required, names });
-            choice_config(&left, |name| crossing.asked.names.given(None, name))
+            choice_config(&left, |name| crossing.asked.names.chosen(name))
         }
-        choice => choice_config(choice, |name| crossing.asked.names.given(None, name)),
+        choice => choice_config(choice, |name| crossing.asked.names.chosen(name)),
     };
     Some(json!({"functionCallingConfig": config}))
 }

@@ -268,7 +268,7 @@ fn format_member(format: &OutputFormat, strict: bool) -> Rest {
 
 fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
     let named = |name: &str| {
-        let given = crossing.asked.names.given(None, name);
+        let given = crossing.asked.names.chosen(name);
         let is_custom =
             !crossing.asked.flattened.contains(&given) && crossing.asked.echo_custom.contains(&given);
         if is_custom {

@@ -222,7 +222,7 @@ fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<
         if let Some(kind) = hosted.get(name) {
             return json!({"type": kind});
         }
-        let given = crossing.asked.names.given(None, name);
+        let given = crossing.asked.names.chosen(name);
         let kind = if crossing.asked.echo_custom.contains(&given) { "custom" } else { "function" };
         json!({"type": kind, "name": given})
     };

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use super::{CHAT, GEMINI, MESSAGES, RESPONSES, sent};
 
+fn function(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name}})
+}
+
 #[test]
 fn as_many_tools_as_a_body_holds_are_looked_up_once() {
     let names: Vec<String> = (0..20_000).map(|number| format!("f{number}")).collect();
@@ -22,4 +26,37 @@ fn as_many_tools_as_a_body_holds_are_looked_up_once() {
         let tools = if to == GEMINI { &tools[0]["functionDeclarations"] } else { &tools };
         assert_eq!(tools.as_array().map(Vec::len), Some(names.len()), "{to} {mode}");
     }
+}
+
+#[test]
+fn a_forced_tool_is_found_in_its_group() {
+    let read = json!({"type": "function", "name": "read", "parameters": {"type": "object"}});
+    let write = json!({"type": "custom", "name": "write"});
+    let request = |choice: Value| {
+        json!({
+            "model": "m", "input": "hi", "tool_choice": choice,
+            "tools": [{"type": "namespace", "name": "fs", "tools": [read, write]}, {"type": "function", "name": "ls"}],
+        })
+    };
+    let one = request(json!({"type": "function", "name": "read"}));
+    let some = request(json!({"type": "allowed_tools", "mode": "required", "tools": [
+        {"type": "function", "name": "read"}, {"type": "function", "name": "ls"},
+    ]}));
+    let choice = |to, request: &Value| sent(RESPONSES, to, request).body;
+    assert_eq!(
+        choice(CHAT, &one)["tool_choice"],
+        json!({"type": "function", "function": {"name": "fs__read"}})
+    );
+    assert_eq!(choice(MESSAGES, &one)["tool_choice"], json!({"type": "tool", "name": "fs__read"}));
+    let listed = choice(CHAT, &some)["tool_choice"]["allowed_tools"]["tools"].clone();
+    assert_eq!(listed, json!([function("fs__read"), function("ls")]));
+    for (request, names) in [(&one, json!(["fs__read"])), (&some, json!(["fs__read", "ls"]))] {
+        let config = choice(GEMINI, request)["toolConfig"]["functionCallingConfig"].clone();
+        assert_eq!(config["allowedFunctionNames"], names);
+    }
+    let custom = request(json!({"type": "custom", "name": "write"}));
+    assert_eq!(
+        choice(CHAT, &custom)["tool_choice"],
+        json!({"type": "custom", "custom": {"name": "fs__write"}})
+    );
 }
