@@ -1,11 +1,14 @@
 //! Tools of another dialect in this one's form.
 
 use lunaroute_core::Failure;
-use lunaroute_core::conversation::{Conversation, Hosted, Tool, ToolKind};
+use lunaroute_core::conversation::{Conversation, Hosted, Search, Tool, ToolKind};
 use serde_json::{Value, json};
 
 use super::schema::{Room, hold, measured};
 use crate::cross::{Crossing, allowed_names, flattened, lose_hosted, lose_limits, parameters};
+
+/// What the provider's own search of the web is called.
+const WEB_SEARCH: &str = "web_search";
 
 /// The tools of a request, whose descriptions and schemas are taken out of it. Those that the choice leaves out are not
 /// sent: this dialect has no list of allowed ones.
@@ -16,6 +19,11 @@ pub(super) fn tools(
 ) -> Result<Vec<Value>, Failure> {
     let mut tools = Vec::new();
     let allowed = allowed_names(conversation.tool_choice.as_ref());
+    let is_search = |tool: &Tool| matches!(tool.kind, ToolKind::Hosted(Hosted::WebSearch(_)));
+    // The search has a name of its own here, which a function of the caller may have, too.
+    let searches = conversation.tools.iter().any(is_search);
+    crossing.asked.names.reserved = searches.then_some(WEB_SEARCH);
+    let mut has_search = false;
     for (place, tool) in conversation.tools.iter_mut().enumerate() {
         if allowed.as_ref().is_some_and(|allowed| !allowed.contains(tool.name.as_str())) {
             continue;
@@ -31,17 +39,15 @@ pub(super) fn tools(
                 let (description, schema) = flattened(tool, format.as_ref());
                 (description, schema, false)
             }
+            ToolKind::Hosted(Hosted::WebSearch(_)) if has_search => {
+                crossing.warnings.dropped(format!("tools[{place}]"), "a second search of the web");
+                continue;
+            }
             ToolKind::Hosted(Hosted::WebSearch(search)) => {
+                has_search = true;
                 let search = std::mem::take(search);
                 lose_limits(tool, place, crossing);
-                let mut value = json!({"type": "web_search_20250305", "name": "web_search"});
-                if !search.allowed_domains.is_empty() {
-                    value["allowed_domains"] = json!(search.allowed_domains);
-                }
-                if let Some(location) = search.location {
-                    value["user_location"] = Value::Object(location);
-                }
-                tools.push(value);
+                tools.push(search_tool(search));
                 continue;
             }
             ToolKind::Hosted(_) => {
@@ -52,6 +58,17 @@ pub(super) fn tools(
         tools.push(told(tool, (description, schema, strict), crossing)?);
     }
     Ok(tools)
+}
+
+fn search_tool(search: Search) -> Value {
+    let mut value = json!({"type": "web_search_20250305", "name": WEB_SEARCH});
+    if !search.allowed_domains.is_empty() {
+        value["allowed_domains"] = json!(search.allowed_domains);
+    }
+    if let Some(location) = search.location {
+        value["user_location"] = Value::Object(location);
+    }
+    value
 }
 
 fn told(
