@@ -56,8 +56,8 @@ pub(crate) use settle::{settled, words};
 pub(crate) use step::{Block, Step};
 pub(crate) use told::{has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
-    allowed_names, client_schema, described, flattened, format_held, held_strictly, lose_hosted, lose_limits,
-    parameters, refuse_lost_tools, search_of,
+    allowed_names, chosen_among, client_schema, described, flattened, format_held, held_strictly,
+    lose_hosted, lose_limits, parameters, refuse_lost_tools, search_of,
 };
 pub(crate) use whole::{Said, Whole};
 

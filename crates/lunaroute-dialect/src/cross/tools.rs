@@ -124,6 +124,16 @@ pub(crate) fn lose_hosted(tool: &Tool, place: usize, crossing: &mut Crossing<'_>
     Ok(())
 }
 
+/// OpenAI's choice among some tools, in whichever of its dialects. Where none is allowed and none has to be called, it is
+/// the choice of none.
+pub(crate) fn chosen_among(choice: &Value, names: Vec<String>) -> ToolChoice {
+    let is_required = choice.get("mode").and_then(Value::as_str) == Some("required");
+    match names.is_empty() && !is_required {
+        true => ToolChoice::None,
+        false => ToolChoice::Allowed(AllowedTools { is_required, names }),
+    }
+}
+
 /// The tools among which the model may choose; `None` for all of them.
 pub(crate) fn allowed_names(choice: Option<&ToolChoice>) -> Option<HashSet<&str>> {
     match choice? {
@@ -139,7 +149,8 @@ impl Crossing<'_> {
     }
 }
 
-/// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one.
+/// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one. So is one
+/// that allows none of its tools.
 ///
 /// # Errors
 /// `bad_request` that names the field.
@@ -148,25 +159,29 @@ pub(crate) fn refuse_lost_tools(
     is_left: bool,
     crossing: &Crossing<'_>,
 ) -> Result<(), Failure> {
-    let forced = match &conversation.tool_choice {
-        Some(ToolChoice::Tool { name, .. }) => crossing.lost_tools.contains(name),
+    let (forced, allowed) = match &conversation.tool_choice {
+        Some(ToolChoice::Tool { name, .. }) => (crossing.lost_tools.contains(name), None),
         Some(ToolChoice::Allowed(AllowedTools { is_required: true, names })) => {
-            !names.is_empty() && crossing.left(names).next().is_none()
+            (!names.is_empty() && crossing.left(names).next().is_none(), Some(names))
         }
-        _ => false,
+        Some(ToolChoice::Allowed(AllowedTools { names, .. })) => (false, Some(names)),
+        _ => (false, None),
     };
-    let field = match (forced, conversation.tools.is_empty() || is_left) {
-        (true, _) => "tool_choice",
-        (false, false) => "tools",
-        (false, true) => return Ok(()),
+    let no_tool = !conversation.tools.is_empty() && !is_left;
+    let what = if forced {
+        LOST_CHOICE
+    } else if allowed.is_some_and(|names| names.is_empty() || no_tool && crossing.lost_tools.is_empty()) {
+        "'tool_choice' allows none of the tools of this request; name those that may be called"
+    } else if no_tool {
+        LOST_TOOLS
+    } else {
+        return Ok(());
     };
-    Err(Failure::client(
-        FailureKind::BadRequest,
-        format!(
-            "'{field}' asks for a tool that the provider which serves this model does not run; leave it out or choose another model"
-        ),
-    ))
+    Err(Failure::client(FailureKind::BadRequest, what))
 }
+
+const LOST_CHOICE: &str = "'tool_choice' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
+const LOST_TOOLS: &str = "'tools' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
 
 /// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
 pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {

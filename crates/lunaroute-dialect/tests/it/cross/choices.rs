@@ -1,11 +1,17 @@
 //! Which tools the model has to call, or may.
 
+use lunaroute_core::conversation::ModelFacts;
+use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, MESSAGES, RESPONSES, sent};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, sent, try_sent};
 
 fn function(name: &str) -> Value {
     json!({"type": "function", "function": {"name": name}})
+}
+
+fn chat(tools: Value) -> Value {
+    json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": tools})
 }
 
 #[test]
@@ -59,4 +65,31 @@ fn a_forced_tool_is_found_in_its_group() {
         choice(CHAT, &custom)["tool_choice"],
         json!({"type": "custom", "custom": {"name": "fs__write"}})
     );
+}
+
+#[test]
+fn a_choice_among_no_tools_is_none_or_says_what_is_wrong() {
+    let chat = |mode: &str, tools: Value| {
+        let mut request = chat(json!([function("f")]));
+        request["tool_choice"] =
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}});
+        request
+    };
+    let body = |to, request: &Value| sent(CHAT, to, request).body;
+    let free = chat("auto", json!([]));
+    assert_eq!(body(MESSAGES, &free)["tool_choice"], json!({"type": "none"}));
+    assert_eq!(body(MESSAGES, &free)["tools"].as_array().map(Vec::len), Some(1), "the history may need it");
+    assert_eq!(body(RESPONSES, &free)["tool_choice"], json!("none"));
+    assert_eq!(body(GEMINI, &free)["toolConfig"]["functionCallingConfig"], json!({"mode": "NONE"}));
+    assert_eq!(body(CHAT, &free)["tool_choice"], free["tool_choice"]);
+    for (to, request) in [
+        (MESSAGES, chat("required", json!([]))),
+        (RESPONSES, chat("required", json!([]))),
+        (GEMINI, chat("required", json!([]))),
+        (MESSAGES, chat("auto", json!([function("other")]))),
+    ] {
+        let tried = try_sent(CHAT, to, &request, &ModelFacts::default(), &Profile::default());
+        let message = tried.expect_err("nobody can honour it").message;
+        assert!(message.contains("'tool_choice' allows none of the tools"), "{to}: {message}");
+    }
 }
