@@ -1,9 +1,9 @@
 //! Decodes a Messages request.
 
 use lunaroute_core::conversation::{
-    AllowedTools, Breakpoint, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind,
-    MediaSource, Opaque, OutputFormat, Part, Reasoning, Rest, Seal, Speaker, Summary, Text, Thinking,
-    Thought, Tier, Tool, ToolChoice, ToolKind, Turn, Use,
+    Breakpoint, CallResult, Conversation, Custom, Effort, Hosted, Media, MediaKind, MediaSource, Opaque,
+    OutputFormat, Part, Reasoning, Rest, Seal, Speaker, Summary, Text, Thinking, Thought, Tier, Tool,
+    ToolChoice, ToolKind, Turn, Use,
 };
 use lunaroute_core::{Dialect, Failure};
 use serde_json::Value;
@@ -362,14 +362,6 @@ fn reasoning(members: &mut Members, conversation: &mut Conversation) -> Result<(
     }
     conversation.reasoning = (reasoning != Reasoning::default()).then_some(reasoning);
     Ok(())
-}
-
-/// Names among which a model of this dialect may choose are told by leaving out the other tools.
-pub(super) fn is_allowed(choice: Option<&ToolChoice>, name: &str) -> bool {
-    match choice {
-        Some(ToolChoice::Allowed(AllowedTools { names, .. })) => names.iter().any(|allowed| allowed == name),
-        _ => true,
-    }
 }
 
 /// Whether a call's argument is free text.

@@ -6,7 +6,8 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
-use super::format::{Place, format, format_member};
+use super::format::{Place, format, format_member, holds_format};
+use super::schema::Room;
 use super::tools::tools;
 use super::turns::{Turns, messages};
 use super::{thinking, turns};
@@ -128,7 +129,9 @@ fn choice_value(choice: &ToolChoice, name_of: impl Fn(&str) -> String) -> Rest {
 fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Result<Value, Failure> {
     leave_behind(&conversation, crossing)?;
     one_answer(&conversation)?;
-    let mut tools = tools(&mut conversation, crossing)?;
+    let mut room = Room::default();
+    let is_held = holds_format(&conversation, crossing, &mut room);
+    let mut tools = tools(&mut conversation, room, crossing)?;
     refuse_lost_tools(&conversation, !tools.is_empty(), crossing)?;
     let seed = crossing.asked.seed.clone();
     let mut settled = settled(&mut conversation, &seed, &mut crossing.warnings);
@@ -146,7 +149,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     }
     let is_prefilled = messages.last().is_some_and(|message| message["role"] == "assistant");
     let place = Place { body: &mut body, system: &mut system, tools: &mut tools, choice: &mut choice };
-    format(&conversation, is_prefilled, place, crossing)?;
+    format(&conversation, (is_held, is_prefilled), place, crossing)?;
     let limits = thinking::Limits {
         max_tokens,
         forced: is_forced(choice.as_ref()),
@@ -271,7 +274,7 @@ fn foreign_choice(
     let choice = choice.or(serial.then_some(ToolChoice::Auto));
     let Some(choice) = choice.filter(|choice| *choice != ToolChoice::Other) else { return };
     let names = &crossing.asked.names;
-    let mut value = choice_value(&choice, |name| names.given(None, name));
+    let mut value = choice_value(&choice, |name| names.chosen(name));
     if serial {
         value.insert("disable_parallel_tool_use".to_owned(), json!(true));
     }

@@ -5,7 +5,7 @@ use lunaroute_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::encode::is_forced;
-use super::schema::held;
+use super::schema::{Room, hold, measured};
 use crate::cross::{Crossing, merge, own_path, parameters};
 
 /// The tool by which a model that knows no output format is made to answer in one.
@@ -33,13 +33,20 @@ pub(super) fn format_member(schema: Value) -> Rest {
     member
 }
 
-/// Puts the wanted form of the answer into the request.
+/// Whether the provider can hold the answer to the schema that is asked for.
+pub(super) fn holds_format(conversation: &Conversation, crossing: &Crossing<'_>, room: &mut Room) -> bool {
+    let Some(OutputFormat::JsonSchema { schema, .. }) = &conversation.format else { return false };
+    crossing.facts.json_schema.is_yes() && measured(schema).is_some_and(|size| room.take(size))
+}
+
+/// Puts the wanted form of the answer into the request. `is_held` says that the provider can hold it to the schema,
+/// `is_prefilled` that it goes on from words of the assistant.
 ///
 /// # Errors
 /// `bad_request` for a schema in a request whose last turn is the assistant's: what goes on from words is no JSON.
 pub(super) fn format(
     conversation: &Conversation,
-    is_prefilled: bool,
+    (is_held, is_prefilled): (bool, bool),
     place: Place<'_>,
     crossing: &mut Crossing<'_>,
 ) -> Result<(), Failure> {
@@ -57,17 +64,16 @@ pub(super) fn format(
             return Err(Failure::client(FailureKind::BadRequest, what));
         }
         Some(OutputFormat::JsonSchema { schema, description, .. }) => {
-            let held = if crossing.facts.json_schema.is_yes() { held(schema) } else { None };
-            match held {
-                Some((schema, changed)) => {
-                    if changed {
-                        let what = "limits that the provider does not enforce became words";
-                        crossing.warnings.changed("response_format.schema", what);
-                    }
-                    merge(place.body, &format_member(schema));
-                }
-                None => by_tool(schema, description.as_deref(), place, crossing),
+            if !is_held {
+                by_tool(schema, description.as_deref(), place, crossing);
+                return Ok(());
             }
+            let mut schema = schema.clone();
+            if hold(&mut schema) {
+                let what = "limits that the provider does not enforce became words";
+                crossing.warnings.changed("response_format.schema", what);
+            }
+            merge(place.body, &format_member(schema));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What a translation has to know of its target on the way there, and of the request on the way back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use lunaroute_core::Dialect;
 use lunaroute_core::conversation::{ModelFacts, Rest};
@@ -43,7 +43,7 @@ pub struct Crossing<'a> {
     /// What the way back has to know.
     pub asked: Asked,
     /// Names of tools that the target has not.
-    pub(crate) lost_tools: Vec<String>,
+    pub(crate) lost_tools: HashSet<String>,
 }
 
 impl<'a> Crossing<'a> {
@@ -51,7 +51,7 @@ impl<'a> Crossing<'a> {
     #[must_use]
     pub fn new(facts: &'a ModelFacts, profile: &'a Profile, model: &'a str) -> Self {
         let (warnings, asked) = (Warnings::default(), Asked::default());
-        Self { facts, profile, model, warnings, asked, lost_tools: Vec::new() }
+        Self { facts, profile, model, warnings, asked, lost_tools: HashSet::new() }
     }
 }
 

@@ -51,14 +51,14 @@ pub(crate) use media::{
 pub(crate) use members::{Members, merge, object_of, wrong};
 pub(crate) use put::put;
 pub(crate) use rates::{LimitHeaders, Reset};
-pub(crate) use schema::{describes_object, each_schema, is_strict};
+pub(crate) use schema::{describes_object, each_schema, every_schema, is_strict, optional_properties};
 pub(crate) use seal::{TAG, open_seal, tag_seal};
 pub(crate) use settle::{settled, words};
 pub(crate) use step::{Block, Step};
 pub(crate) use told::{goes_on_from_nothing, has_media, one_answer, result_text, result_words, says_nothing};
 pub(crate) use tools::{
-    client_schema, described, flattened, format_held, held_strictly, lose_hosted, lose_limits, parameters,
-    refuse_lost_tools, search_of,
+    allowed_names, chosen_among, client_schema, described, flattened, format_held, held_strictly,
+    lose_hosted, lose_limits, parameters, refuse_lost_tools, search_of,
 };
 pub(crate) use whole::{Said, Whole};
 

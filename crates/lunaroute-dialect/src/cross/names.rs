@@ -19,6 +19,10 @@ pub(crate) struct Names {
     restored: BTreeMap<String, (Option<String>, String)>,
     /// The provider's name by the caller's.
     given: BTreeMap<(Option<String>, String), String>,
+    /// The provider's name of the first tool of each name within any namespace.
+    spaced: BTreeMap<String, String>,
+    /// A name that a tool of the provider's own has.
+    pub(crate) reserved: Option<&'static str>,
     /// Names have to begin with a letter or an underscore, as Google wants it.
     pub(crate) begin_with_letter: bool,
 }
@@ -34,12 +38,18 @@ impl Names {
             return Ok(given.clone());
         }
         let flat = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
-        let given = self.legal(&flat);
+        let mut given = self.legal(&flat);
+        if self.reserved.is_some_and(|reserved| reserved == given) {
+            given = hashed(&given, &flat);
+        }
         if self.restored.contains_key(&given) {
             return Err(Failure::client(
                 FailureKind::BadRequest,
                 format!("two tools would both be called '{given}' at the provider; rename '{name}'"),
             ));
+        }
+        if namespace.is_some() {
+            self.spaced.entry(name.to_owned()).or_insert_with(|| given.clone());
         }
         self.restored.insert(given.clone(), own.clone());
         self.given.insert(own, given.clone());
@@ -52,6 +62,13 @@ impl Names {
         self.given.get(&own).cloned().unwrap_or_else(|| {
             self.legal(&namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}")))
         })
+    }
+
+    /// The provider's name of a tool that a choice names, which says no namespace.
+    pub(crate) fn chosen(&self, name: &str) -> String {
+        let is_plain = self.given.contains_key(&(None, name.to_owned()));
+        let spaced = self.spaced.get(name).filter(|_| !is_plain);
+        spaced.cloned().unwrap_or_else(|| self.given(None, name))
     }
 
     /// Whether a tool of the request has this name at the provider.
@@ -85,7 +102,12 @@ fn legal_name(name: &str) -> String {
     if !replaced.is_empty() && replaced.len() <= LONGEST {
         return replaced;
     }
-    let kept: String = replaced.chars().take(KEPT).collect();
+    hashed(&replaced, name)
+}
+
+/// The beginning of a legal name, told from others by the hash of what it stands for.
+fn hashed(legal: &str, name: &str) -> String {
+    let kept: String = legal.chars().take(KEPT).collect();
     format!("{kept}_{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
 }
 
@@ -130,6 +152,26 @@ mod tests {
         assert_eq!(names.restored(&spaced), (Some("files".to_owned()), "read".to_owned()));
         assert!(names.give(None, "get_weather_now").is_err(), "two tools under one name");
         assert_eq!(names.restored("unknown"), (None, "unknown".to_owned()));
+    }
+
+    #[test]
+    fn a_choice_finds_its_tool_in_whichever_namespace() {
+        let mut names = Names { reserved: Some("web_search"), ..Names::default() };
+        for (namespace, name) in [(Some("a"), "read"), (Some("b"), "read"), (Some("b"), "ls"), (None, "ls")] {
+            names.give(namespace, name).expect("distinct");
+        }
+        for (name, given) in
+            [("read", "a__read"), ("ls", "ls"), ("gone", "gone"), ("web_search", "web_search")]
+        {
+            assert_eq!(names.chosen(name), given);
+        }
+        let given = names.give(None, "web_search").expect("distinct");
+        assert!(given.starts_with("web_search_") && given.len() == 19, "{given}");
+        assert_eq!(
+            (names.chosen("web_search"), names.given(None, "web_search")),
+            (given.clone(), given.clone())
+        );
+        assert_eq!(names.restored(&given), (None, "web_search".to_owned()));
     }
 
     #[test]

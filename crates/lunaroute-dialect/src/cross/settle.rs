@@ -1,7 +1,7 @@
 //! Turns in the order that every dialect takes: instructions first, then user and assistant by turns, each call answered
 //! in the very next turn, results before anything else in it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use lunaroute_core::conversation::{CallResult, Conversation, Custom, Part, Speaker, Text, Turn, Use};
 
@@ -25,7 +25,8 @@ const NO_OUTPUT: &str = "(no output)";
 ///
 /// Turns of the system or the developer keep their places; those before the first other turn are the instructions. A
 /// result stands behind its call wherever it came, one without its call becomes the user's words, a call that never got
-/// one gets one that says so, and of two results of one call the first stays.
+/// one gets one that says so, and of two results of one call the first stays. Calls that share an id get one each, and the
+/// results of that id in their order.
 pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mut Warnings) -> Vec<Turn> {
     let turns = std::mem::take(&mut conversation.turns);
     let language = language(conversation.origin);
@@ -36,6 +37,7 @@ pub(crate) fn settled(conversation: &mut Conversation, seed: &str, warnings: &mu
         warnings,
         turns: Vec::with_capacity(turns.len()),
         calls: Vec::new(),
+        given: HashSet::new(),
         by_id: BTreeMap::new(),
         step: Step::default(),
     };
@@ -58,8 +60,10 @@ struct Settling<'a> {
     turns: Vec<Turn>,
     /// Every call, in order.
     calls: Vec<Call>,
-    /// The latest call of each of the caller's ids.
-    by_id: BTreeMap<String, usize>,
+    /// The ids that they have.
+    given: HashSet<String>,
+    /// The calls of each of the caller's ids, of the latest step that has such.
+    by_id: BTreeMap<String, Waiting>,
     step: Step,
 }
 
@@ -74,6 +78,9 @@ struct Call {
     result: Option<CallResult>,
 }
 
+/// Places of calls, those before the first without a result left out.
+type Waiting = VecDeque<usize>;
+
 /// The last turn of the assistant.
 #[derive(Default)]
 struct Step {
@@ -82,7 +89,9 @@ struct Step {
     /// Before this place every call has its result.
     open: usize,
     /// Places of its calls that wait for a result, by the tool's name.
-    by_name: BTreeMap<String, VecDeque<usize>>,
+    by_name: BTreeMap<String, Waiting>,
+    /// Those of them that came without an id.
+    without_id: BTreeMap<String, Waiting>,
     /// Whether one of its calls has a result: what the assistant says then is another turn.
     is_answered: bool,
 }
@@ -139,9 +148,15 @@ impl Settling<'_> {
 
     fn call(&mut self, call: Use) -> Use {
         let place = self.calls.len();
-        let id = legal_id(self.seed, &call.id, place, &call.name);
-        if !call.id.is_empty() && self.by_id.get(&call.id).is_none_or(|known| *known < self.step.first) {
-            self.by_id.insert(call.id.clone(), place);
+        let id = self.own_id(&call, place);
+        if call.id.is_empty() {
+            self.step.without_id.entry(call.name.clone()).or_default().push_back(place);
+        } else {
+            let known = self.by_id.entry(call.id.clone()).or_default();
+            if known.front().is_some_and(|known| *known < self.step.first) {
+                known.clear();
+            }
+            known.push_back(place);
         }
         self.step.by_name.entry(call.name.clone()).or_default().push_back(place);
         self.calls.push(Call {
@@ -152,6 +167,16 @@ impl Settling<'_> {
             result: None,
         });
         Use { id, ..call }
+    }
+
+    /// A legal id that no earlier call has: some programs count from nought in each turn, and providers refuse that.
+    fn own_id(&mut self, call: &Use, place: usize) -> String {
+        let mut id = legal_id(self.seed, &call.id, place, &call.name);
+        while !self.given.insert(id.clone()) {
+            // No id has a space in it, so the new one is made of the old one and of the place.
+            id = legal_id(self.seed, &format!("{id} {place}"), place, &call.name);
+        }
+        id
     }
 
     fn user(&mut self, place: usize, turn: Turn) {
@@ -181,7 +206,11 @@ impl Settling<'_> {
         let path = || format!("{list}[{turn}].{content}[{part}]");
         let place = match result.call_id.as_str() {
             "" => self.unanswered(result.name.as_deref()),
-            id => self.by_id.get(id).copied(),
+            id => match self.by_id.get_mut(id) {
+                Some(known) => first_waiting(known, &self.calls),
+                // Gemini CLI gives ids to results whose calls came without.
+                None => self.unnamed(result.name.as_deref()),
+            },
         };
         match place.map(|place| (place, &mut self.calls[place])) {
             Some((_, call)) if call.result.is_some() => {
@@ -214,18 +243,20 @@ impl Settling<'_> {
     /// The first call of the last step that has no result yet, of this tool if it is named.
     fn unanswered(&mut self, name: Option<&str>) -> Option<usize> {
         let calls = &self.calls;
-        let is_answered = |place: &usize| calls.get(*place).is_some_and(|call| call.result.is_some());
-        if let Some(name) = name {
-            let waiting = self.step.by_name.get_mut(name)?;
-            while waiting.front().is_some_and(is_answered) {
-                waiting.pop_front();
+        let Some(name) = name else {
+            while is_answered(calls, self.step.open) {
+                self.step.open += 1;
             }
-            return waiting.front().copied();
-        }
-        while is_answered(&self.step.open) {
-            self.step.open += 1;
-        }
-        (self.step.open < calls.len()).then_some(self.step.open)
+            return (self.step.open < calls.len()).then_some(self.step.open);
+        };
+        let place = first_waiting(self.step.by_name.get_mut(name)?, calls)?;
+        (!is_answered(calls, place)).then_some(place)
+    }
+
+    /// The first call of this tool in the last step that has neither an id nor a result.
+    fn unnamed(&mut self, name: Option<&str>) -> Option<usize> {
+        let place = first_waiting(self.step.without_id.get_mut(name?)?, &self.calls)?;
+        (!is_answered(&self.calls, place)).then_some(place)
     }
 
     /// Puts the results of each turn's calls right behind it, before instructions that came meanwhile and before whatever
@@ -261,6 +292,18 @@ impl Settling<'_> {
         }
         settled
     }
+}
+
+fn is_answered(calls: &[Call], place: usize) -> bool {
+    calls.get(place).is_some_and(|call| call.result.is_some())
+}
+
+/// The first of some calls that has no result yet; the last one when all of them have.
+fn first_waiting(places: &mut Waiting, calls: &[Call]) -> Option<usize> {
+    while places.len() > 1 && places.front().is_some_and(|place| is_answered(calls, *place)) {
+        places.pop_front();
+    }
+    places.front().copied()
 }
 
 /// The words of parts, on lines of their own.

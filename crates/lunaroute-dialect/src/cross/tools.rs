@@ -1,9 +1,11 @@
 //! Tools, as far as every dialect treats them alike.
 
+use std::collections::HashSet;
+
 use lunaroute_core::conversation::{
-    AllowedTools, Conversation, Hosted, OutputFormat, Search, Tool, ToolChoice, ToolKind,
+    AllowedTools, Conversation, Hosted, OutputFormat, Rest, Search, Tool, ToolChoice, ToolKind,
 };
-use lunaroute_core::{Failure, FailureKind};
+use lunaroute_core::{Dialect, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use super::asked::Crossing;
@@ -19,9 +21,23 @@ pub(crate) fn described(tool: &mut Tool) -> Option<String> {
     Some(format!("{told}\n\nExamples of its input:\n{}", lines.join("\n")).trim_start().to_owned())
 }
 
-/// A function's parameters; a function without any takes an empty object.
+/// Keywords that say what a schema is of where it has no type of its own.
+const COMBINATORS: [&str; 8] = ["$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "not", "if", "enum"];
+
+/// A function's parameters: a function without any takes an empty object. Providers want to read that it is an object, and
+/// which properties it has, also where JSON Schema lets both go without saying.
 pub(crate) fn parameters(schema: Option<Value>) -> Value {
-    schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+    let Value::Object(mut members) = schema.unwrap_or_else(|| json!({})) else {
+        return json!({"type": "object", "properties": {}});
+    };
+    let is_absent = |members: &Rest, name: &str| members.get(name).is_none_or(Value::is_null);
+    if is_absent(&members, "type") && !COMBINATORS.iter().any(|keyword| members.contains_key(*keyword)) {
+        members.insert("type".to_owned(), json!("object"));
+    }
+    if members.get("type").is_some_and(|kind| kind == "object") && is_absent(&members, "properties") {
+        members.insert("properties".to_owned(), json!({}));
+    }
+    Value::Object(members)
 }
 
 /// A tool with free text as a function of one `input`: what it is told to do, and its parameters.
@@ -34,8 +50,8 @@ pub(crate) fn flattened(tool: &Tool, format: Option<&Value>) -> (String, Value) 
     (description.trim_start().to_owned(), input)
 }
 
-/// Whether OpenAI shall hold the arguments to the schema. It refuses schemas that are open or have optional properties, so
-/// for those it is not asked to.
+/// Whether OpenAI shall hold the arguments to the schema. It refuses many schemas for that, such as open ones, so for those
+/// it is not asked to.
 pub(crate) fn held_strictly(
     wanted: Option<bool>,
     schema: &Value,
@@ -47,14 +63,16 @@ pub(crate) fn held_strictly(
     }
     crossing
         .warnings
-        .changed(path(), "the schema is open or has optional properties; it is told but not enforced");
+        .changed(path(), "the provider cannot hold arguments to such a schema; it is told but not enforced");
     Some(false)
 }
 
-/// Whether OpenAI shall hold the answer to the schema; see [`held_strictly`]. Who says nothing wants it held.
-pub(crate) fn format_held(format: &OutputFormat, crossing: &mut Crossing<'_>) -> bool {
-    let OutputFormat::JsonSchema { schema, strict, .. } = format else { return false };
-    let wanted = Some(strict.unwrap_or(true));
+/// Whether OpenAI shall hold the answer to the schema; see [`held_strictly`]. Where nothing is said, OpenAI's own clients do
+/// not want that, and those of providers that always hold it do.
+pub(crate) fn format_held(conversation: &Conversation, crossing: &mut Crossing<'_>) -> bool {
+    let Some(OutputFormat::JsonSchema { schema, strict, .. }) = &conversation.format else { return false };
+    let always = matches!(conversation.origin, Dialect::Anthropic | Dialect::Gemini);
+    let wanted = Some(strict.unwrap_or(always));
     held_strictly(wanted, schema, || "output_format.strict".to_owned(), crossing).unwrap_or_default()
 }
 
@@ -101,19 +119,38 @@ pub(crate) fn lose_hosted(tool: &Tool, place: usize, crossing: &mut Crossing<'_>
     }
     crossing.warnings.dropped(tool_path(tool, place), "a tool that only its own provider runs");
     if !tool.name.is_empty() {
-        crossing.lost_tools.push(tool.name.clone());
+        crossing.lost_tools.insert(tool.name.clone());
     }
     Ok(())
+}
+
+/// OpenAI's choice among some tools, in whichever of its dialects. Where none is allowed and none has to be called, it is
+/// the choice of none.
+pub(crate) fn chosen_among(choice: &Value, names: Vec<String>) -> ToolChoice {
+    let is_required = choice.get("mode").and_then(Value::as_str) == Some("required");
+    match names.is_empty() && !is_required {
+        true => ToolChoice::None,
+        false => ToolChoice::Allowed(AllowedTools { is_required, names }),
+    }
+}
+
+/// The tools among which the model may choose; `None` for all of them.
+pub(crate) fn allowed_names(choice: Option<&ToolChoice>) -> Option<HashSet<&str>> {
+    match choice? {
+        ToolChoice::Allowed(AllowedTools { names, .. }) => Some(names.iter().map(String::as_str).collect()),
+        _ => None,
+    }
 }
 
 impl Crossing<'_> {
     /// Those of some tools that the target has.
     pub(crate) fn left<'names>(&self, names: &'names [String]) -> impl Iterator<Item = &'names str> {
-        names.iter().filter(|name| !self.lost_tools.contains(name)).map(String::as_str)
+        names.iter().filter(|name| !self.lost_tools.contains(name.as_str())).map(String::as_str)
     }
 }
 
-/// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one.
+/// Refuses a request whose only tools, or whose forced tool, the target has not: its answer would be another one. So is one
+/// that allows none of its tools.
 ///
 /// # Errors
 /// `bad_request` that names the field.
@@ -122,25 +159,29 @@ pub(crate) fn refuse_lost_tools(
     is_left: bool,
     crossing: &Crossing<'_>,
 ) -> Result<(), Failure> {
-    let forced = match &conversation.tool_choice {
-        Some(ToolChoice::Tool { name, .. }) => crossing.lost_tools.contains(name),
+    let (forced, allowed) = match &conversation.tool_choice {
+        Some(ToolChoice::Tool { name, .. }) => (crossing.lost_tools.contains(name), None),
         Some(ToolChoice::Allowed(AllowedTools { is_required: true, names })) => {
-            !names.is_empty() && crossing.left(names).next().is_none()
+            (!names.is_empty() && crossing.left(names).next().is_none(), Some(names))
         }
-        _ => false,
+        Some(ToolChoice::Allowed(AllowedTools { names, .. })) => (false, Some(names)),
+        _ => (false, None),
     };
-    let field = match (forced, conversation.tools.is_empty() || is_left) {
-        (true, _) => "tool_choice",
-        (false, false) => "tools",
-        (false, true) => return Ok(()),
+    let no_tool = !conversation.tools.is_empty() && !is_left;
+    let what = if forced {
+        LOST_CHOICE
+    } else if allowed.is_some_and(|names| names.is_empty() || no_tool && crossing.lost_tools.is_empty()) {
+        "'tool_choice' allows none of the tools of this request; name those that may be called"
+    } else if no_tool {
+        LOST_TOOLS
+    } else {
+        return Ok(());
     };
-    Err(Failure::client(
-        FailureKind::BadRequest,
-        format!(
-            "'{field}' asks for a tool that the provider which serves this model does not run; leave it out or choose another model"
-        ),
-    ))
+    Err(Failure::client(FailureKind::BadRequest, what))
 }
+
+const LOST_CHOICE: &str = "'tool_choice' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
+const LOST_TOOLS: &str = "'tools' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
 
 /// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
 pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::schema::{from_open_api, is_empty_object};
 use super::spelling::{inner, members};
 use crate::cross::{
-    Crossing, Members, client_schema, described, flattened, lose_hosted, merge, parameters, wrong,
+    Crossing, Members, allowed_names, client_schema, described, flattened, lose_hosted, merge, parameters,
+    wrong,
 };
 
 /// How the list of functions is called.
@@ -207,8 +208,12 @@ pub(super) fn foreign(
 ) -> Result<Vec<Value>, Failure> {
     let (mut functions, mut hosted) = (Vec::new(), Vec::new());
     crossing.asked.names.begin_with_letter = true;
+    // A choice among some tools without having to call one is told by leaving out the others.
+    let is_free =
+        |choice: &&ToolChoice| matches!(choice, ToolChoice::Allowed(AllowedTools { is_required: false, .. }));
+    let allowed = allowed_names(conversation.tool_choice.as_ref().filter(is_free));
     for (place, tool) in conversation.tools.iter_mut().enumerate() {
-        if is_left_out(conversation.tool_choice.as_ref(), &tool.name) {
+        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(tool.name.as_str())) {
             continue;
         }
         let (description, schema, is_custom) = match &mut tool.kind {
@@ -254,7 +259,7 @@ pub(super) fn foreign(
     for (place, tool, _) in hosted {
         let what = "the provider runs none of its own tools beside the caller's";
         crossing.warnings.dropped(format!("tools[{place}]"), what);
-        crossing.lost_tools.push(tool.name.clone());
+        crossing.lost_tools.insert(tool.name.clone());
     }
     Ok(vec![json!({FUNCTIONS: functions})])
 }
@@ -262,16 +267,6 @@ pub(super) fn foreign(
 /// Whether an entry of the list holds functions.
 pub(super) fn holds_functions(entry: &Value) -> bool {
     entry.get(FUNCTIONS).is_some()
-}
-
-/// A choice among some tools without having to call one is told by leaving out the others.
-fn is_left_out(choice: Option<&ToolChoice>, name: &str) -> bool {
-    match choice {
-        Some(ToolChoice::Allowed(AllowedTools { is_required: false, names })) => {
-            names.iter().all(|allowed| allowed != name)
-        }
-        _ => false,
-    }
 }
 
 const fn google_name(hosted: &Hosted) -> Option<&'static str> {
@@ -316,9 +311,9 @@ pub(super) fn foreign_choice(
         ToolChoice::Allowed(AllowedTools { is_required, names }) => {
             let names = crossing.left(names).map(str::to_owned).collect();
             let left = ToolChoice::Allowed(AllowedTools { is_required: *is_required, names });
-            choice_config(&left, |name| crossing.asked.names.given(None, name))
+            choice_config(&left, |name| crossing.asked.names.chosen(name))
         }
-        choice => choice_config(choice, |name| crossing.asked.names.given(None, name)),
+        choice => choice_config(choice, |name| crossing.asked.names.chosen(name)),
     };
     Some(json!({"functionCallingConfig": config}))
 }

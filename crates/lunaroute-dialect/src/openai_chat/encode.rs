@@ -148,7 +148,7 @@ fn foreign(mut conversation: Conversation, crossing: &mut Crossing<'_>) -> Resul
     foreign_sampling(&conversation, crossing, &mut body);
     effort(conversation.reasoning.as_ref(), !tools.is_empty(), crossing, &mut body);
     if let Some(format) = &conversation.format {
-        let strict = format_held(format, crossing);
+        let strict = format_held(&conversation, crossing);
         body.extend(format_member(format, strict));
     }
     if let Some(verbosity) = &conversation.verbosity {
@@ -265,7 +265,7 @@ fn format_member(format: &OutputFormat, strict: bool) -> Rest {
 
 fn choice_value(choice: &ToolChoice, crossing: &Crossing<'_>) -> Option<Value> {
     let named = |name: &str| {
-        let given = crossing.asked.names.given(None, name);
+        let given = crossing.asked.names.chosen(name);
         let is_custom =
             !crossing.asked.flattened.contains(&given) && crossing.asked.echo_custom.contains(&given);
         if is_custom {

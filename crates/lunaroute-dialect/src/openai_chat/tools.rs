@@ -1,10 +1,10 @@
 //! Decodes the tools of a Chat Completions request.
 
 use lunaroute_core::Failure;
-use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
+use lunaroute_core::conversation::{Conversation, Hosted, Rest, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
-use crate::cross::{Members, search_of, wrong};
+use crate::cross::{Members, chosen_among, search_of, wrong};
 
 /// Which tools have to be called.
 pub(super) fn choice(value: &Value) -> ToolChoice {
@@ -32,10 +32,7 @@ fn allowed(value: &Value) -> ToolChoice {
         let nested = tool.get("function").or(tool.get("custom")).unwrap_or(tool);
         Some(nested.get("name")?.as_str()?.to_owned())
     };
-    ToolChoice::Allowed(AllowedTools {
-        is_required: value.get("mode").and_then(Value::as_str) == Some("required"),
-        names: tools.filter_map(name).collect(),
-    })
+    chosen_among(value, tools.filter_map(name).collect())
 }
 
 /// The tools of a request, in whichever form.

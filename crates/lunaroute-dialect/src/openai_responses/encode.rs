@@ -1,5 +1,7 @@
 //! Encodes a Responses request.
 
+use std::collections::HashMap;
+
 use lunaroute_core::conversation::{
     AllowedTools, Conversation, Hosted, OutputFormat, Rest, Sent, Summary, Tool, ToolChoice, ToolKind,
 };
@@ -198,7 +200,7 @@ fn reasoning(conversation: &Conversation, crossing: &mut Crossing<'_>, body: &mu
 fn text(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Rest> {
     let mut text = Rest::new();
     if let Some(format) = &conversation.format {
-        let strict = format_held(format, crossing);
+        let strict = format_held(conversation, crossing);
         text.extend(format_value(format, strict).map(|format| ("format".to_owned(), format)));
     }
     text.extend(conversation.verbosity.as_ref().map(|verbosity| ("verbosity".to_owned(), json!(verbosity))));
@@ -223,18 +225,19 @@ fn format_value(format: &OutputFormat, strict: bool) -> Option<Value> {
 }
 
 fn choice_value(conversation: &Conversation, crossing: &Crossing<'_>) -> Option<Value> {
-    let hosted = |name: &str| {
-        conversation.tools.iter().filter(|tool| tool.name == name).find_map(|tool| match tool.kind {
-            ToolKind::Hosted(Hosted::WebSearch(_)) => Some("web_search"),
-            ToolKind::Hosted(Hosted::CodeExecution) => Some("code_interpreter"),
-            _ => None,
-        })
+    let kind_of = |tool: &Tool| match tool.kind {
+        ToolKind::Hosted(Hosted::WebSearch(_)) => Some("web_search"),
+        ToolKind::Hosted(Hosted::CodeExecution) => Some("code_interpreter"),
+        _ => None,
     };
+    let tools = conversation.tools.iter();
+    let hosted: HashMap<&str, &str> =
+        tools.filter_map(|tool| Some((tool.name.as_str(), kind_of(tool)?))).collect();
     let named = |name: &str| {
-        if let Some(kind) = hosted(name) {
+        if let Some(kind) = hosted.get(name) {
             return json!({"type": kind});
         }
-        let given = crossing.asked.names.given(None, name);
+        let given = crossing.asked.names.chosen(name);
         let kind = if crossing.asked.echo_custom.contains(&given) { "custom" } else { "function" };
         json!({"type": kind, "name": given})
     };

@@ -1,9 +1,9 @@
 //! Decodes the tools of a Responses request.
 
-use lunaroute_core::conversation::{AllowedTools, Conversation, Hosted, Tool, ToolChoice, ToolKind};
+use lunaroute_core::conversation::{Conversation, Hosted, Tool, ToolChoice, ToolKind};
 use serde_json::Value;
 
-use crate::cross::{is_strict, search_of};
+use crate::cross::{chosen_among, is_strict, search_of};
 
 /// Which tools have to be called.
 pub(super) fn choice(value: &Value) -> ToolChoice {
@@ -15,16 +15,10 @@ pub(super) fn choice(value: &Value) -> ToolChoice {
         (Some("required"), _) => ToolChoice::Required,
         (None, Some(kind @ ("function" | "custom"))) => name(value)
             .map_or(ToolChoice::Other, |name| ToolChoice::Tool { name, is_custom: kind == "custom" }),
-        (None, Some("allowed_tools")) => ToolChoice::Allowed(AllowedTools {
-            is_required: value.get("mode").and_then(Value::as_str) == Some("required"),
-            names: value
-                .get("tools")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|tool| name(tool).or_else(|| kind_of(tool)))
-                .collect(),
-        }),
+        (None, Some("allowed_tools")) => {
+            let tools = value.get("tools").and_then(Value::as_array).into_iter().flatten();
+            chosen_among(value, tools.filter_map(|tool| name(tool).or_else(|| kind_of(tool))).collect())
+        }
         // A tool that the provider runs is chosen by its type.
         (None, Some(kind)) => ToolChoice::Tool { name: hosted_name(kind).to_owned(), is_custom: false },
         _ => ToolChoice::Other,

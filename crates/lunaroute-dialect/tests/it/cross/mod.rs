@@ -4,6 +4,7 @@
 //! 27, stand with the binary (`lunaroute-cli`).
 
 mod calls;
+mod choices;
 mod completions;
 mod errors;
 mod faults;
@@ -17,6 +18,7 @@ mod media;
 mod refusals;
 mod requests;
 mod results;
+mod schemas;
 mod seals;
 mod sources;
 mod streams;

@@ -143,3 +143,61 @@ fn a_response_of_gemini_loses_nothing() {
         assert_eq!(told(response.clone()), (words.to_owned(), failed), "{response}");
     }
 }
+
+#[test]
+fn ids_of_results_alone_do_not_part_them_from_their_calls() {
+    let call = |name: &str| json!({"functionCall": {"name": name, "args": {}}});
+    let result = |id: &str, name: &str, words: &str| json!({"functionResponse": {"id": id, "name": name, "response": {"output": words}}});
+    let named = json!({"functionCall": {"id": "own", "name": "ls", "args": {}}});
+    let told = sent(
+        GEMINI,
+        MESSAGES,
+        &json!({"contents": [
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [named, call("ls"), call("ls"), call("cat")]},
+            {"role": "user", "parts": [
+                result("cat-1", "cat", "meow"), result("ls-1", "ls", "a.txt"), result("own", "ls", "mine"), result("ls-2", "ls", "b.txt"),
+                result("ls-3", "ls", "too many"),
+            ]},
+            {"role": "model", "parts": [call("ls")]},
+            {"role": "user", "parts": [result("ls-4", "ls", "c.txt")]},
+        ]}),
+    );
+    let words: Vec<Value> = results(&told).iter().map(|result| result[1].clone()).collect();
+    assert_eq!(json!(words), json!(["mine", "a.txt", "b.txt", "meow", "c.txt"]));
+    assert_eq!(told.body["messages"][2]["content"][4], json!({"type": "text", "text": "too many"}));
+    assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+}
+
+#[test]
+fn calls_that_share_an_id_get_one_each_and_their_results_in_order() {
+    let calls = |ids: &[&str]| {
+        let call = |id: &&str| json!({"id": id, "type": "function", "function": {"name": "weather", "arguments": "{}"}});
+        json!({"role": "assistant", "tool_calls": ids.iter().map(call).collect::<Vec<_>>()})
+    };
+    let result = |id: &str, words: &str| json!({"role": "tool", "tool_call_id": id, "content": words});
+    let request = json!({"model": "m", "messages": [
+        text("user", "hi"), calls(&["call_0", "call_0", "call_1"]),
+        result("call_0", "one"), result("call_1", "two"), result("call_0", "three"), result("call_0", "again"),
+        calls(&["call_0", "a.b"]), result("call_0", "four"), result("a.b", "five"),
+        calls(&["a.b"]), result("a.b", "six"),
+    ]});
+    for to in [MESSAGES, RESPONSES, GEMINI] {
+        assert_eq!(sent(CHAT, to, &request).warnings, ["!messages[5].content[0]"], "{to}");
+    }
+    let told = sent(CHAT, MESSAGES, &request);
+    let messages = told.body["messages"].as_array().expect("messages").iter();
+    let blocks = messages.flat_map(|message| message["content"].as_array().into_iter().flatten());
+    let ids: Vec<&str> = blocks
+        .filter(|block| block["type"] == "tool_use")
+        .map(|block| block["id"].as_str().expect("an id"))
+        .collect();
+    let distinct: std::collections::BTreeSet<&&str> = ids.iter().collect();
+    assert_eq!((distinct.len(), ids[0], ids[2]), (6, "call_0", "call_1"), "{ids:?}");
+    let results = results(&told);
+    let answered: Vec<&str> = results.iter().filter_map(|result| result[0].as_str()).collect();
+    assert_eq!(answered, ids);
+    let words: Vec<&Value> = results.iter().map(|result| &result[1]).collect();
+    assert_eq!(json!(words), json!(["one", "three", "two", "four", "five", "six"]));
+    assert_eq!(sent(CHAT, MESSAGES, &request).body, told.body, "the same each time");
+}

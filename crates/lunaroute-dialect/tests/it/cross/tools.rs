@@ -288,3 +288,28 @@ fn a_body_of_responses_at_the_path_of_chat_may_have_tools_in_either_form() {
         assert_eq!((&body["model"], to == RESPONSES), (&json!("target-model"), body.get("input").is_some()));
     }
 }
+
+#[test]
+fn a_function_may_be_called_like_the_providers_own_search() {
+    let mut request = chat(json!([function("web_search"), function("f")]));
+    request["web_search_options"] = json!({});
+    request["tool_choice"] = json!({"type": "function", "function": {"name": "web_search"}});
+    let sent = sent(CHAT, MESSAGES, &request);
+    let names: Vec<&str> = sent.body["tools"]
+        .as_array()
+        .expect("tools")
+        .iter()
+        .map(|tool| tool["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!((names.len(), names[1], names[2]), (3, "f", "web_search"));
+    assert!(names[0].starts_with("web_search_"), "{names:?}");
+    assert_eq!(sent.body["tool_choice"]["name"], names[0]);
+    let told = answered(MESSAGES, CHAT, &answer_with(names[0]), &sent.asked);
+    assert_eq!(told["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "web_search");
+    let twice = json!({"model": "m", "input": "hi", "tools": [{"type": "web_search"}, {"type": "web_search_preview"}]});
+    let once = super::sent(RESPONSES, MESSAGES, &twice);
+    assert_eq!(
+        (once.body["tools"].as_array().map(Vec::len), &once.warnings[..]),
+        (Some(1), &["!tools[1]".to_owned()][..])
+    );
+}
