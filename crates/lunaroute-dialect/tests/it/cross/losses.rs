@@ -191,7 +191,7 @@ fn words_to_go_on_from_are_refused_where_nobody_goes_on() {
     let contents = json!([
         {"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "Well"}]},
     ]);
-    let asked = json!({"model": "m", "max_tokens": 9, "messages": messages});
+    let asked = json!({"model": "m", "max_tokens": 99, "messages": messages});
     for (from, request) in [(MESSAGES, &asked), (GEMINI, &json!({"model": "m", "contents": contents}))] {
         for to in [CHAT, RESPONSES] {
             let refused = try_sent(from, to, request, &ModelFacts::default(), &Profile::default());
