@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 use super::asked::Crossing;
 use super::schema::is_strict;
 
+/// Why a request is refused whose forced tool the target has not.
+const LOST_CHOICE: &str = "'tool_choice' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
+
+/// Why one is refused of whose tools the target has none.
+const LOST_TOOLS: &str = "'tools' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
+
 /// Takes out what a tool is told to do, with the examples of its input that one dialect has a place for.
 pub(crate) fn described(tool: &mut Tool) -> Option<String> {
     let told = tool.description.take();
@@ -63,7 +69,7 @@ pub(crate) fn held_strictly(
     }
     crossing
         .warnings
-        .changed(path(), "the provider cannot hold arguments to such a schema; it is told but not enforced");
+        .changed(path(), "the provider cannot hold the model to such a schema; it is told but not enforced");
     Some(false)
 }
 
@@ -179,9 +185,6 @@ pub(crate) fn refuse_lost_tools(
     };
     Err(Failure::client(FailureKind::BadRequest, what))
 }
-
-const LOST_CHOICE: &str = "'tool_choice' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
-const LOST_TOOLS: &str = "'tools' asks for a tool that the provider which serves this model does not run; leave it out or choose another model";
 
 /// The arguments of tools that Anthropic defines and the client runs, as its documentation publishes them.
 pub(crate) fn client_schema(hosted: &Hosted) -> Option<Value> {
