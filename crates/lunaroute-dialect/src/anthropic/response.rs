@@ -5,10 +5,12 @@ use lunaroute_core::{Citation, Delta, Dialect, StopReason, Usage};
 
 use crate::json::Json;
 
-pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+/// Reads a message; tells whether the body is one.
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     deltas.push(start(body));
+    let [kind, content] = body.fields(["type", "content"]);
     let mut blocks = 0..;
-    for block in body.field("content").into_iter().flat_map(Json::elements) {
+    for block in content.into_iter().flat_map(Json::elements) {
         let [kind, text, thinking, id, name, input, citations] =
             block.fields(["type", "text", "thinking", "id", "name", "input", "citations"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
@@ -40,6 +42,7 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     deltas.extend(details.and_then(explanation));
     deltas.extend(stop_reason.and_then(Json::text).map(|raw| stop(&raw)));
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+    content.is_some_and(|content| content.is_array()) || kind.is_some_and(|kind| kind.says("message"))
 }
 
 /// The beginning, from a message or the skeleton of one.

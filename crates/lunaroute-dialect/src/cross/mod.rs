@@ -166,7 +166,9 @@ pub fn translate_answer(
 ) -> Option<Result<Value, ProviderError>> {
     let json = Json::new(body).filter(Json::is_object)?;
     let mut deltas = Vec::new();
-    language(from).answer(json, &mut deltas);
+    if !language(from).answer(json, &mut deltas) {
+        return None;
+    }
     deltas.push(Delta::End);
     let (mut flow, mut whole, mut steps) = (Flow::new(asked), Whole::default(), Vec::new());
     for delta in deltas {

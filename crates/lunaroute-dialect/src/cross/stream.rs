@@ -55,7 +55,10 @@ impl Translation {
     /// Takes an answer that the provider gave whole although a stream was asked for; `false` when it is no answer.
     pub fn whole(&mut self, body: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(json) = Json::new(body).filter(Json::is_object) else { return false };
-        language(self.from).answer(json, &mut self.deltas);
+        if !language(self.from).answer(json, &mut self.deltas) {
+            self.deltas.clear();
+            return false;
+        }
         self.deltas.push(Delta::End);
         self.write(out);
         true

@@ -221,7 +221,7 @@ proptest! {
                 let translated = translated.expect("an answer").expect("one that did not fail");
                 let mut read = Vec::new();
                 let text = translated.to_string();
-                language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read);
+                prop_assert!(language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read));
                 prop_assert_eq!(&streamed, &answer(&read), "{} to {}", from, to);
                 prop_assert_eq!(streamed.usage.total_input(), answer(&deltas).usage.total_input());
                 prop_assert_eq!(streamed.usage.output, answer(&deltas).usage.output);

@@ -95,3 +95,44 @@ fn an_error_in_a_plain_200_says_what_it_would_say_in_a_stream() {
         "the status goes before a number"
     );
 }
+
+#[test]
+fn a_success_that_says_nothing_is_no_answer() {
+    let response =
+        |status: &str| json!({"object": "response", "id": "r", "model": "m", "status": status, "output": []});
+    for (from, body) in [
+        (CHAT, json!({"code": 11101, "msg": "Parse message failed"})),
+        (CHAT, json!({"id": "c", "choices": []})),
+        (MESSAGES, json!({})),
+        (MESSAGES, json!({"content": "no list"})),
+        (GEMINI, json!({"candidates": []})),
+        (GEMINI, json!({"usageMetadata": {"promptTokenCount": 3}, "modelVersion": "g"})),
+        (RESPONSES, json!({"id": "r", "status": "completed"})),
+        (RESPONSES, response("queued")),
+        (RESPONSES, response("in_progress")),
+        (RESPONSES, response("cancelled")),
+    ] {
+        let to = if from == MESSAGES { CHAT } else { MESSAGES };
+        let text = body.to_string();
+        assert!(translate_answer(from, to, text.as_bytes(), &asked(to, from)).is_none(), "{from}: {body}");
+        let (mut translation, mut out) = (Translation::new(from, to, asked(to, from)), Vec::new());
+        assert!(!translation.whole(text.as_bytes(), &mut out), "{from}: {body}");
+        assert!(out.is_empty(), "nothing of it is told");
+    }
+}
+
+#[test]
+fn an_answer_of_no_words_is_one() {
+    for (from, body) in [
+        (CHAT, json!({"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]})),
+        (MESSAGES, json!({"type": "message", "content": [], "stop_reason": "end_turn"})),
+        (GEMINI, json!({"candidates": [{"finishReason": "STOP"}]})),
+        (GEMINI, json!({"promptFeedback": {"blockReason": "SAFETY"}})),
+        (RESPONSES, json!({"status": "completed", "output": []})),
+        (RESPONSES, json!({"output": []})),
+    ] {
+        let to = if from == MESSAGES { CHAT } else { MESSAGES };
+        let told = translate_answer(from, to, body.to_string().as_bytes(), &asked(to, from));
+        assert!(told.is_some_and(|told| told.is_ok()), "{from}: {body}");
+    }
+}
