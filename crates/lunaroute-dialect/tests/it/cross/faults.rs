@@ -50,6 +50,13 @@ fn the_code_of_an_error_in_a_stream_tells_what_its_type_does_not() {
         (json!({"code": 429}), "rate_limit_error"),
         (json!({"code": "503"}), "overloaded_error"),
         (json!({"type": "server_error", "code": null}), "api_error"),
+        (json!({"code": "invalid_prompt"}), "invalid_request_error"),
+        (json!({"code": "bio_policy"}), "invalid_request_error"),
+        (json!({"code": "misalignment_policy_violation"}), "invalid_request_error"),
+        (json!({"code": "data_residency_mismatch"}), "invalid_request_error"),
+        (json!({"code": "image_too_large"}), "invalid_request_error"),
+        (json!({"code": "invalid_base64_image"}), "invalid_request_error"),
+        (json!({"code": "vector_store_timeout"}), "api_error"),
         (json!({"type": "odd", "code": 42}), "api_error"),
     ] {
         let told_by = |stream: &str, from| {
