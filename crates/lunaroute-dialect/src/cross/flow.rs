@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::time::Duration;
 
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
@@ -152,8 +153,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             Delta::Stop { reason, raw } => {
                 self.stop.get_or_insert((reason, raw));
             }
-            Delta::Error { kind, code, message } => {
-                self.break_off(ProviderError { kind, message, code, ..ProviderError::default() }, steps);
+            Delta::Error { kind, code, message, retry_after_ms } => {
+                let retry_after = retry_after_ms.map(Duration::from_millis);
+                let error = ProviderError { kind, message, code, retry_after, ..ProviderError::default() };
+                self.break_off(error, steps);
             }
             Delta::End => self.finish(steps),
         }

@@ -87,8 +87,12 @@ const STREAMED: [(&str, Meaning); 9] = [
 /// `image_content_policy_violation`, `failed_to_download_image` and their like (`openai` 3.52, `ResponseError`).
 fn is_of_image(code: &str) -> bool {
     const FAMILIES: [&str; 2] = ["image_", "invalid_image"];
-    const OTHERS: [&str; 4] =
-        ["invalid_base64_image", "unsupported_image_media_type", "empty_image_file", "failed_to_download_image"];
+    const OTHERS: [&str; 4] = [
+        "invalid_base64_image",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+    ];
     OTHERS.contains(&code) || FAMILIES.iter().any(|family| code.starts_with(family))
 }
 

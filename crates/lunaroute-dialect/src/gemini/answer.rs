@@ -205,7 +205,7 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Delta {
 fn stop(raw: &str, has_calls: bool, message: Option<Cow<'_, str>>) -> Delta {
     if FAILURES.contains(&raw) {
         let message = message.map_or_else(|| format!("the model failed to answer: {raw}"), Cow::into_owned);
-        return Delta::Error { kind: raw.to_owned(), code: None, message };
+        return Delta::Error { kind: raw.to_owned(), code: None, message, retry_after_ms: None };
     }
     let reason = match raw {
         "STOP" if has_calls => StopReason::ToolUse,

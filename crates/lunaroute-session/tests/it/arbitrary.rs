@@ -50,11 +50,9 @@ fn part() -> impl Strategy<Value = Delta> {
         usage().prop_map(Delta::Usage),
         (prop::sample::select(reasons.to_vec()), text())
             .prop_map(|(reason, raw)| Delta::Stop { reason, raw }),
-        (text(), proptest::option::of(text()), text()).prop_map(|(kind, code, message)| Delta::Error {
-            kind,
-            code,
-            message
-        }),
+        (text(), proptest::option::of(text()), text(), any::<Option<u64>>()).prop_map(
+            |(kind, code, message, retry_after_ms)| Delta::Error { kind, code, message, retry_after_ms }
+        ),
         Just(Delta::End),
         (any::<u32>(), text(), text()).prop_map(|(index, id, name)| Delta::CustomCallStart {
             index,

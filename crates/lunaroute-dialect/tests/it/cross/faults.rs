@@ -1,11 +1,13 @@
 //! Errors that come inside of answers.
 
+use std::time::Duration;
+
 use http::{HeaderMap, StatusCode};
 use lunaroute_dialect::cross::{Meaning, Translation, translate_answer};
 use lunaroute_dialect::error::upstream_error;
 use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, MESSAGES, RESPONSES, asked, chunks, delta, events, named, streamed};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, asked, chunks, delta, events, named, only, streamed};
 
 fn failed(reason: &str) -> Value {
     json!({
@@ -141,5 +143,32 @@ fn an_answer_of_no_words_is_one() {
         let to = if from == MESSAGES { CHAT } else { MESSAGES };
         let told = translate_answer(from, to, body.to_string().as_bytes(), &asked(to, from));
         assert!(told.is_some_and(|told| told.is_ok()), "{from}: {body}");
+    }
+}
+
+/// Gemini's error for too many requests, as the event of a stream.
+fn exhausted(message: &str, delay: &str) -> String {
+    let wait = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay});
+    let error = json!({"code": 429, "status": "RESOURCE_EXHAUSTED", "message": message, "details": [wait]});
+    format!("data: {}\r\n\r\n", json!({"error": error}))
+}
+
+#[test]
+fn the_wait_that_an_error_in_a_stream_asks_for_is_told() {
+    let (mut translation, mut out) =
+        (Translation::new(GEMINI, MESSAGES, asked(MESSAGES, GEMINI)), Vec::new());
+    translation.push(exhausted("slow down", "34s").as_bytes(), &mut out);
+    let refusal = translation.refusal().expect("it came first");
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(34)), "for the header");
+    let begun = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"I\"}]}}],\"modelVersion\":\"g\"}\r\n\r\n";
+    for (message, delay, told) in [
+        ("slow down", "34s", "slow down Please try again in 34s."),
+        ("", "0.250s", "Please try again in 250ms."),
+        ("Try again in 9s.", "34s", "Try again in 9s."),
+    ] {
+        let stream = format!("{begun}{}", exhausted(message, delay));
+        let events = events(&streamed(GEMINI, RESPONSES, &stream, asked(RESPONSES, GEMINI)));
+        let error = &only(&events, "response.failed")["response"]["error"];
+        assert_eq!(*error, json!({"code": "rate_limit_exceeded", "message": told}));
     }
 }

@@ -224,7 +224,7 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
             fields.word("reason", reason.as_str());
             fields.text("raw", raw);
         }
-        Delta::Error { kind, code, message } => {
+        Delta::Error { kind, code, message, retry_after_ms } => {
             of_type("error", output);
             let mut fields = Fields(output);
             fields.text("kind", kind);
@@ -232,6 +232,7 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
                 fields.text("code", code);
             }
             fields.text("message", message);
+            fields.optional_number("retry_after_ms", *retry_after_ms);
         }
         Delta::End => of_type("end", output),
         Delta::CustomCallStart { index, id, name } => {
