@@ -66,7 +66,6 @@ pub(crate) struct Flow<A> {
     had_refusal: bool,
     /// Code points of all that was said, for an estimate where the provider tells no figures.
     said: u64,
-    is_estimated: bool,
 }
 
 impl<A: Deref<Target = Asked>> Flow<A> {
@@ -86,7 +85,6 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             last_call_is_whole: true,
             had_refusal: false,
             said: 0,
-            is_estimated: false,
         }
     }
 
@@ -98,11 +96,6 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     /// Whether the model has said why it stopped: only figures may follow.
     pub(crate) const fn has_stopped(&self) -> bool {
         self.stop.is_some()
-    }
-
-    /// Whether the figures of the end are an estimate, because the provider told none.
-    pub(crate) const fn is_estimated(&self) -> bool {
-        self.is_estimated
     }
 
     /// Takes a piece.
@@ -377,14 +370,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     /// Fills in figures that the provider never told: clients decide by them when to shorten a conversation.
     fn estimate(&mut self) {
-        if self.usage.total_input().is_none() && self.asked.estimated_input.is_some() {
+        if self.usage.total_input().is_none() {
             self.usage.input = self.asked.estimated_input;
-            self.is_estimated = true;
         }
         if self.usage.output.is_none() {
             // About 3.5 characters a token.
             self.usage.output = Some((self.said * 2).div_ceil(7));
-            self.is_estimated = true;
         }
     }
 

@@ -108,12 +108,6 @@ impl Translation {
         self.flow.has_stopped()
     }
 
-    /// Whether the figures that the caller got at the end are an estimate: the provider told none.
-    #[must_use]
-    pub const fn is_estimated(&self) -> bool {
-        self.flow.is_estimated()
-    }
-
     /// The provider's error, when that is all that it said: whoever has not answered yet can still give it a status.
     #[must_use]
     pub const fn refusal(&self) -> Option<&ProviderError> {

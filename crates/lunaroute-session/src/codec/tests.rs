@@ -154,6 +154,7 @@ fn kinds() -> Vec<EventKind> {
         EventKind::ProviderResponse { status: 529, headers: vec![("retry-after".into(), "7".into())] },
         EventKind::ProviderDelta { frames: 9 },
         EventKind::ToolCall { id: String::new(), name: "n".into(), arguments: "{}".into() },
+        EventKind::Response(Box::new(ResponseRead { usage_estimated: true, ..ResponseRead::default() })),
         EventKind::Response(Box::new(ResponseRead {
             usage,
             stop: Some(StopReason::ToolUse),

@@ -142,19 +142,9 @@ fn provider_request() -> impl Strategy<Value = EventKind> {
 
 fn response_read() -> impl Strategy<Value = ResponseRead> {
     let stop = prop::option::of(Just(StopReason::Length));
-    (maybe(), maybe(), maybe(), usage(), stop, maybe(), any::<u32>(), maybe(), any::<bool>()).prop_map(
-        |(
-            provider_response_id,
-            model,
-            text_preview,
-            usage,
-            stop,
-            stop_raw,
-            tool_calls,
-            content_encoding,
-            ended,
-        )| {
-            ResponseRead {
+    (maybe(), maybe(), maybe(), usage(), stop, maybe(), any::<u32>(), maybe(), any::<(bool, bool)>())
+        .prop_map(
+            |(
                 provider_response_id,
                 model,
                 text_preview,
@@ -163,10 +153,22 @@ fn response_read() -> impl Strategy<Value = ResponseRead> {
                 stop_raw,
                 tool_calls,
                 content_encoding,
-                ended,
-            }
-        },
-    )
+                (ended, usage_estimated),
+            )| {
+                ResponseRead {
+                    provider_response_id,
+                    model,
+                    text_preview,
+                    usage,
+                    stop,
+                    stop_raw,
+                    tool_calls,
+                    content_encoding,
+                    ended,
+                    usage_estimated,
+                }
+            },
+        )
 }
 
 fn stats() -> impl Strategy<Value = Stats> {

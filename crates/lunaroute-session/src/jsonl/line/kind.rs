@@ -312,6 +312,7 @@ fn response_fields(read: &ResponseRead, fields: &mut Fields<'_>) {
         tool_calls,
         content_encoding,
         ended,
+        usage_estimated,
     } = read;
     fields.word("kind", "response");
     fields.optional_text("provider_response_id", provider_response_id.as_deref());
@@ -331,6 +332,9 @@ fn response_fields(read: &ResponseRead, fields: &mut Fields<'_>) {
     fields.number("tool_calls", *tool_calls);
     fields.optional_text("content_encoding", content_encoding.as_deref());
     fields.truth("ended", *ended);
+    if *usage_estimated {
+        fields.truth("usage_estimated", true);
+    }
 }
 
 fn stats_fields(stats: &Stats, fields: &mut Fields<'_>) {
