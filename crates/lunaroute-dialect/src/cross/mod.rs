@@ -136,7 +136,7 @@ fn flatten_tools(members: &mut Rest) {
 /// cannot be had there at all; the message names the field.
 pub fn encode_request(
     to: Dialect,
-    conversation: Conversation,
+    mut conversation: Conversation,
     crossing: &mut Crossing<'_>,
 ) -> Result<Value, Failure> {
     if to != conversation.origin {
@@ -149,6 +149,9 @@ pub fn encode_request(
     let said = conversation.turns.iter().flat_map(|turn| &turn.parts);
     crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
+    if crossing.asked.takes_one_call && to != conversation.origin {
+        conversation.parallel_calls = Some(false);
+    }
     let spelling = spelling(&conversation);
     let encoded = language(to).encode(conversation, crossing);
     crossing.warnings.rename(|path| spelled(&spelling, path));

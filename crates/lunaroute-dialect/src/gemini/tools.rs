@@ -260,7 +260,8 @@ const fn google_name(hosted: &Hosted) -> Option<&'static str> {
 
 /// The choice of another dialect's request.
 pub(super) fn foreign_choice(conversation: &Conversation, crossing: &mut Crossing<'_>) -> Option<Value> {
-    if conversation.parallel_calls == Some(false) {
+    // A caller whose answer has room for one call did not ask for it.
+    if conversation.parallel_calls == Some(false) && !crossing.asked.takes_one_call {
         let what = "the provider has no such field; it may ask for several tools at once";
         crossing.warnings.dropped("parallel_tool_calls", what);
     }
