@@ -14,6 +14,8 @@ pub(super) enum Block {
     Text(u64),
     Reasoning(u64),
     Call(usize),
+    /// What rides on that call: reasoning of which nothing is shown.
+    Seal(usize),
 }
 
 /// Reads messages, whole or in fragments: the two have the same members.
@@ -59,10 +61,10 @@ impl Messages {
         }
         let (blocks, calls) = (&mut self.blocks, &mut self.calls);
         for (position, fragment) in tool_calls.into_iter().flat_map(Json::elements).enumerate() {
-            calls.fragment(choice, position, fragment, |call| blocks.number(Block::Call(call)), deltas);
+            calls.fragment(choice, position, fragment, |block| blocks.number(block), deltas);
         }
         if let Some(function_call) = function_call {
-            calls.legacy(choice, function_call, |call| blocks.number(Block::Call(call)), deltas);
+            calls.legacy(choice, function_call, |block| blocks.number(block), deltas);
         }
     }
 
