@@ -94,7 +94,10 @@ pub(super) fn stop(raw: &str) -> Delta {
 pub(super) fn usage(figures: Json<'_>) -> Usage {
     let mut usage = one(figures);
     let iterations = figures.field("iterations").into_iter().flat_map(Json::elements).map(one);
-    if let Some(summed) = iterations.reduce(sum) {
+    if let Some(mut summed) = iterations.reduce(sum) {
+        if summed.cache_write_1h.is_none() {
+            without_hour(&mut summed, usage.cache_write_1h);
+        }
         // A class that the iterations do not tell keeps the figure beside them.
         usage.overlay(&summed);
     }
@@ -105,12 +108,17 @@ pub(super) fn usage(figures: Json<'_>) -> Usage {
 /// what is known to be of an hour is taken out of it and not counted twice.
 pub(super) fn usage_after(figures: Json<'_>, earlier: &Usage) -> Usage {
     let mut later = usage(figures);
-    if figures.field("cache_creation").is_none()
-        && let (Some(written), Some(hour)) = (later.cache_write_5m, earlier.cache_write_1h)
-    {
-        later.cache_write_5m = Some(written.saturating_sub(hour));
+    if figures.field("cache_creation").is_none() {
+        without_hour(&mut later, earlier.cache_write_1h);
     }
     later
+}
+
+/// Takes what is known to be of an hour out of cache writes that came without their split.
+fn without_hour(usage: &mut Usage, hour: Option<u64>) {
+    if let (Some(written), Some(hour)) = (usage.cache_write_5m, hour) {
+        usage.cache_write_5m = Some(written.saturating_sub(hour));
+    }
 }
 
 fn one(figures: Json<'_>) -> Usage {
