@@ -107,6 +107,9 @@ pub enum Delta {
         code: Option<String>,
         /// The provider's sentence.
         message: String,
+        /// How long the provider asks to wait, in milliseconds, when its body says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     /// The answer is complete: the dialect's own terminal event was seen, or a plain body was whole.
     End,

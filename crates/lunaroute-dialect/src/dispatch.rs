@@ -51,8 +51,9 @@ pub(crate) trait Language: Sync {
     /// Reads the messages of a request.
     fn request<'a>(&self, operation: Operation, outline: &Outline<'a>, conversation: &mut MessageReading<'a>);
 
-    /// Reads a whole answer of a generation that is not an error.
-    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>);
+    /// Reads a whole answer of a generation that is not an error. Tells whether the body is such: hosts give their own
+    /// failures the status of a success, and one that says nothing is no answer.
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) -> bool;
 
     /// Reads the token figures of a whole answer that is no generation.
     fn figures(&self, body: Json<'_>) -> Usage;

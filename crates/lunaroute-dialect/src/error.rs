@@ -65,7 +65,8 @@ pub struct ProviderError {
 impl From<ProviderError> for Delta {
     /// The error as a piece of the answer that it came in.
     fn from(error: ProviderError) -> Self {
-        Self::Error { kind: error.kind, code: error.code, message: error.message }
+        let retry_after_ms = error.retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+        Self::Error { kind: error.kind, code: error.code, message: error.message, retry_after_ms }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::header::HeaderName;
 use http::{HeaderValue, Response, StatusCode};
-use lunaroute_core::{Ending, Failure, Operation, ResponseHead};
+use lunaroute_core::{Ending, Failure, FailureKind, Operation, ResponseHead};
 use lunaroute_dialect::cross;
 use lunaroute_ingress::Reply;
 use lunaroute_routing::Plan;
@@ -20,13 +20,24 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-lunaroute-estimated");
 /// Tokens of the request, when its length is asked and its provider is one of another dialect.
 ///
 /// # Errors
-/// `bad_request` when the request cannot be read.
-pub(crate) fn estimate(visitor: &Visitor, desk: &Desk, plan: &Plan) -> Result<Option<u64>, Failure> {
+/// `bad_request` when the request cannot be read, `overloaded` when there is no memory to take it apart.
+pub(crate) fn estimate(
+    house: &House,
+    visitor: &Visitor,
+    desk: &Desk,
+    plan: &Plan,
+) -> Result<Option<u64>, Failure> {
     let is_foreign = plan.targets.first().is_some_and(|target| target.dialect != visitor.dialect);
     if visitor.operation != Operation::CountTokens || !is_foreign {
         return Ok(None);
     }
-    let conversation = cross::decode_request(visitor.dialect, desk.plain_body(visitor))?;
+    let plain = desk.plain_body(visitor);
+    let _taken_apart = house.limits.bodies.take(plain.len()).ok_or_else(|| {
+        let message =
+            "there is no memory to count the request body now (limits.bodies); try again in a moment";
+        Failure::gateway(FailureKind::Overloaded, message)
+    })?;
+    let conversation = cross::decode_request(visitor.dialect, plain)?;
     Ok(Some(cross::estimate(&conversation)))
 }
 

@@ -85,8 +85,8 @@ fn conversation(visitor: &Visitor, body: &[u8]) -> Result<Conversation, Failure>
     }
 }
 
-/// The request in a target's dialect; nothing for one that speaks the client's, unless the body is of another. It is decoded for each attempt anew: nearly
-/// all requests need one only, and what is said in them is not copied then.
+/// The request in a target's dialect; nothing for one that speaks the client's, unless the body is of another. It is decoded
+/// for each attempt anew: nearly all requests need one only, and what is said in them is not copied then.
 ///
 /// # Errors
 /// `bad_request` when it is no request of its own dialect, asks for what the target does not have at all, or loses

@@ -145,7 +145,8 @@ fn earlier(visitor: &Visitor, house: &House, peek: &Peek, plain: &Bytes) -> Resu
     let whole = responses::expand(plain, chain.items());
     if whole.len() > house.limits.decoded_body {
         let message = format!(
-            "the conversation that the request goes on from is larger than {} bytes with it (limits.decoded_body);              begin a new one",
+            "the conversation that the request goes on from is larger than {} bytes with it (limits.decoded_body); \
+             begin a new one",
             house.limits.decoded_body
         );
         return Err(Failure::client(FailureKind::TooLarge, message));

@@ -13,7 +13,7 @@ use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::{self, Meaning, Translation};
 use lunaroute_dialect::error::{ProviderError, upstream_error};
 use lunaroute_egress::{Inbound, UpstreamBody, retry};
-use lunaroute_ingress::Reply;
+use lunaroute_ingress::{Reply, Share};
 
 use crate::crossing::WayBack;
 use crate::guest_book::Entry;
@@ -102,8 +102,8 @@ impl Foreign<'_> {
 
     /// An answer of one piece.
     async fn whole(mut self, body: UpstreamBody, decoder: StreamDecoder) -> Response<Reply> {
-        let body = match self.collect(body, decoder).await {
-            Ok(body) => body,
+        let (body, _held) = match self.collect(body, decoder).await {
+            Ok(collected) => collected,
             Err(failure) => return self.refuse(&failure).await,
         };
         // It came without its coding.
@@ -135,12 +135,13 @@ impl Foreign<'_> {
         self.refuse(&failure).await
     }
 
-    /// The whole body without its coding, within the bounds of bodies in memory.
+    /// The whole body without its coding, within the bounds of bodies in memory, and the share of that memory: to be held
+    /// as long as the body is.
     async fn collect(
         &mut self,
         mut body: UpstreamBody,
         mut decoder: StreamDecoder,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<(Bytes, Share), Failure> {
         let limit = self.house.limits.decoded_body;
         let mut held = self.house.limits.bodies.begin();
         let mut whole = BytesMut::new();
@@ -169,7 +170,7 @@ impl Foreign<'_> {
             }
         }
         decoder.finish().map_err(|error| self.unreadable(&error.to_string()))?;
-        Ok(whole.freeze())
+        Ok((whole.freeze(), held))
     }
 
     /// An answer of events. Until the first is there the status waits, for some providers say 200 before they know.

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use lunaroute_core::Operation;
 use lunaroute_dialect::responses::{self, AnswerItems};
 use lunaroute_dialect::sse::Framer;
-use lunaroute_ingress::{Broken, Reply};
+use lunaroute_ingress::{Broken, Reply, Share};
 
 use crate::desk::Desk;
 use crate::gate::{Passage, Transcode};
@@ -32,6 +32,8 @@ pub(crate) struct Keeper {
     thread: Option<Arc<Thread>>,
     stored_by: Option<Arc<str>>,
     limit: usize,
+    /// The memory that the request's items and the answer take until they are kept.
+    held: Share,
 }
 
 impl Keeper {
@@ -47,21 +49,32 @@ impl Keeper {
         if caller.is_none() && visitor.thread.is_none() {
             return None;
         }
+        let asked = responses::input_items(body).unwrap_or_default();
+        let Some(held) = house.limits.bodies.take(asked.len()) else {
+            forget();
+            return None;
+        };
         Some(Self {
             store: Arc::clone(&house.responses),
             answer: AnswerItems::new(!is_foreign),
             before: desk.earlier().cloned().unwrap_or_default(),
-            asked: responses::input_items(body).unwrap_or_default(),
+            asked,
             caller,
             thread: visitor.thread.clone(),
             stored_by: (!is_foreign && is_stored).then(|| Arc::clone(&passage.provider)),
             limit: house.limits.decoded_body,
+            held,
         })
     }
 
     /// Takes the data of one event; `None` once there is nothing more to do.
     pub(crate) fn event(mut self, data: &[u8]) -> Option<Self> {
+        let before = self.answer.size();
         self.answer.event(data);
+        if !self.held.grow(self.answer.size().saturating_sub(before)) {
+            forget();
+            return None;
+        }
         if self.answer.is_whole() {
             self.keep();
             return None;
@@ -78,8 +91,7 @@ impl Keeper {
     fn keep(self) {
         let Some((id, items)) = self.answer.finish() else { return };
         let Some(mut chain) = self.store.extend(&self.before, [self.asked, items]) else {
-            tracing::debug!("no memory to remember an answer; the client will have to send its conversation");
-            return;
+            return forget();
         };
         chain.stored_by = self.stored_by;
         if let Some(caller) = self.caller {
@@ -99,6 +111,10 @@ impl Keeper {
         let framer = form.is_some_and(|form| form.starts_with(b"text/event-stream")).then(Framer::new);
         response.map(|reply| Reply::stream(Watched { reply, framer, keeper: Some(self) }))
     }
+}
+
+fn forget() {
+    tracing::debug!("no memory to remember an answer; the client will have to send its conversation");
 }
 
 /// An answer that a keeper looks at. It is kept before its last piece is handed over, so that a client can go on from it at

@@ -88,7 +88,7 @@ async fn admit(
     let plan = house.plan(visitor, desk)?;
     // The first byte goes upstream only when the request is in the journal.
     entry.written(house.recording_required).await?;
-    let admission = match counting::estimate(visitor, desk, &plan)? {
+    let admission = match counting::estimate(house, visitor, desk, &plan)? {
         Some(tokens) => Admission::Estimate(tokens),
         None if warm_up::is_one(visitor, desk, &plan) => Admission::Nothing,
         // Dressing room and gate: one attempt after the other, while no byte has left for the client.

@@ -339,6 +339,7 @@ fn response() -> ResponseRead {
         stop: Some(StopReason::EndTurn),
         stop_raw: Some("stop".to_owned()),
         ended: true,
+        usage_estimated: false,
         ..ResponseRead::default()
     }
 }

@@ -242,6 +242,10 @@ pub struct ResponseRead {
     pub content_encoding: Option<String>,
     /// Whether the dialect's own end was seen.
     pub ended: bool,
+    /// Whether the client was told token figures that are an estimate, because its provider told none. `usage` has only what
+    /// the provider told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage_estimated: bool,
 }
 
 /// Times and sizes of one request. Gaps are between neighbouring frames of the answer.

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::support::client::{Answer, Call, End, exchange};
 use crate::support::dialogue::{pairs, path, post, question, read};
-use crate::support::stage::{MESSAGES, provider};
+use crate::support::gateway::run;
+use crate::support::stage::{MESSAGES, provider, record};
 use crate::support::{Gateway, GatewayOptions};
 
 /// A gateway with a provider for each dialect, which speaks nothing else; all are one simulated provider. The model
@@ -226,7 +227,8 @@ async fn figures_that_come_late_or_never_are_estimated() {
     for model in ["late", "never"] {
         let body = question(Dialect::Anthropic, model, true);
         let call = Call::post(MESSAGES, body.to_string()).short("text=3");
-        let text = exchange(gateway.address, &call).await.text();
+        let answer = exchange(gateway.address, &call.header("x-lunaroute-session-id", model)).await;
+        let text = answer.text();
         let event = |name: &str| -> Value {
             let (_, data) = text.split_once(&format!("event: {name}\ndata: ")).expect("the event");
             serde_json::from_str(data.lines().next().expect("a line")).expect("JSON")
@@ -237,6 +239,12 @@ async fn figures_that_come_late_or_never_are_estimated() {
         let ended = event("message_delta")["usage"].clone();
         assert_eq!(ended["input_tokens"].as_u64() == begun, model == "never", "{model}: {ended}");
         assert!(ended["output_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{model}: {ended}");
+        // Who looks at the record later has to see which figures were counted.
+        let kept = record(home.path(), answer.head.request_id()).await;
+        assert_eq!(kept.request.tokens.output.is_none(), model == "never", "the provider's own alone");
+        let says = |text: &str| text.contains("usage: the provider told no figures");
+        let shown = run(home.path(), &["sessions", "show", model]);
+        assert_eq!(says(&String::from_utf8_lossy(&shown.stdout)), model == "never", "{shown:?}");
     }
 }
 

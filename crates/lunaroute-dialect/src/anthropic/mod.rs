@@ -68,8 +68,8 @@ impl Language for Anthropic {
         request::read(operation, outline, conversation);
     }
 
-    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
-        response::read(body, deltas);
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
+        response::read(body, deltas)
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {

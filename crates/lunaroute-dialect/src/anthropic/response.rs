@@ -5,10 +5,12 @@ use lunaroute_core::{Citation, Delta, Dialect, StopReason, Usage};
 
 use crate::json::Json;
 
-pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+/// Reads a message; tells whether the body is one.
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     deltas.push(start(body));
+    let [kind, content] = body.fields(["type", "content"]);
     let mut blocks = 0..;
-    for block in body.field("content").into_iter().flat_map(Json::elements) {
+    for block in content.into_iter().flat_map(Json::elements) {
         let [kind, text, thinking, id, name, input, citations] =
             block.fields(["type", "text", "thinking", "id", "name", "input", "citations"]);
         let word = |value: Option<Json<'_>>| value.and_then(Json::text).unwrap_or_default().into_owned();
@@ -40,6 +42,7 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     deltas.extend(details.and_then(explanation));
     deltas.extend(stop_reason.and_then(Json::text).map(|raw| stop(&raw)));
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+    content.is_some_and(|content| content.is_array()) || kind.is_some_and(|kind| kind.says("message"))
 }
 
 /// The beginning, from a message or the skeleton of one.
@@ -91,7 +94,10 @@ pub(super) fn stop(raw: &str) -> Delta {
 pub(super) fn usage(figures: Json<'_>) -> Usage {
     let mut usage = one(figures);
     let iterations = figures.field("iterations").into_iter().flat_map(Json::elements).map(one);
-    if let Some(summed) = iterations.reduce(sum) {
+    if let Some(mut summed) = iterations.reduce(sum) {
+        if summed.cache_write_1h.is_none() {
+            without_hour(&mut summed, usage.cache_write_1h);
+        }
         // A class that the iterations do not tell keeps the figure beside them.
         usage.overlay(&summed);
     }
@@ -102,12 +108,17 @@ pub(super) fn usage(figures: Json<'_>) -> Usage {
 /// what is known to be of an hour is taken out of it and not counted twice.
 pub(super) fn usage_after(figures: Json<'_>, earlier: &Usage) -> Usage {
     let mut later = usage(figures);
-    if figures.field("cache_creation").is_none()
-        && let (Some(written), Some(hour)) = (later.cache_write_5m, earlier.cache_write_1h)
-    {
-        later.cache_write_5m = Some(written.saturating_sub(hour));
+    if figures.field("cache_creation").is_none() {
+        without_hour(&mut later, earlier.cache_write_1h);
     }
     later
+}
+
+/// Takes what is known to be of an hour out of cache writes that came without their split.
+fn without_hour(usage: &mut Usage, hour: Option<u64>) {
+    if let (Some(written), Some(hour)) = (usage.cache_write_5m, hour) {
+        usage.cache_write_5m = Some(written.saturating_sub(hour));
+    }
 }
 
 fn one(figures: Json<'_>) -> Usage {

@@ -72,6 +72,8 @@ pub struct Asked {
     pub provider: String,
     /// Whether fragments of parallel calls may come mixed.
     pub interleaved_calls: bool,
+    /// Whether an answer in the caller's form has room for one call only; further ones are not told.
+    pub(crate) takes_one_call: bool,
     /// The names that tools have on the provider's side, and on the caller's.
     pub(crate) names: Names,
     /// Tools with free text that the provider got as functions of one `input`, by the provider's name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::time::Duration;
 
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
@@ -65,7 +66,6 @@ pub(crate) struct Flow<A> {
     had_refusal: bool,
     /// Code points of all that was said, for an estimate where the provider tells no figures.
     said: u64,
-    is_estimated: bool,
 }
 
 impl<A: Deref<Target = Asked>> Flow<A> {
@@ -85,7 +85,6 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             last_call_is_whole: true,
             had_refusal: false,
             said: 0,
-            is_estimated: false,
         }
     }
 
@@ -97,11 +96,6 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     /// Whether the model has said why it stopped: only figures may follow.
     pub(crate) const fn has_stopped(&self) -> bool {
         self.stop.is_some()
-    }
-
-    /// Whether the figures of the end are an estimate, because the provider told none.
-    pub(crate) const fn is_estimated(&self) -> bool {
-        self.is_estimated
     }
 
     /// Takes a piece.
@@ -152,8 +146,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             Delta::Stop { reason, raw } => {
                 self.stop.get_or_insert((reason, raw));
             }
-            Delta::Error { kind, code, message } => {
-                self.break_off(ProviderError { kind, message, code, ..ProviderError::default() }, steps);
+            Delta::Error { kind, code, message, retry_after_ms } => {
+                let retry_after = retry_after_ms.map(Duration::from_millis);
+                let error = ProviderError { kind, message, code, retry_after, ..ProviderError::default() };
+                self.break_off(error, steps);
             }
             Delta::End => self.finish(steps),
         }
@@ -374,14 +370,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     /// Fills in figures that the provider never told: clients decide by them when to shorten a conversation.
     fn estimate(&mut self) {
-        if self.usage.total_input().is_none() && self.asked.estimated_input.is_some() {
+        if self.usage.total_input().is_none() {
             self.usage.input = self.asked.estimated_input;
-            self.is_estimated = true;
         }
         if self.usage.output.is_none() {
             // About 3.5 characters a token.
             self.usage.output = Some((self.said * 2).div_ceil(7));
-            self.is_estimated = true;
         }
     }
 

@@ -68,14 +68,33 @@ const WORDS: [(&str, Meaning); 23] = [
     ("MISSING_THOUGHT_SIGNATURE", Meaning::Unusable),
 ];
 
-/// Types that stand for many things in a plain answer, whose status says which, and for one inside of a stream.
-const STREAMED: [(&str, Meaning); 5] = [
+/// Types that stand for many things in a plain answer, whose status says which, and for one inside of a stream; and codes of
+/// an OpenAI response that failed for what was asked (the image codes are told by [`is_of_image`]). Whoever asked may not
+/// take them for a failure that passes.
+const STREAMED: [(&str, Meaning); 9] = [
     ("invalid_request_error", Meaning::BadRequest),
     ("permission_error", Meaning::Forbidden),
     ("not_found_error", Meaning::NotFound),
     ("request_too_large", Meaning::TooLarge),
     ("INVALID_ARGUMENT", Meaning::BadRequest),
+    ("invalid_prompt", Meaning::BadRequest),
+    ("data_residency_mismatch", Meaning::BadRequest),
+    ("bio_policy", Meaning::BadRequest),
+    ("misalignment_policy_violation", Meaning::BadRequest),
 ];
+
+/// Whether a code of OpenAI's says that an image of the request is at fault: `invalid_image_format`,
+/// `image_content_policy_violation`, `failed_to_download_image` and their like (`openai` 3.52, `ResponseError`).
+fn is_of_image(code: &str) -> bool {
+    const FAMILIES: [&str; 2] = ["image_", "invalid_image"];
+    const OTHERS: [&str; 4] = [
+        "invalid_base64_image",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+    ];
+    OTHERS.contains(&code) || FAMILIES.iter().any(|family| code.starts_with(family))
+}
 
 /// How providers say that a conversation is too long, where they have no code for it.
 const TOO_LONG: [&str; 5] = [
@@ -100,7 +119,8 @@ impl Meaning {
         // Some hosts tell as a code what would have been the status.
         let number =
             || words().filter_map(|word| word.parse().ok()).find(|number| (400..600).contains(number));
-        let streamed = || if status.is_none() { find(&STREAMED) } else { None };
+        let of_image = || words().any(is_of_image).then_some(Self::BadRequest);
+        let streamed = || if status.is_none() { find(&STREAMED).or_else(of_image) } else { None };
         let meaning = find(&WORDS)
             .or_else(streamed)
             .unwrap_or_else(|| Self::of_status(status.map(|status| status.as_u16()).or_else(number)));

@@ -151,6 +151,9 @@ pub fn encode_request(
     let said = conversation.turns.iter().flat_map(|turn| &turn.parts);
     crossing.asked.earlier_calls = said.filter(|part| matches!(part, Part::Use(_))).count();
     language(conversation.origin).asks(&conversation, &mut crossing.asked);
+    if crossing.asked.takes_one_call && to != conversation.origin {
+        conversation.parallel_calls = Some(false);
+    }
     let spelling = spelling(&conversation);
     let places = language(conversation.origin).tool_places(&conversation);
     let encoded = language(to).encode(conversation, crossing);
@@ -169,7 +172,9 @@ pub fn translate_answer(
 ) -> Option<Result<Value, ProviderError>> {
     let json = Json::new(body).filter(Json::is_object)?;
     let mut deltas = Vec::new();
-    language(from).answer(json, &mut deltas);
+    if !language(from).answer(json, &mut deltas) {
+        return None;
+    }
     deltas.push(Delta::End);
     let (mut flow, mut whole, mut steps) = (Flow::new(asked), Whole::default(), Vec::new());
     for delta in deltas {

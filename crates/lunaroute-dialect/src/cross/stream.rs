@@ -55,7 +55,10 @@ impl Translation {
     /// Takes an answer that the provider gave whole although a stream was asked for; `false` when it is no answer.
     pub fn whole(&mut self, body: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(json) = Json::new(body).filter(Json::is_object) else { return false };
-        language(self.from).answer(json, &mut self.deltas);
+        if !language(self.from).answer(json, &mut self.deltas) {
+            self.deltas.clear();
+            return false;
+        }
         self.deltas.push(Delta::End);
         self.write(out);
         true
@@ -103,12 +106,6 @@ impl Translation {
     #[must_use]
     pub const fn has_stopped(&self) -> bool {
         self.flow.has_stopped()
-    }
-
-    /// Whether the figures that the caller got at the end are an estimate: the provider told none.
-    #[must_use]
-    pub const fn is_estimated(&self) -> bool {
-        self.flow.is_estimated()
     }
 
     /// The provider's error, when that is all that it said: whoever has not answered yet can still give it a status.

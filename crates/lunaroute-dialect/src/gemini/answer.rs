@@ -182,13 +182,16 @@ impl Candidates {
     }
 }
 
-pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+/// Reads an answer; tells whether the body is one, which has a candidate or says why there is none.
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     let [id, model, candidates, feedback, figures] =
         body.fields(["responseId", "modelVersion", "candidates", "promptFeedback", "usageMetadata"]);
     deltas.push(start(id, model));
-    Candidates::default().take(candidates, feedback, deltas);
+    let mut told = Candidates::default();
+    told.take(candidates, feedback, deltas);
     let figures = figures.map(super::usage::read);
     deltas.extend(figures.filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+    told.blocked || !told.known.is_empty()
 }
 
 /// The answer's beginning, with what is known of it.
@@ -202,7 +205,7 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Delta {
 fn stop(raw: &str, has_calls: bool, message: Option<Cow<'_, str>>) -> Delta {
     if FAILURES.contains(&raw) {
         let message = message.map_or_else(|| format!("the model failed to answer: {raw}"), Cow::into_owned);
-        return Delta::Error { kind: raw.to_owned(), code: None, message };
+        return Delta::Error { kind: raw.to_owned(), code: None, message, retry_after_ms: None };
     }
     let reason = match raw {
         "STOP" if has_calls => StopReason::ToolUse,

@@ -1,5 +1,7 @@
 //! Failures in Google's words: <https://cloud.google.com/apis/design/errors>.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use lunaroute_core::{Failure, FailureKind, Retry, Side};
 use serde_json::{Value, json};
@@ -13,13 +15,18 @@ pub(super) fn body(failure: &Failure, request_id: &str) -> (StatusCode, Value) {
         "@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": request_id,
     })];
     if let Retry::After(wait) = failure.retry {
-        let delay = format!("{}s", wait.as_secs().max(1));
-        details.push(json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay }));
+        details.push(retry_info(Duration::from_secs(wait.as_secs().max(1))));
     }
     let error = json!({
         "code": status.as_u16(), "message": failure.message, "status": word, "details": details,
     });
     (status, json!({ "error": error }))
+}
+
+/// How long to wait, as a detail of an error.
+pub(super) fn retry_info(wait: Duration) -> Value {
+    let delay = format!("{}s", wait.as_secs_f64());
+    json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay })
 }
 
 /// The HTTP status and Google's canonical code. The statuses of HTTP itself are kept where Google has a coarser one:

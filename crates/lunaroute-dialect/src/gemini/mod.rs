@@ -69,8 +69,8 @@ impl Language for Gemini {
         request::read(operation, outline, conversation);
     }
 
-    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
-        answer::read(body, deltas);
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
+        answer::read(body, deltas)
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {

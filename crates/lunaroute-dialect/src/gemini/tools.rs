@@ -284,7 +284,8 @@ pub(super) fn foreign_choice(
     has_functions: bool,
     crossing: &mut Crossing<'_>,
 ) -> Option<Value> {
-    if conversation.parallel_calls == Some(false) && has_functions {
+    // A caller whose answer has room for one call did not ask for it.
+    if conversation.parallel_calls == Some(false) && has_functions && !crossing.asked.takes_one_call {
         let what = "the provider has no such field; it may ask for several tools at once";
         crossing.warnings.dropped("parallel_tool_calls", what);
     }

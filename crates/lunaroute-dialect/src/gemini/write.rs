@@ -7,7 +7,7 @@ use lunaroute_core::{StopReason, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::meant;
+use super::error::{meant, retry_info};
 use super::grounding::Grounding;
 use super::seal::signature_of;
 use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put};
@@ -118,8 +118,11 @@ impl AnswerWriter for Writer {
             }
             Step::Fail(error) => {
                 let (status, word) = meant(Meaning::of(None, &error, false));
-                let error = json!({"code": status.as_u16(), "message": error.message, "status": word});
-                event(&json!({"error": error}), out);
+                let mut told = json!({"code": status.as_u16(), "message": error.message, "status": word});
+                if let Some(wait) = error.retry_after {
+                    told["details"] = json!([retry_info(wait)]);
+                }
+                event(&json!({"error": told}), out);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Tool calls out of the fragments in which hosts send them.
 
-use lunaroute_core::Delta;
+use lunaroute_core::conversation::Seal;
+use lunaroute_core::{Delta, Dialect};
 
+use super::response::Block;
 use crate::json::Json;
 
 /// How many calls one answer may have here; further ones are not told apart.
@@ -34,13 +36,20 @@ impl Calls {
         choice: u64,
         position: usize,
         fragment: Json<'_>,
-        block: impl FnOnce(usize) -> u32,
+        mut block: impl FnMut(Block) -> u32,
         deltas: &mut Vec<Delta>,
     ) {
-        let [index, id, function, custom] = fragment.fields(["index", "id", "function", "custom"]);
+        let [index, id, function, custom, extra] =
+            fragment.fields(["index", "id", "function", "custom", "extra_content"]);
         let vendor_index = index.and_then(Json::count);
         let id = id.and_then(Json::text).unwrap_or_default();
         let place = self.find(choice, vendor_index, &id, position);
+        let number = place.unwrap_or(self.calls.len());
+        let is_told = self.calls.get(number).is_some_and(|call| call.told);
+        if let Some(data) = extra.and_then(signature).filter(|_| !is_told && number < LIMIT) {
+            let seal = Seal { maker: Dialect::Gemini, provider: None, data, id: None };
+            deltas.push(Delta::Seal { index: block(Block::Seal(number)), seal, is_redacted: false });
+        }
         let Some(call) = self.at(place, choice, vendor_index, block) else { return };
         if call.id.is_empty() {
             call.id = id.into_owned();
@@ -57,7 +66,7 @@ impl Calls {
         &mut self,
         choice: u64,
         function_call: Json<'_>,
-        block: impl FnOnce(usize) -> u32,
+        block: impl FnMut(Block) -> u32,
         deltas: &mut Vec<Delta>,
     ) {
         let place = self.calls.iter().position(|call| call.choice == choice);
@@ -72,12 +81,12 @@ impl Calls {
         place: Option<usize>,
         choice: u64,
         vendor_index: Option<u64>,
-        block: impl FnOnce(usize) -> u32,
+        mut block: impl FnMut(Block) -> u32,
     ) -> Option<&mut Call> {
         let place = match place {
             Some(place) => place,
             None if self.calls.len() < LIMIT => {
-                let block = block(self.calls.len());
+                let block = block(Block::Call(self.calls.len()));
                 let (id, name) = (String::new(), String::new());
                 self.calls.push(Call {
                     choice,
@@ -142,6 +151,13 @@ impl Call {
             });
         }
     }
+}
+
+/// What Gemini behind its endpoint of this dialect wants back with a call, and refuses the next request without; see Google's
+/// page on OpenAI compatibility.
+fn signature(extra: Json<'_>) -> Option<String> {
+    let signature = extra.field("google")?.text_of("thought_signature")?;
+    Some(signature.into_owned()).filter(|signature| !signature.is_empty())
 }
 
 /// Arguments are JSON in a string; some hosts send the JSON itself.

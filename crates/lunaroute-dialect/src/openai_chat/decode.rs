@@ -62,7 +62,7 @@ pub(super) fn asks(conversation: &Conversation, asked: &mut Asked) {
         completions::ask(asked);
     }
     if conversation.rest.contains_key("functions") {
-        asked.echo.insert("functions".to_owned(), Value::Bool(true));
+        asked.takes_one_call = true;
     }
     // Clients that carry reasoning from turn to turn say so, in the words of the hosts that began with it.
     let asks = ["include_reasoning", "reasoning"].iter().any(|name| conversation.rest.contains_key(*name));

@@ -47,8 +47,8 @@ impl Language for OpenaiChat {
         request::read(operation, outline, conversation);
     }
 
-    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
-        response::read(body, deltas);
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
+        response::read(body, deltas)
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {

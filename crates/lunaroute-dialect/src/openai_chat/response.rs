@@ -14,6 +14,8 @@ pub(super) enum Block {
     Text(u64),
     Reasoning(u64),
     Call(usize),
+    /// What rides on that call: reasoning of which nothing is shown.
+    Seal(usize),
 }
 
 /// Reads messages, whole or in fragments: the two have the same members.
@@ -59,10 +61,10 @@ impl Messages {
         }
         let (blocks, calls) = (&mut self.blocks, &mut self.calls);
         for (position, fragment) in tool_calls.into_iter().flat_map(Json::elements).enumerate() {
-            calls.fragment(choice, position, fragment, |call| blocks.number(Block::Call(call)), deltas);
+            calls.fragment(choice, position, fragment, |block| blocks.number(block), deltas);
         }
         if let Some(function_call) = function_call {
-            calls.legacy(choice, function_call, |call| blocks.number(Block::Call(call)), deltas);
+            calls.legacy(choice, function_call, |block| blocks.number(block), deltas);
         }
     }
 
@@ -87,14 +89,16 @@ fn cite(index: u32, source: Json<'_>) -> Option<Delta> {
     Some(Delta::Cite { index, citation: Citation { url, title, range } })
 }
 
-pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+/// Reads a completion; tells whether the body is one, which has a choice.
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
     deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
-    let mut messages = Messages::default();
+    let (mut messages, mut has_choice) = (Messages::default(), false);
     let choices = choices
         .into_iter()
         .flat_map(|choices| choices.objects(["index", "message", "text", "finish_reason"]));
     for (place, (_, [index, message, text, finish_reason])) in (0..).zip(choices) {
+        has_choice = true;
         let index = index.and_then(Json::count).unwrap_or(place);
         if let Some(message) = message {
             messages.take(index, message, deltas);
@@ -105,6 +109,7 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     }
     messages.finish(deltas);
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
+    has_choice
 }
 
 /// The answer's beginning, when its id or its model is known. Azure's first chunk leaves both empty.

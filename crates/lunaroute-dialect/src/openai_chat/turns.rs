@@ -1,9 +1,9 @@
 //! Turns as messages.
 
-use lunaroute_core::Failure;
 use lunaroute_core::conversation::{
-    CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Speaker, Turn, Use,
+    CallResult, Custom, Media, MediaKind, MediaSource, Part, Rest, Seal, Speaker, Turn, Use,
 };
+use lunaroute_core::{Dialect, Failure};
 use serde_json::{Value, json};
 
 use crate::cross::{
@@ -186,15 +186,25 @@ fn instruction(turn: &Turn, is_taken: bool) -> Option<Value> {
 /// to the tool loop that goes on.
 fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing<'_>) -> Option<Value> {
     let (mut text, mut refusal, mut thought) = (String::new(), String::new(), String::new());
-    let mut calls = Vec::new();
+    let (mut calls, mut ridden) = (Vec::new(), None);
     for (number, part) in turn.parts.into_iter().enumerate() {
         let path = || format!("messages[{place}].content[{number}]");
         match part {
             Part::Text(words) if text.is_empty() => text = words.text,
             Part::Text(words) => text.push_str(&words.text),
             Part::Refusal(words) => refusal.push_str(&words.text),
-            Part::Thought(words) => thought.push_str(&words.text.join("\n\n")),
-            Part::Use(call) => calls.push(foreign_call(call, crossing)),
+            Part::Thought(words) => {
+                ridden = own_signature(words.seal.as_ref(), crossing).or(ridden);
+                thought.push_str(&words.text.join("\n\n"));
+            }
+            Part::Use(call) => {
+                let signature = ridden.take().or_else(|| own_signature(call.seal.as_ref(), crossing));
+                let mut call = foreign_call(call, crossing);
+                if let Some(signature) = signature {
+                    call["extra_content"] = json!({"google": {"thought_signature": signature}});
+                }
+                calls.push(call);
+            }
             Part::Opaque(opaque) => text.push_str(&crossing.gist(&opaque, path()).unwrap_or_default()),
             Part::Media(_) => {
                 crossing.warnings.dropped(path(), "the assistant's own media cannot be sent back here")
@@ -223,6 +233,13 @@ fn assistant(turn: Turn, place: usize, is_current: bool, crossing: &mut Crossing
         message["tool_calls"] = Value::Array(calls);
     }
     Some(message)
+}
+
+/// The signature of a call that this provider, Gemini behind its endpoint of this dialect, made itself. Of one that a client of
+/// Gemini brings as it is nobody knows whose it was.
+fn own_signature(seal: Option<&Seal>, crossing: &Crossing<'_>) -> Option<String> {
+    let seal = seal.filter(|seal| seal.provider.is_some() && crossing.made(seal, Dialect::Gemini))?;
+    Some(seal.data.clone())
 }
 
 fn foreign_call(call: Use, crossing: &Crossing<'_>) -> Value {

@@ -110,7 +110,10 @@ impl Writer {
     }
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) {
-        if let Block::Call { id, name, is_custom, .. } = &block {
+        let is_told = self.calls == 0 || !is_legacy(&self.asked);
+        if let Block::Call { id, name, is_custom, .. } = &block
+            && is_told
+        {
             let delta = if is_legacy(&self.asked) {
                 json!({"function_call": {"name": name, "arguments": ""}})
             } else {
@@ -152,6 +155,8 @@ impl Writer {
                 }
                 Delta::ReasoningContent(text)
             }
+            // There is no second one in this form, and its arguments would go to the first.
+            Some(Block::Call { .. }) if is_legacy(&self.asked) && self.calls > 0 => return,
             Some(Block::Call { .. }) if is_legacy(&self.asked) => Delta::FunctionCall { arguments: text },
             Some(Block::Call { is_custom: true, .. }) => {
                 Delta::ToolCalls([Fragment { index, argument: Argument::Custom { input: text } }])
@@ -240,7 +245,7 @@ pub(super) fn data(value: &impl Serialize, out: &mut Vec<u8>) {
 
 /// Whether the caller reads calls in their deprecated form.
 fn is_legacy(asked: &Asked) -> bool {
-    asked.echo.contains_key("functions")
+    asked.takes_one_call
 }
 
 /// Whether the caller carries sealed reasoning from turn to turn. The vendor's own answers have no place for it.

@@ -56,8 +56,8 @@ impl Language for OpenaiResponses {
         }
     }
 
-    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) {
-        response::read(body, deltas);
+    fn answer(&self, body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
+        response::read(body, deltas)
     }
 
     fn figures(&self, body: Json<'_>) -> Usage {

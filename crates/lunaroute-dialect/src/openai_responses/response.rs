@@ -5,10 +5,17 @@ use lunaroute_core::{Delta, StopReason, Usage};
 use super::items::Output;
 use crate::json::Json;
 
-pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
+/// The states of a response that is not over, or was given up before it was.
+const UNFINISHED: [&str; 3] = ["queued", "in_progress", "cancelled"];
+
+/// Reads a response; tells whether the body is one in its last state.
+pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     deltas.push(start(body));
     let mut output = Output::default();
     close(body, &mut output, deltas);
+    let [items, status] = body.fields(["output", "status"]);
+    let is = |word: &str| status.is_some_and(|status| status.says(word));
+    is("failed") || items.is_some_and(|items| items.is_array()) && !UNFINISHED.into_iter().any(is)
 }
 
 /// The beginning, from a response in any state.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::output::{Item, Piece, Place, figures, items, response};
 use crate::cross::{Asked, Block, Meaning, Step, Whole, put};
 use crate::dispatch::AnswerWriter;
+use crate::error::ProviderError;
 use crate::openai::error::meant;
 
 /// Writes one stream of events.
@@ -131,9 +132,11 @@ impl AnswerWriter for Writer {
                 }
                 // What was cut is not done: the item stands in the last event alone.
                 self.output.extend(self.item.take().map(|item| item.ended(false)));
-                let (_, kind, code) = meant(Meaning::of(None, &error, false));
+                let meaning = Meaning::of(None, &error, false);
+                let (_, kind, code) = meant(meaning);
+                let message = with_wait(meaning, &error);
                 let mut response = response(&self.asked, "failed", std::mem::take(&mut self.output));
-                response["error"] = json!({"code": code.unwrap_or(kind), "message": error.message});
+                response["error"] = json!({"code": code.unwrap_or(kind), "message": message});
                 self.event("response.failed", json!({"response": response}), out);
             }
         }
@@ -142,6 +145,23 @@ impl AnswerWriter for Writer {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b": keepalive\n\n");
     }
+}
+
+/// The sentence of an error. Codex reads from that of a rate limit how long to wait: an event has no header for it.
+fn with_wait(meaning: Meaning, error: &ProviderError) -> String {
+    let message = error.message.as_str();
+    let Some(wait) = error.retry_after.filter(|_| meaning == Meaning::RateLimit) else {
+        return message.to_owned();
+    };
+    if message.to_ascii_lowercase().contains("try again in") {
+        return message.to_owned();
+    }
+    let (milliseconds, separator) = (wait.as_millis(), if message.is_empty() { "" } else { " " });
+    let wait = match milliseconds % 1_000 {
+        0 => format!("{}s", milliseconds / 1_000),
+        _ => format!("{milliseconds}ms"),
+    };
+    format!("{message}{separator}Please try again in {wait}.")
 }
 
 fn event(kind: &str, data: &impl Serialize, out: &mut Vec<u8>) {

@@ -74,6 +74,10 @@ fn anthropic_iterations_are_summed() {
     let body = r#"{"id":"m","type":"message","content":[],"stop_reason":"end_turn","usage":{"input_tokens":5,"output_tokens":2,"cache_read_input_tokens":1,"iterations":[{"type":"compaction","input_tokens":100,"output_tokens":20,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2}},{"type":"message","input_tokens":5,"output_tokens":2}]}}"#;
     let shown = show(&read_body(Dialect::Anthropic, 200, body));
     assert!(shown.contains("usage input=105 cache_read=1 write_5m=1 write_1h=2 output=22\n"), "{shown}");
+    // The split of the sum alone: nothing is counted as both.
+    let body = r#"{"content":[],"usage":{"input_tokens":5,"output_tokens":2,"cache_creation_input_tokens":100,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":100},"iterations":[{"type":"message","input_tokens":5,"output_tokens":2,"cache_creation_input_tokens":100,"cache_creation":null}]}}"#;
+    let shown = show(&read_body(Dialect::Anthropic, 200, body));
+    assert!(shown.contains("usage input=5 write_5m=0 write_1h=100 output=2\n"), "{shown}");
 }
 
 #[test]

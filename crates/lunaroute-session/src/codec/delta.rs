@@ -30,16 +30,23 @@ pub(super) fn put(out: &mut Out, delta: &Delta) {
             out.text(reason.as_str());
             out.text(raw);
         }
-        Delta::Error { kind, code: None, message } => {
+        Delta::Error { kind, code: None, message, retry_after_ms: None } => {
             out.byte(8);
             out.text(kind);
             out.text(message);
         }
-        Delta::Error { kind, code: Some(code), message } => {
+        Delta::Error { kind, code: Some(code), message, retry_after_ms: None } => {
             out.byte(13);
             out.text(kind);
             out.text(code);
             out.text(message);
+        }
+        Delta::Error { kind, code, message, retry_after_ms: Some(wait) } => {
+            out.byte(14);
+            out.text(kind);
+            out.maybe_text(code.as_deref());
+            out.text(message);
+            out.number(*wait);
         }
         Delta::End => out.byte(9),
         Delta::CustomCallStart { index, id, name } => put_block(out, 10, *index, [id, name]),
@@ -80,7 +87,12 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
         5 => Delta::ToolCallArguments { index: input.small("block")?, fragment: input.text("arguments")? },
         6 => Delta::Usage(input.usage("tokens")?),
         7 => Delta::Stop { reason: input.word("stop")?, raw: input.text("stop")? },
-        8 => Delta::Error { kind: input.text("error")?, code: None, message: input.text("message")? },
+        8 => Delta::Error {
+            kind: input.text("error")?,
+            code: None,
+            message: input.text("message")?,
+            retry_after_ms: None,
+        },
         9 => Delta::End,
         10 => Delta::CustomCallStart {
             index: input.small("block")?,
@@ -107,6 +119,13 @@ pub(super) fn take(input: &mut In<'_>) -> Result<Delta, DecodeError> {
             kind: input.text("error")?,
             code: Some(input.text("error")?),
             message: input.text("message")?,
+            retry_after_ms: None,
+        },
+        14 => Delta::Error {
+            kind: input.text("error")?,
+            code: input.maybe_text("error")?,
+            message: input.text("message")?,
+            retry_after_ms: Some(input.number("pause")?),
         },
         _ => return Err(DecodeError::Invalid { part: "part" }),
     })

@@ -27,6 +27,8 @@ mod tag {
     pub(super) const PROVIDER_REQUEST: u8 = 12;
     pub(super) const PROVIDER_RESPONSE: u8 = 13;
     pub(super) const PROVIDER_DELTA: u8 = 14;
+    /// A response whose client was told estimated figures.
+    pub(super) const RESPONSE_ESTIMATED: u8 = 15;
 }
 
 pub(super) fn put(out: &mut Out, kind: &EventKind) {
@@ -124,6 +126,9 @@ pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
             arguments: input.text("arguments")?,
         },
         tag::RESPONSE => EventKind::Response(Box::new(take_response(input)?)),
+        tag::RESPONSE_ESTIMATED => {
+            EventKind::Response(Box::new(ResponseRead { usage_estimated: true, ..take_response(input)? }))
+        }
         tag::STATS => EventKind::Stats(take_stats(input)?),
         tag::ERROR => EventKind::Error { error: input.word("error")?, message: input.text("message")? },
         tag::GAP => EventKind::Gap {
@@ -300,7 +305,7 @@ fn take_range(input: &mut In<'_>, reached: &mut usize) -> Result<std::ops::Range
 }
 
 fn put_response(out: &mut Out, read: &ResponseRead) {
-    out.byte(tag::RESPONSE);
+    out.byte(if read.usage_estimated { tag::RESPONSE_ESTIMATED } else { tag::RESPONSE });
     out.maybe_text(read.provider_response_id.as_deref());
     out.maybe_text(read.model.as_deref());
     out.maybe_text(read.text_preview.as_deref());
@@ -323,6 +328,7 @@ fn take_response(input: &mut In<'_>) -> Result<ResponseRead, DecodeError> {
         tool_calls: input.small("tool calls")?,
         content_encoding: input.maybe_text("content coding")?,
         ended: input.flag("end")?,
+        usage_estimated: false,
     })
 }
 

@@ -89,11 +89,18 @@ fn kinds() -> Vec<EventKind> {
         Delta::ToolCallArguments { index: 1, fragment: "{\"".into() },
         Delta::Usage(usage),
         Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() },
-        Delta::Error { kind: "overloaded".into(), code: None, message: "busy".into() },
+        Delta::Error { kind: "overloaded".into(), code: None, message: "busy".into(), retry_after_ms: None },
         Delta::Error {
             kind: "requests".into(),
             code: Some("rate_limit_exceeded".into()),
             message: "busy".into(),
+            retry_after_ms: None,
+        },
+        Delta::Error {
+            kind: "RESOURCE_EXHAUSTED".into(),
+            code: Some("429".into()),
+            message: "busy".into(),
+            retry_after_ms: Some(34_000),
         },
         Delta::End,
         Delta::CustomCallStart { index: 2, id: "j".into(), name: "patch".into() },
@@ -147,6 +154,7 @@ fn kinds() -> Vec<EventKind> {
         EventKind::ProviderResponse { status: 529, headers: vec![("retry-after".into(), "7".into())] },
         EventKind::ProviderDelta { frames: 9 },
         EventKind::ToolCall { id: String::new(), name: "n".into(), arguments: "{}".into() },
+        EventKind::Response(Box::new(ResponseRead { usage_estimated: true, ..ResponseRead::default() })),
         EventKind::Response(Box::new(ResponseRead {
             usage,
             stop: Some(StopReason::ToolUse),

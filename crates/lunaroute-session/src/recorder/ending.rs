@@ -1,7 +1,7 @@
 //! The last events of a request.
 
 use bytes::Bytes;
-use lunaroute_core::{Answer, Ending, Outcome, RequestId};
+use lunaroute_core::{Answer, Ending, Outcome, RequestId, Usage};
 
 use super::figures::Counters;
 use super::note::{Close, Lost};
@@ -37,12 +37,15 @@ impl OpenRequest {
         losses.iter().flatten().for_each(|lost| self.tell_loss(outlet, offset_us, lost));
         let mut answer =
             self.reply.as_mut().map(|reply| std::mem::take(&mut reply.answer)).unwrap_or_default();
+        let mut is_estimated = false;
         if let Some(provider) = &mut self.provider_reply {
-            told_by_provider(&mut answer, std::mem::take(&mut provider.answer));
+            let theirs = std::mem::take(&mut provider.answer);
+            is_estimated = says_more(&answer.usage, &theirs.usage);
+            told_by_provider(&mut answer, theirs);
         }
         let verdict = self.judge(&answer, close);
         if self.reply.is_some() {
-            self.write_answer(outlet, offset_us, &answer);
+            self.write_answer(outlet, offset_us, &answer, is_estimated);
         }
         let stats = self.stats(offset_us, &losses);
         let first_token_us = stats.ttft_us;
@@ -97,9 +100,9 @@ impl OpenRequest {
         verdict
     }
 
-    fn write_answer(&mut self, outlet: &mut Outlet, offset_us: u64, answer: &Answer) {
+    fn write_answer(&mut self, outlet: &mut Outlet, offset_us: u64, answer: &Answer, is_estimated: bool) {
         let encoding = self.reply.as_ref().and_then(|reply| reply.content_encoding.clone());
-        for kind in answer_events(self.id, answer, encoding) {
+        for kind in answer_events(self.id, answer, encoding, is_estimated) {
             self.emit(outlet, offset_us, kind);
         }
     }
@@ -141,11 +144,18 @@ fn told_by_provider(answer: &mut Answer, provider: Answer) {
     }
 }
 
+/// Whether a client was told figures that its provider did not tell: they are an estimate.
+fn says_more(told: &Usage, theirs: &Usage) -> bool {
+    let input = told.total_input().is_some() && theirs.total_input().is_none();
+    input || told.output.is_some() && theirs.output.is_none()
+}
+
 /// What an answer said in all, as events: its tool calls, then the answer itself.
 pub(crate) fn answer_events(
     request: RequestId,
     answer: &Answer,
     content_encoding: Option<String>,
+    usage_estimated: bool,
 ) -> Vec<EventKind> {
     let mut events: Vec<EventKind> = answer
         .tool_calls
@@ -168,6 +178,7 @@ pub(crate) fn answer_events(
         tool_calls: u32::try_from(answer.tool_calls.len()).unwrap_or(u32::MAX),
         content_encoding,
         ended: answer.ended,
+        usage_estimated,
     })));
     events
 }

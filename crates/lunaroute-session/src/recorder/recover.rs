@@ -116,7 +116,7 @@ impl Recovered {
 impl Unfinished {
     fn ending(self, request: RequestId) -> Vec<SessionEvent> {
         let answer = self.answer.filter(|_| self.status.is_some());
-        let mut kinds = answer.map_or_else(Vec::new, |answer| answer_events(request, &answer, None));
+        let mut kinds = answer.map_or_else(Vec::new, |answer| answer_events(request, &answer, None, false));
         kinds.push(EventKind::Completed {
             ending: Ending::Interrupted,
             status: self.status,

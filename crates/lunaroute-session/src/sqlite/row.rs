@@ -61,7 +61,9 @@ impl<'pending> RequestRow<'pending> {
         let told = stats.and_then(|stats| blake3::Hash::from_hex(&stats.response_blake3).ok());
         let answer_hash = over.then(|| told.unwrap_or_else(|| pending.answer.hash()));
         let attempt_list = attempt_list(pending, &kept.attempt_bodies)?;
-        let warnings = pending.provider.as_ref().and_then(|provider| warnings(&provider.request.warnings));
+        let is_estimated = pending.response.as_ref().is_some_and(|response| response.usage_estimated);
+        let provider = pending.provider.as_ref();
+        let warnings = provider.and_then(|provider| warnings(&provider.request.warnings, is_estimated));
         let id = pending.request.to_string();
         Ok(Self { pending, session, kept, id, attempt_list, warnings, answer_hash, stats })
     }
@@ -262,11 +264,16 @@ impl<'pending> RequestRow<'pending> {
     }
 }
 
+/// What stands among the warnings when the client got figures that nobody counted.
+const ESTIMATED: (&str, &str, bool) =
+    ("usage", "the provider told no figures; those that the client got are an estimate", false);
+
 /// Warnings as the column has them; nothing when there are none.
-fn warnings(warnings: &[TranslationWarning]) -> Option<String> {
+fn warnings(warnings: &[TranslationWarning], is_estimated: bool) -> Option<String> {
     let list: Vec<(&str, &str, bool)> = warnings
         .iter()
         .map(|warning| (warning.path.as_str(), warning.what.as_str(), warning.loses_meaning))
+        .chain(is_estimated.then_some(ESTIMATED))
         .collect();
     (!list.is_empty()).then(|| serde_json::to_string(&list).expect("plain data is JSON"))
 }

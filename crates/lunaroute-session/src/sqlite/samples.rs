@@ -102,7 +102,7 @@ fn shortened(delta: &Delta) -> Delta {
         }
         Delta::Start { id, model } => id.iter_mut().chain(model).for_each(cut),
         Delta::Stop { raw, .. } => cut(raw),
-        Delta::Error { kind, code, message } => {
+        Delta::Error { kind, code, message, retry_after_ms: _ } => {
             [kind, message].into_iter().chain(code).for_each(cut);
         }
         Delta::Seal { seal, .. } => std::iter::once(&mut seal.data).chain(&mut seal.id).for_each(cut),
@@ -136,7 +136,12 @@ mod tests {
                 samples.take(number, &Delta::Stop { reason: StopReason::EndTurn, raw: "stop".into() });
                 samples.take(
                     number,
-                    &Delta::Error { kind: "overloaded".into(), code: None, message: "\0".into() },
+                    &Delta::Error {
+                        kind: "overloaded".into(),
+                        code: None,
+                        message: "\0".into(),
+                        retry_after_ms: None,
+                    },
                 );
             }
         }

@@ -50,11 +50,9 @@ fn part() -> impl Strategy<Value = Delta> {
         usage().prop_map(Delta::Usage),
         (prop::sample::select(reasons.to_vec()), text())
             .prop_map(|(reason, raw)| Delta::Stop { reason, raw }),
-        (text(), proptest::option::of(text()), text()).prop_map(|(kind, code, message)| Delta::Error {
-            kind,
-            code,
-            message
-        }),
+        (text(), proptest::option::of(text()), text(), any::<Option<u64>>()).prop_map(
+            |(kind, code, message, retry_after_ms)| Delta::Error { kind, code, message, retry_after_ms }
+        ),
         Just(Delta::End),
         (any::<u32>(), text(), text()).prop_map(|(index, id, name)| Delta::CustomCallStart {
             index,
@@ -144,19 +142,9 @@ fn provider_request() -> impl Strategy<Value = EventKind> {
 
 fn response_read() -> impl Strategy<Value = ResponseRead> {
     let stop = prop::option::of(Just(StopReason::Length));
-    (maybe(), maybe(), maybe(), usage(), stop, maybe(), any::<u32>(), maybe(), any::<bool>()).prop_map(
-        |(
-            provider_response_id,
-            model,
-            text_preview,
-            usage,
-            stop,
-            stop_raw,
-            tool_calls,
-            content_encoding,
-            ended,
-        )| {
-            ResponseRead {
+    (maybe(), maybe(), maybe(), usage(), stop, maybe(), any::<u32>(), maybe(), any::<(bool, bool)>())
+        .prop_map(
+            |(
                 provider_response_id,
                 model,
                 text_preview,
@@ -165,10 +153,22 @@ fn response_read() -> impl Strategy<Value = ResponseRead> {
                 stop_raw,
                 tool_calls,
                 content_encoding,
-                ended,
-            }
-        },
-    )
+                (ended, usage_estimated),
+            )| {
+                ResponseRead {
+                    provider_response_id,
+                    model,
+                    text_preview,
+                    usage,
+                    stop,
+                    stop_raw,
+                    tool_calls,
+                    content_encoding,
+                    ended,
+                    usage_estimated,
+                }
+            },
+        )
 }
 
 fn stats() -> impl Strategy<Value = Stats> {

@@ -79,6 +79,7 @@ pub(crate) fn events(session: &str, number: u64, body: Bytes, repeats: Option<Re
         stop: Some(StopReason::EndTurn),
         stop_raw: Some("stop".to_owned()),
         ended: true,
+        usage_estimated: false,
         ..ResponseRead::default()
     };
     let attempt =

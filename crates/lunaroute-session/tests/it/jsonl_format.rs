@@ -83,6 +83,7 @@ fn story() -> Vec<(u8, i64, EventKind, String)> {
         stop_raw: Some("tool_calls".to_owned()),
         tool_calls: 1,
         ended: true,
+        usage_estimated: false,
         ..ResponseRead::default()
     };
     let stats = Stats {

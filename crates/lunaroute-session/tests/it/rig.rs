@@ -68,6 +68,7 @@ impl ResponseReader for LineReader {
                         kind: (*kind).into(),
                         code: None,
                         message: "it broke".into(),
+                        retry_after_ms: None,
                     });
                 }
                 ["END"] => deltas.push(Delta::End),

@@ -187,6 +187,7 @@ impl Story {
                 tool_calls: u32::try_from(self.tools.len()).expect("few"),
                 content_encoding: None,
                 ended: true,
+                usage_estimated: false,
             })),
             Bytes::new(),
         ));

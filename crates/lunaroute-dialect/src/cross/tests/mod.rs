@@ -121,7 +121,7 @@ fn deltas() -> impl Strategy<Value = Vec<Delta>> {
     let end = prop_oneof![
         3 => Just(vec![Delta::Stop { reason: StopReason::EndTurn, raw: "stop".to_owned() }, Delta::End]),
         1 => Just(vec![Delta::Stop { reason: StopReason::Length, raw: "length".to_owned() }]),
-        1 => Just(vec![Delta::Error { kind: "overloaded_error".to_owned(), code: None, message: "busy".to_owned() }]),
+        1 => Just(vec![Delta::Error { kind: "overloaded_error".to_owned(), code: None, message: "busy".to_owned(), retry_after_ms: Some(1_500) }]),
         1 => Just(Vec::new()),
     ];
     (prop::collection::vec(delta, 0..24), end).prop_map(|(mut deltas, end)| {
@@ -221,7 +221,7 @@ proptest! {
                 let translated = translated.expect("an answer").expect("one that did not fail");
                 let mut read = Vec::new();
                 let text = translated.to_string();
-                language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read);
+                prop_assert!(language(to).answer(Json::new(text.as_bytes()).expect("JSON"), &mut read));
                 prop_assert_eq!(&streamed, &answer(&read), "{} to {}", from, to);
                 prop_assert_eq!(streamed.usage.total_input(), answer(&deltas).usage.total_input());
                 prop_assert_eq!(streamed.usage.output, answer(&deltas).usage.output);

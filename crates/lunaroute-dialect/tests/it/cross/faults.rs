@@ -1,11 +1,13 @@
 //! Errors that come inside of answers.
 
+use std::time::Duration;
+
 use http::{HeaderMap, StatusCode};
 use lunaroute_dialect::cross::{Meaning, Translation, translate_answer};
 use lunaroute_dialect::error::upstream_error;
 use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, MESSAGES, RESPONSES, asked, chunks, delta, events, named, streamed};
+use super::{CHAT, GEMINI, MESSAGES, RESPONSES, asked, chunks, delta, events, named, only, streamed};
 
 fn failed(reason: &str) -> Value {
     json!({
@@ -50,6 +52,13 @@ fn the_code_of_an_error_in_a_stream_tells_what_its_type_does_not() {
         (json!({"code": 429}), "rate_limit_error"),
         (json!({"code": "503"}), "overloaded_error"),
         (json!({"type": "server_error", "code": null}), "api_error"),
+        (json!({"code": "invalid_prompt"}), "invalid_request_error"),
+        (json!({"code": "bio_policy"}), "invalid_request_error"),
+        (json!({"code": "misalignment_policy_violation"}), "invalid_request_error"),
+        (json!({"code": "data_residency_mismatch"}), "invalid_request_error"),
+        (json!({"code": "image_too_large"}), "invalid_request_error"),
+        (json!({"code": "invalid_base64_image"}), "invalid_request_error"),
+        (json!({"code": "vector_store_timeout"}), "api_error"),
         (json!({"type": "odd", "code": 42}), "api_error"),
     ] {
         let told_by = |stream: &str, from| {
@@ -94,4 +103,72 @@ fn an_error_in_a_plain_200_says_what_it_would_say_in_a_stream() {
         Meaning::BadRequest,
         "the status goes before a number"
     );
+}
+
+#[test]
+fn a_success_that_says_nothing_is_no_answer() {
+    let response =
+        |status: &str| json!({"object": "response", "id": "r", "model": "m", "status": status, "output": []});
+    for (from, body) in [
+        (CHAT, json!({"code": 11101, "msg": "Parse message failed"})),
+        (CHAT, json!({"id": "c", "choices": []})),
+        (MESSAGES, json!({})),
+        (MESSAGES, json!({"content": "no list"})),
+        (GEMINI, json!({"candidates": []})),
+        (GEMINI, json!({"usageMetadata": {"promptTokenCount": 3}, "modelVersion": "g"})),
+        (RESPONSES, json!({"id": "r", "status": "completed"})),
+        (RESPONSES, response("queued")),
+        (RESPONSES, response("in_progress")),
+        (RESPONSES, response("cancelled")),
+    ] {
+        let to = if from == MESSAGES { CHAT } else { MESSAGES };
+        let text = body.to_string();
+        assert!(translate_answer(from, to, text.as_bytes(), &asked(to, from)).is_none(), "{from}: {body}");
+        let (mut translation, mut out) = (Translation::new(from, to, asked(to, from)), Vec::new());
+        assert!(!translation.whole(text.as_bytes(), &mut out), "{from}: {body}");
+        assert!(out.is_empty(), "nothing of it is told");
+    }
+}
+
+#[test]
+fn an_answer_of_no_words_is_one() {
+    for (from, body) in [
+        (CHAT, json!({"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]})),
+        (MESSAGES, json!({"type": "message", "content": [], "stop_reason": "end_turn"})),
+        (GEMINI, json!({"candidates": [{"finishReason": "STOP"}]})),
+        (GEMINI, json!({"promptFeedback": {"blockReason": "SAFETY"}})),
+        (RESPONSES, json!({"status": "completed", "output": []})),
+        (RESPONSES, json!({"output": []})),
+    ] {
+        let to = if from == MESSAGES { CHAT } else { MESSAGES };
+        let told = translate_answer(from, to, body.to_string().as_bytes(), &asked(to, from));
+        assert!(told.is_some_and(|told| told.is_ok()), "{from}: {body}");
+    }
+}
+
+/// Gemini's error for too many requests, as the event of a stream.
+fn exhausted(message: &str, delay: &str) -> String {
+    let wait = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay});
+    let error = json!({"code": 429, "status": "RESOURCE_EXHAUSTED", "message": message, "details": [wait]});
+    format!("data: {}\r\n\r\n", json!({"error": error}))
+}
+
+#[test]
+fn the_wait_that_an_error_in_a_stream_asks_for_is_told() {
+    let (mut translation, mut out) =
+        (Translation::new(GEMINI, MESSAGES, asked(MESSAGES, GEMINI)), Vec::new());
+    translation.push(exhausted("slow down", "34s").as_bytes(), &mut out);
+    let refusal = translation.refusal().expect("it came first");
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(34)), "for the header");
+    let begun = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"I\"}]}}],\"modelVersion\":\"g\"}\r\n\r\n";
+    for (message, delay, told) in [
+        ("slow down", "34s", "slow down Please try again in 34s."),
+        ("", "0.250s", "Please try again in 250ms."),
+        ("Try again in 9s.", "34s", "Try again in 9s."),
+    ] {
+        let stream = format!("{begun}{}", exhausted(message, delay));
+        let events = events(&streamed(GEMINI, RESPONSES, &stream, asked(RESPONSES, GEMINI)));
+        let error = &only(&events, "response.failed")["response"]["error"];
+        assert_eq!(*error, json!({"code": "rate_limit_exceeded", "message": told}));
+    }
 }

@@ -9,7 +9,9 @@ use lunaroute_dialect::cross::{Crossing, Profile, decode_request, encode_request
 use lunaroute_dialect::without_tagged;
 use serde_json::{Value, json};
 
-use super::{GEMINI, MESSAGES, RESPONSES, answered, asked, sent};
+use super::{
+    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, blocks, delta, done, events, finish, sent, streamed,
+};
 
 /// A request as this provider gets it.
 fn sent_to(provider: &str, from: Dialect, to: Dialect, request: &Value) -> String {
@@ -134,5 +136,31 @@ fn a_signature_on_words_of_gemini_comes_back_on_them() {
         let expected =
             json!([{"text": "Sunny.", "thoughtSignature": "EqQA"}, {"text": "", "thoughtSignature": "EqQB"}]);
         assert_eq!(sent["contents"][1]["parts"], expected, "{client}");
+    }
+}
+
+#[test]
+fn a_signature_of_gemini_behind_its_chat_endpoint_comes_back_on_its_call() {
+    let call = |index: u64, extra: &Value| {
+        let function = json!({"name": "f", "arguments": "{}"});
+        json!({"index": index, "id": format!("c{index}"), "type": "function", "function": function, "extra_content": extra})
+    };
+    let signed = json!({"google": {"thought_signature": "EqQA"}});
+    let calls = json!([call(0, &signed), call(1, &Value::Null)]);
+    let stream = done(&[delta(json!({"tool_calls": calls})), finish("tool_calls")]);
+    let mut asked = asked(MESSAGES, CHAT);
+    asked.provider = "google".to_owned();
+    let told = blocks(&events(&streamed(CHAT, MESSAGES, &stream, asked)));
+    let kinds: Vec<_> = told.iter().map(|block| block["type"].as_str().expect("a type")).collect();
+    assert_eq!(kinds, ["thinking", "tool_use", "tool_use"]);
+    let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "1"});
+    let request = json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "q"}, {"role": "assistant", "content": told},
+        {"role": "user", "content": [result("c0"), result("c1")]}]});
+    for (provider, expected) in [("google", signed), ("another", Value::Null)] {
+        let sent: Value = serde_json::from_str(&sent_to(provider, MESSAGES, CHAT, &request)).expect("JSON");
+        let calls = &sent["messages"][1]["tool_calls"];
+        assert_eq!((&calls[0]["extra_content"], &calls[1]["extra_content"]), (&expected, &Value::Null));
+        assert_eq!(calls[1]["id"], "c1");
     }
 }

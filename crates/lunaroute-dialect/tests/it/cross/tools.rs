@@ -5,8 +5,8 @@ use lunaroute_dialect::cross::Profile;
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, call, done, events, finish, only, sent, streamed,
-    try_sent,
+    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, call, done, events, finish, message, only, sent,
+    streamed, tool_block, try_sent,
 };
 
 fn function(name: &str) -> Value {
@@ -212,13 +212,33 @@ fn the_deprecated_form_of_functions_is_answered_in_kind() {
         "function_call": {"name": "weather"},
     });
     let sent = sent(CHAT, MESSAGES, &request);
-    assert_eq!(sent.body["tool_choice"], json!({"type": "tool", "name": "weather"}));
+    let choice = json!({"type": "tool", "name": "weather", "disable_parallel_tool_use": true});
+    assert_eq!(sent.body["tool_choice"], choice);
     let told = answered(MESSAGES, CHAT, &answer_with("weather"), &sent.asked);
     let choice = &told["choices"][0];
     assert_eq!(
         (&choice["finish_reason"], &choice["message"]["function_call"]["name"]),
         (&json!("function_call"), &json!("weather"))
     );
+}
+
+#[test]
+fn the_deprecated_form_of_functions_has_one_call_and_asks_for_one() {
+    let request = json!({
+        "model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true,
+        "functions": [{"name": "weather", "parameters": {"type": "object"}}],
+    });
+    let choice = json!({"type": "auto", "disable_parallel_tool_use": true});
+    assert_eq!(sent(CHAT, MESSAGES, &request).body["tool_choice"], choice);
+    assert_eq!(sent(CHAT, RESPONSES, &request).body["parallel_tool_calls"], false);
+    assert_eq!(sent(CHAT, GEMINI, &request).warnings, [""; 0], "the caller did not say so");
+    let calls = [tool_block("c1", json!({}), &["{\"a\":1}"]), tool_block("c2", json!({}), &["{\"b\":2}"])];
+    let stream = message(&calls, "tool_use");
+    let told = events(&streamed(MESSAGES, CHAT, &stream, sent(CHAT, MESSAGES, &request).asked));
+    let fragments = told.iter().filter_map(|chunk| chunk["choices"][0]["delta"].get("function_call"));
+    let joined =
+        |member: &str| fragments.clone().filter_map(|call| call[member].as_str()).collect::<String>();
+    assert_eq!((joined("name").as_str(), joined("arguments").as_str()), ("weather", "{\"a\":1}"));
 }
 
 #[test]

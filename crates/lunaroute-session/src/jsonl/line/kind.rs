@@ -224,7 +224,7 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
             fields.word("reason", reason.as_str());
             fields.text("raw", raw);
         }
-        Delta::Error { kind, code, message } => {
+        Delta::Error { kind, code, message, retry_after_ms } => {
             of_type("error", output);
             let mut fields = Fields(output);
             fields.text("kind", kind);
@@ -232,6 +232,7 @@ fn delta(delta: &Delta, output: &mut Vec<u8>) {
                 fields.text("code", code);
             }
             fields.text("message", message);
+            fields.optional_number("retry_after_ms", *retry_after_ms);
         }
         Delta::End => of_type("end", output),
         Delta::CustomCallStart { index, id, name } => {
@@ -311,6 +312,7 @@ fn response_fields(read: &ResponseRead, fields: &mut Fields<'_>) {
         tool_calls,
         content_encoding,
         ended,
+        usage_estimated,
     } = read;
     fields.word("kind", "response");
     fields.optional_text("provider_response_id", provider_response_id.as_deref());
@@ -330,6 +332,9 @@ fn response_fields(read: &ResponseRead, fields: &mut Fields<'_>) {
     fields.number("tool_calls", *tool_calls);
     fields.optional_text("content_encoding", content_encoding.as_deref());
     fields.truth("ended", *ended);
+    if *usage_estimated {
+        fields.truth("usage_estimated", true);
+    }
 }
 
 fn stats_fields(stats: &Stats, fields: &mut Fields<'_>) {
