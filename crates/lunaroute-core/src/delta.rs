@@ -137,6 +137,23 @@ pub enum Delta {
     },
 }
 
+impl Delta {
+    /// Whether it is something that the model says: words, or a call. Figures, reasons, seals and sources may also come
+    /// when all is said.
+    #[must_use]
+    pub const fn is_said(&self) -> bool {
+        matches!(
+            self,
+            Self::Text { .. }
+                | Self::Reasoning { .. }
+                | Self::Refusal { .. }
+                | Self::ToolCallStart { .. }
+                | Self::CustomCallStart { .. }
+                | Self::ToolCallArguments { .. }
+        )
+    }
+}
+
 /// A source on the web that an answer names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {

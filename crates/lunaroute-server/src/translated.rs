@@ -165,6 +165,8 @@ impl Body for Translated {
             }
             if let Some(frame) = carrier.frame() {
                 self.silence.end();
+                // Whoever says something now has not stopped before.
+                self.figures = None;
                 return Poll::Ready(Some(Ok(frame)));
             }
             if carrier.translation.is_over() {

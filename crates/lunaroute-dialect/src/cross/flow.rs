@@ -58,7 +58,12 @@ pub(crate) struct Flow<A> {
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
     usage: Usage,
+    /// Why the model stopped, as far as it said.
     stop: Option<(StopReason, String)>,
+    /// Nothing was said since it gave the reason.
+    has_stopped: bool,
+    /// It said something after a reason: another such word may be as early.
+    went_on: bool,
     calls: usize,
     /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
@@ -81,6 +86,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             waiting_bytes: 0,
             usage: Usage::default(),
             stop: None,
+            has_stopped: false,
+            went_on: false,
             calls: 0,
             last_call_is_whole: true,
             had_refusal: false,
@@ -94,9 +101,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         self.is_over
     }
 
-    /// Whether the model has said why it stopped: only figures may follow.
+    /// Whether the model has said why it stopped: only figures may follow. Some hosts say so in every chunk; the word of
+    /// one that went on after it tells nothing.
     pub(crate) const fn has_stopped(&self) -> bool {
-        self.stop.is_some()
+        self.has_stopped && !self.went_on
     }
 
     /// Whether the figures of the end are an estimate, because the provider told none.
@@ -109,13 +117,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         if self.is_over {
             return;
         }
-        if let Delta::Text { text, .. }
-        | Delta::Reasoning { text, .. }
-        | Delta::Refusal { text }
-        | Delta::ToolCallArguments { fragment: text, .. } = &delta
-        {
-            self.said += text.chars().count() as u64;
-        }
+        self.hear(&delta);
         match delta {
             Delta::Start { id, model } => self.begin(id, model, steps),
             Delta::Text { index, text } => self.append(index, &Block::Text, text, steps),
@@ -150,7 +152,9 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             }
             Delta::Usage(usage) => self.usage.overlay(&usage),
             Delta::Stop { reason, raw } => {
-                self.stop.get_or_insert((reason, raw));
+                if !std::mem::replace(&mut self.has_stopped, true) {
+                    self.stop = Some((reason, raw));
+                }
             }
             Delta::Error { kind, code, message } => {
                 self.break_off(ProviderError { kind, message, code, ..ProviderError::default() }, steps);
@@ -159,12 +163,26 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         }
     }
 
+    /// Counts what is said. Whoever says something after a reason to stop had not stopped.
+    fn hear(&mut self, delta: &Delta) {
+        if let Delta::Text { text, .. }
+        | Delta::Reasoning { text, .. }
+        | Delta::Refusal { text }
+        | Delta::ToolCallArguments { fragment: text, .. } = delta
+        {
+            self.said += text.chars().count() as u64;
+        }
+        if delta.is_said() {
+            self.went_on |= std::mem::take(&mut self.has_stopped);
+        }
+    }
+
     /// The provider's body is over. One that stopped before its end broke, unless the model had said why it stopped.
     pub(crate) fn end(&mut self, steps: &mut Vec<Step>) {
         if self.is_over {
             return;
         }
-        if self.stop.is_some() {
+        if self.has_stopped {
             self.finish(steps);
         } else {
             self.fail(

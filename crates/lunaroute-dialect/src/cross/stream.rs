@@ -99,7 +99,8 @@ impl Translation {
         self.flow.is_over()
     }
 
-    /// Whether the model has said why it stopped, so that only figures may follow.
+    /// Whether the model has said why it stopped, so that only figures may follow; never of a provider that went on after
+    /// it had said so, which is waited for until it ends.
     #[must_use]
     pub const fn has_stopped(&self) -> bool {
         self.flow.has_stopped()

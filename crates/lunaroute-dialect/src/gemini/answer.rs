@@ -60,10 +60,13 @@ impl Candidates {
         for (_, [index, content, grounding, finish_reason, message]) in candidates {
             // The first candidate's index is left out, as protocol buffers leave out zeros.
             let Some(place) = self.place(index.and_then(Json::count).unwrap_or_default()) else { continue };
+            let before = deltas.len();
             if let Some(parts) = content.and_then(|content| content.field("parts")) {
                 self.parts(place, parts, deltas);
             }
             let candidate = &mut self.known[place];
+            // Some hosts give a reason with every chunk: a candidate that goes on is not finished.
+            candidate.finished &= !deltas[before..].iter().any(Delta::is_said);
             if let (Some(grounding), Some((Speech::Text, block))) = (grounding, candidate.open) {
                 candidate.sources.take(block, grounding, deltas);
             }

@@ -101,7 +101,7 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
         } else if let Some(text) = text.and_then(Json::text) {
             messages.text(index, text, deltas);
         }
-        deltas.extend(finish_reason.and_then(Json::text).map(|raw| stop(&raw)));
+        deltas.extend(finish_reason.and_then(stop));
     }
     messages.finish(deltas);
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
@@ -114,15 +114,17 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Option<Del
     (id.is_some() || model.is_some()).then_some(Delta::Start { id, model })
 }
 
-pub(super) fn stop(raw: &str) -> Delta {
-    let reason = match raw {
+/// Why a choice ended; nothing while it goes on, for which some hosts send an empty string in place of `null`.
+pub(super) fn stop(raw: Json<'_>) -> Option<Delta> {
+    let raw = raw.text().filter(|raw| !raw.is_empty())?;
+    let reason = match raw.as_ref() {
         "stop" => StopReason::EndTurn,
         "length" => StopReason::Length,
         "tool_calls" | "function_call" => StopReason::ToolUse,
         "content_filter" => StopReason::Refusal,
         _ => StopReason::Other,
     };
-    Delta::Stop { reason, raw: raw.to_owned() }
+    Some(Delta::Stop { reason, raw: raw.into_owned() })
 }
 
 /// OpenAI counts cached and written tokens inside `prompt_tokens`; here the classes are disjoint. Cache writes have the

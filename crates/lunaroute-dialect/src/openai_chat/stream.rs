@@ -75,6 +75,7 @@ impl Chunks {
         deltas: &mut Vec<Delta>,
     ) {
         let index = index.and_then(Json::count).unwrap_or_default();
+        let before = deltas.len();
         if let Some(delta) = delta {
             self.messages.take(index, delta, deltas);
         } else if let Some(text) = text.and_then(Json::text) {
@@ -86,11 +87,14 @@ impl Chunks {
                 self.choices.len() - 1
             })
         });
-        if let Some((raw, place)) = finish_reason.and_then(Json::text).zip(place)
-            && !std::mem::replace(&mut self.choices[place].1, true)
+        let Some((_, finished)) = place.and_then(|place| self.choices.get_mut(place)) else { return };
+        // Some hosts give a reason with every chunk: a choice that goes on is not finished.
+        *finished &= !deltas[before..].iter().any(Delta::is_said);
+        if let Some(stop) = finish_reason.and_then(stop)
+            && !std::mem::replace(finished, true)
         {
             self.messages.finish(deltas);
-            deltas.push(stop(&raw));
+            deltas.push(stop);
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod calls;
 mod completions;
+mod endings;
 mod errors;
 mod faults;
 mod gemini;
