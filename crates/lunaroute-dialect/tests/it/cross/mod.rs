@@ -20,6 +20,7 @@ mod seals;
 mod sources;
 mod streams;
 mod tools;
+mod unnumbered;
 
 use lunaroute_core::conversation::ModelFacts;
 use lunaroute_core::{Dialect, Failure};
