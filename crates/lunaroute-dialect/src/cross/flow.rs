@@ -55,6 +55,8 @@ pub(crate) struct Flow<A> {
     is_over: bool,
     current: Option<Current>,
     closed: BTreeSet<u32>,
+    /// Sources that came before the first words of their blocks, by the blocks' numbers.
+    early: Vec<(u32, Citation)>,
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
     usage: Usage,
@@ -82,6 +84,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             is_over: false,
             current: None,
             closed: BTreeSet::new(),
+            early: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
             usage: Usage::default(),
@@ -142,14 +145,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                 seal.provider = Some(self.asked.provider.clone()).filter(|provider| !provider.is_empty());
                 self.seal(index, seal, is_redacted, steps);
             }
-            Delta::Cite { index, citation } => {
-                if let Some(current) = &mut self.current
-                    && current.index == index
-                    && current.citations.len() < CITATIONS
-                {
-                    current.citations.push(citation);
-                }
-            }
+            Delta::Cite { index, citation } => self.cite(index, citation),
             Delta::Usage(usage) => self.usage.overlay(&usage),
             Delta::Stop { reason, raw } => {
                 if !std::mem::replace(&mut self.has_stopped, true) {
@@ -236,7 +232,11 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             is_empty: true,
             has_seal: false,
             length: 0,
-            citations: Vec::new(),
+            citations: self
+                .early
+                .extract_if(.., |(of, _)| *of == index)
+                .map(|(_, citation)| citation)
+                .collect(),
             arguments: String::new(),
         });
     }
@@ -315,6 +315,21 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                 let message =
                     "the provider went on with a call that was over; its calls are interleaved".to_owned();
                 self.fail("api_error".to_owned(), message, steps);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a source. Anthropic names those of a block before its words.
+    fn cite(&mut self, index: u32, citation: Citation) {
+        match &mut self.current {
+            Some(current) if current.index == index => {
+                if current.citations.len() < CITATIONS {
+                    current.citations.push(citation);
+                }
+            }
+            _ if !self.closed.contains(&index) && self.early.len() < CITATIONS => {
+                self.early.push((index, citation));
             }
             _ => {}
         }
