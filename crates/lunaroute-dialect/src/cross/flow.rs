@@ -7,7 +7,7 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
-use super::names::legal_id;
+use super::names::CallIds;
 use super::step::{Block, Step};
 use crate::error::ProviderError;
 
@@ -67,6 +67,7 @@ pub(crate) struct Flow<A> {
     /// It said something after a reason: another such word may be as early.
     went_on: bool,
     calls: usize,
+    ids: CallIds,
     /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
     had_refusal: bool,
@@ -92,6 +93,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             has_stopped: false,
             went_on: false,
             calls: 0,
+            ids: CallIds::default(),
             last_call_is_whole: true,
             had_refusal: false,
             said: 0,
@@ -262,7 +264,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         let place = self.asked.earlier_calls + self.calls;
         self.calls += 1;
         let (namespace, own) = self.asked.names.restored(name);
-        let id = legal_id(&self.asked.seed, &id, place, &own);
+        let id = self.ids.distinct(&self.asked.seed, &id, place, &own);
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {

@@ -24,9 +24,16 @@ struct Call {
 #[derive(Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
+    /// They come whole: each element is a call of its own, whatever its id is.
+    are_whole: bool,
 }
 
 impl Calls {
+    /// The calls of an answer that is told at once.
+    pub(super) fn whole() -> Self {
+        Self { are_whole: true, ..Self::default() }
+    }
+
     /// Takes one element of a `tool_calls` array. `position` is its place in the array, `block` gives a number for a call
     /// that is new.
     pub(super) fn fragment(
@@ -40,7 +47,7 @@ impl Calls {
         let [index, id, function, custom] = fragment.fields(["index", "id", "function", "custom"]);
         let vendor_index = index.and_then(Json::count);
         let id = id.and_then(Json::text).unwrap_or_default();
-        let place = self.find(choice, vendor_index, &id, position);
+        let place = if self.are_whole { None } else { self.find(choice, vendor_index, &id, position) };
         let Some(call) = self.at(place, choice, vendor_index, block) else { return };
         if call.id.is_empty() {
             call.id = id.into_owned();

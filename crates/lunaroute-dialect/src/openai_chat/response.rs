@@ -24,6 +24,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// A reader of messages that come whole.
+    fn whole() -> Self {
+        Self { calls: Calls::whole(), ..Self::default() }
+    }
+
     /// Takes a `message` or a `delta` of one choice.
     pub(super) fn take(&mut self, choice: u64, message: Json<'_>, deltas: &mut Vec<Delta>) {
         let [content, refusal, reasoning_content, reasoning, tool_calls, function_call, audio, annotations] =
@@ -90,7 +95,7 @@ fn cite(index: u32, source: Json<'_>) -> Option<Delta> {
 pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
     deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
-    let mut messages = Messages::default();
+    let mut messages = Messages::whole();
     let choices = choices
         .into_iter()
         .flat_map(|choices| choices.objects(["index", "message", "text", "finish_reason"]));
