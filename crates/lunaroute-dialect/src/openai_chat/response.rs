@@ -8,6 +8,10 @@ use super::calls::Calls;
 use crate::blocks::Blocks;
 use crate::json::Json;
 
+/// Reasons of an end that is a failure, and what that is called where nothing else is said.
+const FAILURES: [(&str, &str); 2] =
+    [("error", "api_error"), ("insufficient_system_resource", "overloaded_error")];
+
 /// What a block of a choice holds; calls are numbered through all choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Block {
@@ -99,14 +103,14 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) {
     let choices = choices
         .into_iter()
         .flat_map(|choices| choices.objects(["index", "message", "text", "finish_reason"]));
-    for (place, (_, [index, message, text, finish_reason])) in (0..).zip(choices) {
+    for (place, (choice, [index, message, text, finish_reason])) in (0..).zip(choices) {
         let index = index.and_then(Json::count).unwrap_or(place);
         if let Some(message) = message {
             messages.take(index, message, deltas);
         } else if let Some(text) = text.and_then(Json::text) {
             messages.text(index, text, deltas);
         }
-        deltas.extend(finish_reason.and_then(stop));
+        deltas.extend(finish_reason.and_then(|raw| stop(choice, raw)));
     }
     messages.finish(deltas);
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
@@ -119,9 +123,19 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Option<Del
     (id.is_some() || model.is_some()).then_some(Delta::Start { id, model })
 }
 
-/// Why a choice ended; nothing while it goes on, for which some hosts send an empty string in place of `null`.
-pub(super) fn stop(raw: Json<'_>) -> Option<Delta> {
+/// Why a choice ended; nothing while it goes on, for which some hosts send an empty string in place of `null`. Some ends
+/// are failures: OpenRouter's, which may stand in the choice with its cause, and that of DeepSeek when it has no room.
+pub(super) fn stop(choice: Json<'_>, raw: Json<'_>) -> Option<Delta> {
     let raw = raw.text().filter(|raw| !raw.is_empty())?;
+    if let Some((_, kind)) = FAILURES.iter().find(|(known, _)| *known == raw) {
+        return Some(crate::error::read(choice, false).map_or_else(
+            || {
+                let message = format!("the model failed to answer: {raw}");
+                Delta::Error { kind: (*kind).to_owned(), code: None, message }
+            },
+            Delta::from,
+        ));
+    }
     let reason = match raw.as_ref() {
         "stop" => StopReason::EndTurn,
         "length" => StopReason::Length,

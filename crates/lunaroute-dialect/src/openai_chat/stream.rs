@@ -40,11 +40,12 @@ impl EventReader for Chunks {
             self.started = true;
             deltas.push(start);
         }
-        for (_, members) in choices
+        let mut failure = None;
+        for (choice, members) in choices
             .into_iter()
             .flat_map(|choices| choices.objects(["index", "delta", "text", "finish_reason"]))
         {
-            self.choice(members, deltas);
+            failure = failure.or(self.choice(choice, members, deltas));
         }
         if let Some(figures) = figures.map(usage).filter(|figures| *figures != self.usage) {
             self.usage = figures;
@@ -54,8 +55,12 @@ impl EventReader for Chunks {
         if (is_named || crate::error::may_be(error, kind, object))
             && let Some(error) = crate::error::read(chunk, is_named)
         {
+            // It says more than the reason of a choice does.
+            failure = Some(error.into());
+        }
+        if let Some(failure) = failure {
             self.failed = true;
-            deltas.push(error.into());
+            deltas.push(failure);
         }
     }
 
@@ -69,11 +74,13 @@ impl EventReader for Chunks {
 }
 
 impl Chunks {
+    /// Takes a piece of a choice; gives what it failed at.
     fn choice(
         &mut self,
+        choice: Json<'_>,
         [index, delta, text, finish_reason]: [Option<Json<'_>>; 4],
         deltas: &mut Vec<Delta>,
-    ) {
+    ) -> Option<Delta> {
         let index = index.and_then(Json::count).unwrap_or_default();
         let before = deltas.len();
         if let Some(delta) = delta {
@@ -87,15 +94,19 @@ impl Chunks {
                 self.choices.len() - 1
             })
         });
-        let Some((_, finished)) = place.and_then(|place| self.choices.get_mut(place)) else { return };
+        let (_, finished) = self.choices.get_mut(place?)?;
         // Some hosts give a reason with every chunk: a choice that goes on is not finished.
         *finished &= !deltas[before..].iter().any(Delta::is_said);
-        if let Some(stop) = finish_reason.and_then(stop)
-            && !std::mem::replace(finished, true)
-        {
-            self.messages.finish(deltas);
-            deltas.push(stop);
+        let stop = stop(choice, finish_reason?)?;
+        if std::mem::replace(finished, true) {
+            return None;
         }
+        self.messages.finish(deltas);
+        if matches!(stop, Delta::Error { .. }) {
+            return Some(stop);
+        }
+        deltas.push(stop);
+        None
     }
 
     fn end(&mut self, deltas: &mut Vec<Delta>) {

@@ -48,7 +48,10 @@ impl EventReader for Events {
                 self.ended = true;
                 let whole =
                     response.is_none_or(|last| close(last, &mut self.output, &mut self.places, deltas));
-                if whole {
+                if whole && kind == "response.failed" {
+                    // It failed, whatever the response says of itself.
+                    deltas.extend(crate::error::read(response.unwrap_or(data), true).map(Delta::from));
+                } else if whole {
                     deltas.push(Delta::End);
                 }
             }

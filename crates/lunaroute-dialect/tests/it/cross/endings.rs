@@ -1,11 +1,13 @@
 //! How streams end: by what the provider says last, and with nothing that broke told as success.
 
-use lunaroute_dialect::cross::Translation;
+use lunaroute_core::Dialect;
+use lunaroute_dialect::cross::{Translation, translate_answer};
+use lunaroute_dialect::sse::EVENT_LIMIT;
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, GEMINI, MESSAGES, asked, blocks, chunks, completion, delta, done, events, finish, only, streamed,
-    told,
+    CHAT, GEMINI, MESSAGES, RESPONSES, asked, blocks, chunks, completion, delta, done, events, finish, named,
+    only, streamed, told,
 };
 
 /// A chunk of Gemini.
@@ -84,4 +86,71 @@ fn words_behind_the_reason_do_not_change_it() {
         only(&super::told(CHAT, MESSAGES, &twice), "message_delta")["delta"]["stop_reason"],
         "max_tokens"
     );
+}
+
+/// A stream that broke: the caller gets an error and no end.
+#[track_caller]
+fn breaks(from: Dialect, stream: &str) -> Value {
+    for to in [CHAT, MESSAGES, RESPONSES].into_iter().filter(|to| *to != from) {
+        let text = streamed(from, to, stream, asked(to, from));
+        for end in ["message_stop", "[DONE]", "response.completed", "finish_reason\":\""] {
+            assert!(!text.contains(end), "{from} to {to}: {text}");
+        }
+    }
+    let to = if from == MESSAGES { CHAT } else { MESSAGES };
+    let told = events(&streamed(from, to, stream, asked(to, from)));
+    told.last().expect("an event")["error"].clone()
+}
+
+#[test]
+fn a_response_that_failed_is_no_answer_however_little_it_says() {
+    let created = json!({"type": "response.created", "response": {"id": "r", "model": "m"}});
+    let text =
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "I"});
+    let slow = json!({"code": "rate_limit_exceeded", "message": "slow"});
+    for (failed, kind) in [
+        (json!({"type": "response.failed"}), "api_error"),
+        (json!({"type": "response.failed", "response": {"id": "r", "output": []}}), "api_error"),
+        (json!({"type": "response.failed", "response": {"id": "r", "status": "completed"}}), "api_error"),
+        (json!({"type": "response.failed", "response": {"id": "r", "error": slow}}), "rate_limit_error"),
+        (json!({"type": "response.failed", "error": slow}), "rate_limit_error"),
+    ] {
+        let error = breaks(RESPONSES, &named(&[created.clone(), text.clone(), failed.clone()]));
+        assert_eq!(error["type"], kind, "{failed}");
+    }
+}
+
+#[test]
+fn a_reason_that_is_a_failure_is_no_end() {
+    let cause = json!({"code": 429, "message": "slow"});
+    for (choice, kind) in [
+        (finish("error"), "api_error"),
+        (json!({"index": 0, "delta": {}, "finish_reason": "error", "error": cause}), "rate_limit_error"),
+        (finish("insufficient_system_resource"), "overloaded_error"),
+    ] {
+        let error = breaks(CHAT, &done(&[delta(json!({"content": "I"})), choice.clone()]));
+        assert_eq!(error["type"], kind, "{choice}");
+        let mut plain = json!({"id": "c", "model": "m", "choices": [choice]});
+        plain["choices"][0]["message"] = json!({"role": "assistant", "content": "I"});
+        let told = translate_answer(CHAT, MESSAGES, plain.to_string().as_bytes(), &asked(MESSAGES, CHAT));
+        assert!(told.expect("it is read").is_err(), "{plain}");
+    }
+}
+
+#[test]
+fn what_is_too_large_to_be_read_is_not_passed_over() {
+    let part = json!({"functionCall": {"id": "a", "name": "f", "args": {"x": "y".repeat(EVENT_LIMIT)}}});
+    let call = candidate(&json!({"content": {"role": "model", "parts": [part]}}));
+    let stream = format!("{}{call}{}", says("I", None), says("", Some("STOP")));
+    let mut translation = Translation::new(GEMINI, MESSAGES, asked(MESSAGES, GEMINI));
+    let mut out = Vec::new();
+    for piece in stream.as_bytes().chunks(1 << 20) {
+        translation.push(piece, &mut out);
+    }
+    translation.end(&mut out);
+    let text = String::from_utf8(out).expect("text");
+    assert!(translation.has_lost() && text.contains("event: error"), "{text}");
+    assert!(!text.contains("message_stop"), "{text}");
+    let whole = streamed(GEMINI, CHAT, &stream, asked(CHAT, GEMINI));
+    assert!(whole.contains("error") && !whole.contains("[DONE]"), "{whole}");
 }
