@@ -97,6 +97,55 @@ fn sources_that_come_before_their_words_are_those_of_the_plain_answer() {
 }
 
 #[test]
+fn a_signature_at_the_end_does_not_part_words_from_their_sources() {
+    let text = "Schön. Regen.";
+    let (start, end) = (text.find("Regen").expect("it is there"), text.len());
+    let grounding = json!({
+        "groundingChunks": [{"web": {"uri": "https://x.test/a", "title": "A"}}],
+        "groundingSupports": [{"segment": {"startIndex": start, "endIndex": end}, "groundingChunkIndices": [0]}],
+    });
+    let chunk = |parts: Value, more: Value| {
+        let mut candidate = json!({"content": {"role": "model", "parts": parts}});
+        for (name, value) in more.as_object().expect("an object") {
+            candidate[name] = value.clone();
+        }
+        format!("data: {}\r\n\r\n", json!({"candidates": [candidate]}))
+    };
+    let sealed = |text: &str| json!([{"text": text, "thoughtSignature": "EqQB"}]);
+    let last = json!({"finishReason": "STOP", "groundingMetadata": grounding});
+    for stream in [
+        format!("{}{}", chunk(json!([{"text": text}]), json!({})), chunk(sealed(""), last.clone())),
+        format!(
+            "{}{}",
+            chunk(json!([{"text": "Schön. "}]), json!({})),
+            chunk(sealed("Regen."), last.clone())
+        ),
+        [
+            chunk(json!([{"text": text}]), json!({})),
+            chunk(sealed(""), json!({})),
+            chunk(json!([{"text": ""}]), last.clone()),
+        ]
+        .concat(),
+        chunk(json!([{"text": text}, {"text": "", "thoughtSignature": "EqQB"}]), last.clone()),
+    ] {
+        let told_responses = told(GEMINI, RESPONSES, &stream);
+        let output = super::only(&told_responses, "response.completed")["response"]["output"].clone();
+        assert_eq!(output.as_array().map(Vec::len), Some(2), "words, then what seals them: {stream}");
+        assert_eq!(output[0]["content"].as_array().map(Vec::len), Some(1), "{stream}");
+        let part = &output[0]["content"][0];
+        assert_eq!(part["text"], text);
+        let cited = &part["annotations"];
+        assert_eq!(cited.as_array().map(Vec::len), Some(1), "{stream}");
+        assert_eq!((&cited[0]["start_index"], &cited[0]["end_index"]), (&json!(7), &json!(13)), "{stream}");
+        assert!(output[1]["encrypted_content"].is_string(), "{stream}");
+        let chat = told(GEMINI, CHAT, &stream);
+        let annotations =
+            chat.iter().find_map(|chunk| chunk["choices"][0]["delta"]["annotations"].as_array());
+        assert_eq!(annotations.expect("they are told")[0]["url_citation"]["start_index"], 7, "{stream}");
+    }
+}
+
+#[test]
 fn sources_of_others_ground_the_words_for_clients_of_gemini() {
     let annotation = json!({"type": "url_citation", "url_citation": {
         "url": "https://x.test/a", "title": "A", "start_index": 7, "end_index": 12}});
