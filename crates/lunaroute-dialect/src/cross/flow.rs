@@ -45,6 +45,8 @@ struct Waiting {
     index: u32,
     block: Block,
     arguments: String,
+    /// Its text is told when it is whole: the provider got the tool as a function.
+    is_held: bool,
     seal: Option<(Seal, bool)>,
 }
 
@@ -268,7 +270,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
-            self.waiting.push(Waiting { index, block, arguments: String::new(), seal: None });
+            let (arguments, is_held) = (String::new(), is_flattened);
+            self.waiting.push(Waiting { index, block, arguments, is_held, seal: None });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
@@ -385,9 +388,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments, seal } in std::mem::take(&mut self.waiting) {
-            let is_flattened = matches!(&block, Block::Call { is_custom: true, .. });
-            self.open(index, block, is_flattened.then(String::new), steps);
+        for Waiting { index, block, arguments, is_held, seal } in std::mem::take(&mut self.waiting) {
+            self.open(index, block, is_held.then(String::new), steps);
             if let Some((seal, is_redacted)) = seal {
                 self.seal(index, seal, is_redacted, steps);
             }

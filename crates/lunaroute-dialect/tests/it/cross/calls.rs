@@ -57,6 +57,31 @@ fn free_text_that_ends_at_the_limit_counts_as_cut_unless_more_followed() {
 }
 
 #[test]
+fn free_text_that_waited_is_told_as_it_was_written() {
+    let input = "{\"input\":\"x\",\"note\":\"y\"}";
+    let custom = json!({"index": 1, "id": "call_2", "type": "custom", "custom": {"name": "apply_patch", "input": input}});
+    let stream = done(&[
+        call(0, Some("call_1"), Some("weather"), "{\"n\":"),
+        delta(json!({"tool_calls": [custom]})),
+        call(0, None, None, "0}"),
+        finish("tool_calls"),
+    ]);
+    let told = events(&streamed(CHAT, MESSAGES, &stream, asked(MESSAGES, CHAT)));
+    let inputs: Vec<Value> = blocks(&told).iter().map(|block| block["input"].clone()).collect();
+    assert_eq!(inputs, [json!({"n": 0}), json!({"input": input})]);
+    // Of a tool that the provider got as a function it is what the arguments hold.
+    let stream = done(&[
+        call(0, Some("call_1"), Some("weather"), "{\"n\":"),
+        call(1, Some("call_2"), Some("apply_patch"), "{\"input\":\"x\"}"),
+        call(0, None, None, "0}"),
+        finish("tool_calls"),
+    ]);
+    let told = events(&streamed(CHAT, RESPONSES, &stream, flattened()));
+    let output = &only(&told, "response.completed")["response"]["output"];
+    assert_eq!((&output[1]["type"], &output[1]["input"]), (&json!("custom_tool_call"), &json!("x")));
+}
+
+#[test]
 fn ids_that_are_made_differ_from_turn_to_turn() {
     let answer = json!({
         "candidates": [{"content": {"role": "model", "parts": [
