@@ -119,9 +119,9 @@ pub enum Delta {
         /// The tool's name.
         name: String,
     },
-    /// What the provider needs to take a block up again: a signature, or encrypted reasoning.
+    /// What the provider needs to take reasoning up again: a signature, or the reasoning itself in encrypted form.
     Seal {
-        /// Block number of the reasoning or of the call.
+        /// Block number of the reasoning.
         index: u32,
         /// The seal.
         seal: Seal,

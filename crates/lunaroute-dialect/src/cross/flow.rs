@@ -47,7 +47,6 @@ struct Waiting {
     arguments: String,
     /// Its text is told when it is whole: the provider got the tool as a function.
     is_held: bool,
-    seal: Option<(Seal, bool)>,
 }
 
 /// Brings one answer's deltas in order.
@@ -271,7 +270,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
             let (arguments, is_held) = (String::new(), is_flattened);
-            self.waiting.push(Waiting { index, block, arguments, is_held, seal: None });
+            self.waiting.push(Waiting { index, block, arguments, is_held });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
@@ -341,17 +340,13 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     }
 
     fn seal(&mut self, index: u32, seal: Seal, is_redacted: bool, steps: &mut Vec<Step>) {
-        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
-            waiting.seal.get_or_insert((seal, is_redacted));
-            return;
-        }
-        let is_open = self.current.as_ref().is_some_and(|current| current.index == index);
-        if !is_open {
-            if self.closed.contains(&index) {
-                return;
-            }
+        match &self.current {
+            Some(current) if current.index == index && current.block == Block::Thought => {}
+            // Only reasoning has a seal.
+            Some(current) if current.index == index => return,
+            _ if self.closed.contains(&index) => return,
             // Reasoning of which nothing is shown but the seal.
-            self.open(index, Block::Thought, None, steps);
+            _ => self.open(index, Block::Thought, None, steps),
         }
         if let Some(current) = &mut self.current
             && !std::mem::replace(&mut current.has_seal, true)
@@ -388,11 +383,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments, is_held, seal } in std::mem::take(&mut self.waiting) {
+        for Waiting { index, block, arguments, is_held } in std::mem::take(&mut self.waiting) {
             self.open(index, block, is_held.then(String::new), steps);
-            if let Some((seal, is_redacted)) = seal {
-                self.seal(index, seal, is_redacted, steps);
-            }
             self.argue(index, arguments, steps);
             self.close(steps);
         }
