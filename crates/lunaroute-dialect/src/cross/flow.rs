@@ -33,7 +33,21 @@ struct Current {
     arguments: String,
 }
 
+impl Waiting {
+    /// The same: free text does not tell its end.
+    fn is_whole_call(&self) -> bool {
+        let is_json = || is_json(&self.arguments);
+        matches!(self.block, Block::Call { is_custom, .. } if !is_custom || self.is_held) && is_json()
+    }
+}
+
 impl Current {
+    /// Whether it is a call to which nothing can be added.
+    fn is_whole_call(&self) -> bool {
+        let arguments = self.held.as_ref().unwrap_or(&self.arguments);
+        matches!(self.block, Block::Call { .. }) && !self.is_free_text() && is_json(arguments)
+    }
+
     /// Whether it is a call whose arguments the provider writes as free text.
     const fn is_free_text(&self) -> bool {
         matches!(self.block, Block::Call { is_custom: true, .. }) && self.held.is_none()
@@ -153,6 +167,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             Delta::Stop { reason, raw } => {
                 if !std::mem::replace(&mut self.has_stopped, true) {
                     self.stop = Some((reason, raw));
+                    self.settle(steps);
                 }
             }
             Delta::Error { kind, code, message } => {
@@ -284,8 +299,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         else {
             return false;
         };
-        let arguments = current.held.as_ref().unwrap_or(&current.arguments);
-        self.asked.interleaved_calls || !(current.is_free_text() || is_json(arguments))
+        self.asked.interleaved_calls || !(current.is_free_text() || current.is_whole_call())
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -314,7 +328,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                     }
                 }
             }
-            _ if self.closed.contains(&index) => {
+            _ if self.closed.contains(&index) && !fragment.trim().is_empty() => {
                 // What was told of the call cannot be taken back, and what is told now would belong to another.
                 let message =
                     "the provider went on with a call that was over; its calls are interleaved".to_owned();
@@ -383,11 +397,29 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments, is_held } in std::mem::take(&mut self.waiting) {
-            self.open(index, block, is_held.then(String::new), steps);
-            self.argue(index, arguments, steps);
-            self.close(steps);
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.tell(waiting, steps);
         }
+    }
+
+    /// The model gave its reason: calls that are whole are over, so that nobody waits for them until the figures are there.
+    /// Words stay open, and so do calls that are not whole, for some hosts give the reason early.
+    fn settle(&mut self, steps: &mut Vec<Step>) {
+        if self.went_on || !self.current.as_ref().is_some_and(Current::is_whole_call) {
+            return;
+        }
+        self.close(steps);
+        let whole = self.waiting.iter().take_while(|waiting| waiting.is_whole_call()).count();
+        for waiting in self.waiting.drain(..whole).collect::<Vec<_>>() {
+            self.tell(waiting, steps);
+        }
+    }
+
+    /// Tells a call that waited.
+    fn tell(&mut self, Waiting { index, block, arguments, is_held }: Waiting, steps: &mut Vec<Step>) {
+        self.open(index, block, is_held.then(String::new), steps);
+        self.argue(index, arguments, steps);
+        self.close(steps);
     }
 
     fn finish(&mut self, steps: &mut Vec<Step>) {

@@ -1,13 +1,13 @@
 //! How streams end: by what the provider says last, and with nothing that broke told as success.
 
 use lunaroute_core::Dialect;
-use lunaroute_dialect::cross::{Translation, translate_answer};
+use lunaroute_dialect::cross::{Translation, check_stream, translate_answer};
 use lunaroute_dialect::sse::EVENT_LIMIT;
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, GEMINI, MESSAGES, RESPONSES, asked, blocks, chunks, completion, delta, done, events, finish, named,
-    only, streamed, told,
+    CHAT, GEMINI, MESSAGES, RESPONSES, asked, blocks, call, chunks, completion, delta, done, events, finish,
+    named, only, streamed, told,
 };
 
 /// A chunk of Gemini.
@@ -153,4 +153,45 @@ fn what_is_too_large_to_be_read_is_not_passed_over() {
     assert!(!text.contains("message_stop"), "{text}");
     let whole = streamed(GEMINI, CHAT, &stream, asked(CHAT, GEMINI));
     assert!(whole.contains("error") && !whole.contains("[DONE]"), "{whole}");
+}
+
+#[test]
+fn calls_that_are_whole_do_not_wait_for_the_figures() {
+    let told_by = |choices: &[Value], to, interleaved_calls| {
+        let mut asked = asked(to, CHAT);
+        asked.interleaved_calls = interleaved_calls;
+        let (mut translation, mut out) = (Translation::new(CHAT, to, asked), Vec::new());
+        translation.push(chunks(choices).as_bytes(), &mut out);
+        let before = String::from_utf8(out.clone()).expect("text");
+        translation.push(b"data: [DONE]\n\n", &mut out);
+        translation.end(&mut out);
+        check_stream(to, &out).expect("the grammar");
+        before
+    };
+    let whole = [
+        call(0, Some("call_1"), Some("weather"), "{\"n\":"),
+        call(1, Some("call_2"), Some("weather"), "{\"n\":1}"),
+        call(0, None, None, "0}"),
+        finish("tool_calls"),
+    ];
+    for (to, word) in [
+        (MESSAGES, "event: content_block_stop"),
+        (RESPONSES, "event: response.function_call_arguments.done"),
+        (GEMINI, "\"functionCall\""),
+    ] {
+        for interleaved in [false, true] {
+            assert_eq!(told_by(&whole, to, interleaved).matches(word).count(), 2, "{to}");
+        }
+    }
+    // One that is not whole may go on, and so may words: some hosts give the reason with every chunk.
+    let early = |mut choice: Value| {
+        choice["finish_reason"] = json!("tool_calls");
+        choice
+    };
+    let torn = [early(call(0, Some("call_1"), Some("weather"), "{\"n\":")), early(call(0, None, None, "0}"))];
+    assert!(!told_by(&torn[..1], MESSAGES, false).contains("content_block_stop"));
+    let told = told(CHAT, MESSAGES, &done(&torn));
+    assert_eq!(blocks(&told)[0]["input"], json!({"n": 0}));
+    let words = [early(delta(json!({"content": "Hel"})))];
+    assert!(!told_by(&words, MESSAGES, false).contains("content_block_stop"));
 }
