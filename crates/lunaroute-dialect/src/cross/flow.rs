@@ -8,6 +8,7 @@ use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
 use super::names::CallIds;
+use super::open::{Current, Waiting, free_text, is_json};
 use super::step::{Block, Step};
 use crate::error::ProviderError;
 
@@ -17,51 +18,6 @@ const HELD_BYTES: usize = 16 * 1024 * 1024;
 
 /// Most sources of one block that are told.
 const CITATIONS: usize = 256;
-
-/// The block that is open, and what is known of it.
-struct Current {
-    index: u32,
-    block: Block,
-    /// Text of a call that is told when it is whole: arguments of a tool that the provider got as a function.
-    held: Option<String>,
-    is_empty: bool,
-    has_seal: bool,
-    /// Code points of its text so far.
-    length: u64,
-    citations: Vec<Citation>,
-    /// What the provider wrote of a call's arguments last, to see whether it is whole JSON.
-    arguments: String,
-}
-
-impl Waiting {
-    /// The same: free text does not tell its end.
-    fn is_whole_call(&self) -> bool {
-        let is_json = || is_json(&self.arguments);
-        matches!(self.block, Block::Call { is_custom, .. } if !is_custom || self.is_held) && is_json()
-    }
-}
-
-impl Current {
-    /// Whether it is a call to which nothing can be added.
-    fn is_whole_call(&self) -> bool {
-        let arguments = self.held.as_ref().unwrap_or(&self.arguments);
-        matches!(self.block, Block::Call { .. }) && !self.is_free_text() && is_json(arguments)
-    }
-
-    /// Whether it is a call whose arguments the provider writes as free text.
-    const fn is_free_text(&self) -> bool {
-        matches!(self.block, Block::Call { is_custom: true, .. }) && self.held.is_none()
-    }
-}
-
-/// A call whose fragments come while another one is open.
-struct Waiting {
-    index: u32,
-    block: Block,
-    arguments: String,
-    /// Its text is told when it is whole: the provider got the tool as a function.
-    is_held: bool,
-}
 
 /// Brings one answer's deltas in order.
 pub(crate) struct Flow<A> {
@@ -199,16 +155,13 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         if self.has_stopped {
             self.finish(steps);
         } else {
-            self.fail(
-                "api_error".to_owned(),
-                "the provider ended its answer before it was complete".to_owned(),
-                steps,
-            );
+            self.fail("api_error", "the provider ended its answer before it was complete", steps);
         }
     }
 
     /// The answer broke on its way.
-    pub(crate) fn fail(&mut self, kind: String, message: String, steps: &mut Vec<Step>) {
+    pub(crate) fn fail(&mut self, kind: &str, message: &str, steps: &mut Vec<Step>) {
+        let (kind, message) = (kind.to_owned(), message.to_owned());
         self.break_off(ProviderError { kind, message, ..ProviderError::default() }, steps);
     }
 
@@ -243,20 +196,9 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         // Something follows it, so it was not cut.
         self.last_call_is_whole |= had_free_text;
         steps.push(Step::Open(block.clone()));
-        self.current = Some(Current {
-            index,
-            block,
-            held,
-            is_empty: true,
-            has_seal: false,
-            length: 0,
-            citations: self
-                .early
-                .extract_if(.., |(of, _)| *of == index)
-                .map(|(_, citation)| citation)
-                .collect(),
-            arguments: String::new(),
-        });
+        let early = self.early.extract_if(.., |(of, _)| *of == index);
+        let citations = early.map(|(_, citation)| citation).collect();
+        self.current = Some(Current::new(index, block, held, citations));
     }
 
     fn append(&mut self, index: u32, block: &Block, text: String, steps: &mut Vec<Step>) {
@@ -294,12 +236,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
     /// nothing about its end; there the host's profile does.
     fn waits(&self) -> bool {
-        let Some(current) =
-            self.current.as_ref().filter(|current| matches!(current.block, Block::Call { .. }))
-        else {
-            return false;
-        };
-        self.asked.interleaved_calls || !(current.is_free_text() || current.is_whole_call())
+        self.current.as_ref().is_some_and(|current| {
+            let is_over = current.is_free_text() || current.is_whole_call();
+            matches!(current.block, Block::Call { .. }) && (self.asked.interleaved_calls || !is_over)
+        })
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -309,8 +249,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
             self.waiting_bytes += fragment.len();
             if self.waiting_bytes > HELD_BYTES {
-                let message = "the provider mixes the fragments of more calls than can be held".to_owned();
-                return self.fail("api_error".to_owned(), message, steps);
+                let message = "the provider mixes the fragments of more calls than can be held";
+                return self.fail("api_error", message, steps);
             }
             waiting.arguments.push_str(&fragment);
             return;
@@ -330,9 +270,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             }
             _ if self.closed.contains(&index) && !fragment.trim().is_empty() => {
                 // What was told of the call cannot be taken back, and what is told now would belong to another.
-                let message =
-                    "the provider went on with a call that was over; its calls are interleaved".to_owned();
-                self.fail("api_error".to_owned(), message, steps);
+                let message = "the provider went on with a call that was over; its calls are interleaved";
+                self.fail("api_error", message, steps);
             }
             _ => {}
         }
@@ -458,17 +397,4 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             reason => reason,
         }
     }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// The text of a tool that the provider got as a function of one `input`; what is no such JSON is the text itself.
-fn free_text(arguments: &str) -> String {
-    #[derive(serde::Deserialize)]
-    struct Arguments {
-        input: String,
-    }
-    serde_json::from_str(arguments).map_or_else(|_| arguments.to_owned(), |Arguments { input }| input)
 }

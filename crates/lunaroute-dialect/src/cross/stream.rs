@@ -86,7 +86,7 @@ impl Translation {
             FailureKind::Overloaded => "overloaded_error",
             _ => "api_error",
         };
-        self.flow.fail(kind.to_owned(), failure.message.clone(), &mut self.steps);
+        self.flow.fail(kind, &failure.message, &mut self.steps);
         self.write(out);
     }
 
@@ -132,7 +132,7 @@ impl Translation {
             self.has_lost = true;
             self.deltas.clear();
             let message = format!("the provider sent an event of more than {EVENT_LIMIT} bytes");
-            self.flow.fail("api_error".to_owned(), message, &mut self.steps);
+            self.flow.fail("api_error", &message, &mut self.steps);
         }
         self.write(out);
     }
