@@ -122,9 +122,9 @@ pub enum Delta {
         /// The tool's name.
         name: String,
     },
-    /// What the provider needs to take a block up again: a signature, or encrypted reasoning.
+    /// What the provider needs to take reasoning up again: a signature, or the reasoning itself in encrypted form.
     Seal {
-        /// Block number of the reasoning or of the call.
+        /// Block number of the reasoning.
         index: u32,
         /// The seal.
         seal: Seal,
@@ -138,6 +138,23 @@ pub enum Delta {
         /// The source.
         citation: Citation,
     },
+}
+
+impl Delta {
+    /// Whether it is something that the model says: words, or a call. Figures, reasons, seals and sources may also come
+    /// when all is said.
+    #[must_use]
+    pub const fn is_said(&self) -> bool {
+        matches!(
+            self,
+            Self::Text { .. }
+                | Self::Reasoning { .. }
+                | Self::Refusal { .. }
+                | Self::ToolCallStart { .. }
+                | Self::CustomCallStart { .. }
+                | Self::ToolCallArguments { .. }
+        )
+    }
 }
 
 /// A source on the web that an answer names.

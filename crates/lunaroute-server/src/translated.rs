@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use lunaroute_core::{Ending, Failure, FailureKind, Retry};
 use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::Translation;
+use lunaroute_dialect::sse::EVENT_LIMIT;
 use lunaroute_egress::UpstreamBody;
 use lunaroute_ingress::Broken;
 use tokio::time::Sleep;
@@ -51,19 +52,26 @@ impl Carrier {
     /// Takes the provider's next bytes.
     ///
     /// # Errors
-    /// When they cannot be unpacked.
+    /// When they cannot be unpacked, or an event of them is too large to be read.
     pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Failure> {
         self.entry.provider_frame(bytes);
         let Self { decoder, translation, out, .. } = self;
+        let unreadable = |why: &str| {
+            let message =
+                format!("the provider '{}' sent a stream that cannot be read: {why}", self.provider);
+            Failure::upstream(FailureKind::Protocol, Retry::Never, message)
+        };
         if decoder.is_identity() {
             translation.push(bytes, out);
-            return Ok(());
+        } else {
+            decoder
+                .each(bytes, |piece| translation.push(piece, out))
+                .map_err(|error| unreadable(&error.to_string()))?;
         }
-        decoder.each(bytes, |piece| translation.push(piece, out)).map_err(|error| {
-            let message =
-                format!("the provider '{}' sent a stream that cannot be read: {error}", self.provider);
-            Failure::upstream(FailureKind::Protocol, Retry::Never, message)
-        })
+        if translation.has_lost() {
+            return Err(unreadable(&format!("it has an event of more than {EVENT_LIMIT} bytes")));
+        }
+        Ok(())
     }
 
     /// The provider's body is over.
@@ -165,6 +173,8 @@ impl Body for Translated {
             }
             if let Some(frame) = carrier.frame() {
                 self.silence.end();
+                // Whoever says something now has not stopped before.
+                self.figures = None;
                 return Poll::Ready(Some(Ok(frame)));
             }
             if carrier.translation.is_over() {

@@ -8,7 +8,8 @@ use lunaroute_core::conversation::Seal;
 use lunaroute_core::{Citation, Delta, StopReason, Usage};
 
 use super::asked::Asked;
-use super::names::legal_id;
+use super::names::CallIds;
+use super::open::{Current, Waiting, free_text, is_json};
 use super::step::{Block, Step};
 use crate::error::ProviderError;
 
@@ -19,36 +20,6 @@ const HELD_BYTES: usize = 16 * 1024 * 1024;
 /// Most sources of one block that are told.
 const CITATIONS: usize = 256;
 
-/// The block that is open, and what is known of it.
-struct Current {
-    index: u32,
-    block: Block,
-    /// Text of a call that is told when it is whole: arguments of a tool that the provider got as a function.
-    held: Option<String>,
-    is_empty: bool,
-    has_seal: bool,
-    /// Code points of its text so far.
-    length: u64,
-    citations: Vec<Citation>,
-    /// What the provider wrote of a call's arguments last, to see whether it is whole JSON.
-    arguments: String,
-}
-
-impl Current {
-    /// Whether it is a call whose arguments the provider writes as free text.
-    const fn is_free_text(&self) -> bool {
-        matches!(self.block, Block::Call { is_custom: true, .. }) && self.held.is_none()
-    }
-}
-
-/// A call whose fragments come while another one is open.
-struct Waiting {
-    index: u32,
-    block: Block,
-    arguments: String,
-    seal: Option<(Seal, bool)>,
-}
-
 /// Brings one answer's deltas in order.
 pub(crate) struct Flow<A> {
     asked: A,
@@ -56,11 +27,19 @@ pub(crate) struct Flow<A> {
     is_over: bool,
     current: Option<Current>,
     closed: BTreeSet<u32>,
+    /// Sources that came before the first words of their blocks, by the blocks' numbers.
+    early: Vec<(u32, Citation)>,
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
     usage: Usage,
+    /// Why the model stopped, as far as it said.
     stop: Option<(StopReason, String)>,
+    /// Nothing was said since it gave the reason.
+    has_stopped: bool,
+    /// It said something after a reason: another such word may be as early.
+    went_on: bool,
     calls: usize,
+    ids: CallIds,
     /// The last call's arguments are whole: JSON to its end, or free text that something followed.
     last_call_is_whole: bool,
     had_refusal: bool,
@@ -77,11 +56,15 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             is_over: false,
             current: None,
             closed: BTreeSet::new(),
+            early: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
             usage: Usage::default(),
             stop: None,
+            has_stopped: false,
+            went_on: false,
             calls: 0,
+            ids: CallIds::default(),
             last_call_is_whole: true,
             had_refusal: false,
             said: 0,
@@ -93,9 +76,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         self.is_over
     }
 
-    /// Whether the model has said why it stopped: only figures may follow.
+    /// Whether the model has said why it stopped: only figures may follow. Some hosts say so in every chunk; the word of
+    /// one that went on after it tells nothing.
     pub(crate) const fn has_stopped(&self) -> bool {
-        self.stop.is_some()
+        self.has_stopped && !self.went_on
     }
 
     /// Takes a piece.
@@ -103,13 +87,7 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         if self.is_over {
             return;
         }
-        if let Delta::Text { text, .. }
-        | Delta::Reasoning { text, .. }
-        | Delta::Refusal { text }
-        | Delta::ToolCallArguments { fragment: text, .. } = &delta
-        {
-            self.said += text.chars().count() as u64;
-        }
+        self.hear(&delta);
         match delta {
             Delta::Start { id, model } => self.begin(id, model, steps),
             Delta::Text { index, text } => self.append(index, &Block::Text, text, steps),
@@ -134,17 +112,13 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                 seal.provider = Some(self.asked.provider.clone()).filter(|provider| !provider.is_empty());
                 self.seal(index, seal, is_redacted, steps);
             }
-            Delta::Cite { index, citation } => {
-                if let Some(current) = &mut self.current
-                    && current.index == index
-                    && current.citations.len() < CITATIONS
-                {
-                    current.citations.push(citation);
-                }
-            }
+            Delta::Cite { index, citation } => self.cite(index, citation),
             Delta::Usage(usage) => self.usage.overlay(&usage),
             Delta::Stop { reason, raw } => {
-                self.stop.get_or_insert((reason, raw));
+                if !std::mem::replace(&mut self.has_stopped, true) {
+                    self.stop = Some((reason, raw));
+                    self.settle(steps);
+                }
             }
             Delta::Error { kind, code, message, retry_after_ms } => {
                 let retry_after = retry_after_ms.map(Duration::from_millis);
@@ -155,24 +129,35 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         }
     }
 
+    /// Counts what is said. Whoever says something after a reason to stop had not stopped.
+    fn hear(&mut self, delta: &Delta) {
+        if let Delta::Text { text, .. }
+        | Delta::Reasoning { text, .. }
+        | Delta::Refusal { text }
+        | Delta::ToolCallArguments { fragment: text, .. } = delta
+        {
+            self.said += text.chars().count() as u64;
+        }
+        if delta.is_said() {
+            self.went_on |= std::mem::take(&mut self.has_stopped);
+        }
+    }
+
     /// The provider's body is over. One that stopped before its end broke, unless the model had said why it stopped.
     pub(crate) fn end(&mut self, steps: &mut Vec<Step>) {
         if self.is_over {
             return;
         }
-        if self.stop.is_some() {
+        if self.has_stopped {
             self.finish(steps);
         } else {
-            self.fail(
-                "api_error".to_owned(),
-                "the provider ended its answer before it was complete".to_owned(),
-                steps,
-            );
+            self.fail("api_error", "the provider ended its answer before it was complete", steps);
         }
     }
 
     /// The answer broke on its way.
-    pub(crate) fn fail(&mut self, kind: String, message: String, steps: &mut Vec<Step>) {
+    pub(crate) fn fail(&mut self, kind: &str, message: &str, steps: &mut Vec<Step>) {
+        let (kind, message) = (kind.to_owned(), message.to_owned());
         self.break_off(ProviderError { kind, message, ..ProviderError::default() }, steps);
     }
 
@@ -207,16 +192,9 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         // Something follows it, so it was not cut.
         self.last_call_is_whole |= had_free_text;
         steps.push(Step::Open(block.clone()));
-        self.current = Some(Current {
-            index,
-            block,
-            held,
-            is_empty: true,
-            has_seal: false,
-            length: 0,
-            citations: Vec::new(),
-            arguments: String::new(),
-        });
+        let early = self.early.extract_if(.., |(of, _)| *of == index);
+        let citations = early.map(|(_, citation)| citation).collect();
+        self.current = Some(Current::new(index, block, held, citations));
     }
 
     fn append(&mut self, index: u32, block: &Block, text: String, steps: &mut Vec<Step>) {
@@ -240,11 +218,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         let place = self.asked.earlier_calls + self.calls;
         self.calls += 1;
         let (namespace, own) = self.asked.names.restored(name);
-        let id = legal_id(&self.asked.seed, &id, place, &own);
+        let id = self.ids.distinct(&self.asked.seed, &id, place, &own);
         let is_flattened = self.asked.flattened.contains(name) && !is_custom;
         let block = Block::Call { id, namespace, name: own, is_custom: is_custom || is_flattened };
         if self.waits() && self.waiting.len() < HELD_CALLS {
-            self.waiting.push(Waiting { index, block, arguments: String::new(), seal: None });
+            let (arguments, is_held) = (String::new(), is_flattened);
+            self.waiting.push(Waiting { index, block, arguments, is_held });
             return;
         }
         self.open(index, block, is_flattened.then(String::new), steps);
@@ -253,13 +232,10 @@ impl<A: Deref<Target = Asked>> Flow<A> {
     /// Whether a call that begins now has to wait: the open one is not whole yet, so more of it comes. Free text tells
     /// nothing about its end; there the host's profile does.
     fn waits(&self) -> bool {
-        let Some(current) =
-            self.current.as_ref().filter(|current| matches!(current.block, Block::Call { .. }))
-        else {
-            return false;
-        };
-        let arguments = current.held.as_ref().unwrap_or(&current.arguments);
-        self.asked.interleaved_calls || !(current.is_free_text() || is_json(arguments))
+        self.current.as_ref().is_some_and(|current| {
+            let is_over = current.is_free_text() || current.is_whole_call();
+            matches!(current.block, Block::Call { .. }) && (self.asked.interleaved_calls || !is_over)
+        })
     }
 
     fn argue(&mut self, index: u32, fragment: String, steps: &mut Vec<Step>) {
@@ -269,8 +245,8 @@ impl<A: Deref<Target = Asked>> Flow<A> {
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
             self.waiting_bytes += fragment.len();
             if self.waiting_bytes > HELD_BYTES {
-                let message = "the provider mixes the fragments of more calls than can be held".to_owned();
-                return self.fail("api_error".to_owned(), message, steps);
+                let message = "the provider mixes the fragments of more calls than can be held";
+                return self.fail("api_error", message, steps);
             }
             waiting.arguments.push_str(&fragment);
             return;
@@ -288,28 +264,38 @@ impl<A: Deref<Target = Asked>> Flow<A> {
                     }
                 }
             }
-            _ if self.closed.contains(&index) => {
+            _ if self.closed.contains(&index) && !fragment.trim().is_empty() => {
                 // What was told of the call cannot be taken back, and what is told now would belong to another.
-                let message =
-                    "the provider went on with a call that was over; its calls are interleaved".to_owned();
-                self.fail("api_error".to_owned(), message, steps);
+                let message = "the provider went on with a call that was over; its calls are interleaved";
+                self.fail("api_error", message, steps);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a source. Anthropic names those of a block before its words.
+    fn cite(&mut self, index: u32, citation: Citation) {
+        match &mut self.current {
+            Some(current) if current.index == index => {
+                if current.citations.len() < CITATIONS {
+                    current.citations.push(citation);
+                }
+            }
+            _ if !self.closed.contains(&index) && self.early.len() < CITATIONS => {
+                self.early.push((index, citation));
             }
             _ => {}
         }
     }
 
     fn seal(&mut self, index: u32, seal: Seal, is_redacted: bool, steps: &mut Vec<Step>) {
-        if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.index == index) {
-            waiting.seal.get_or_insert((seal, is_redacted));
-            return;
-        }
-        let is_open = self.current.as_ref().is_some_and(|current| current.index == index);
-        if !is_open {
-            if self.closed.contains(&index) {
-                return;
-            }
+        match &self.current {
+            Some(current) if current.index == index && current.block == Block::Thought => {}
+            // Only reasoning has a seal.
+            Some(current) if current.index == index => return,
+            _ if self.closed.contains(&index) => return,
             // Reasoning of which nothing is shown but the seal.
-            self.open(index, Block::Thought, None, steps);
+            _ => self.open(index, Block::Thought, None, steps),
         }
         if let Some(current) = &mut self.current
             && !std::mem::replace(&mut current.has_seal, true)
@@ -346,15 +332,29 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     fn close_all(&mut self, steps: &mut Vec<Step>) {
         self.close(steps);
-        for Waiting { index, block, arguments, seal } in std::mem::take(&mut self.waiting) {
-            let is_flattened = matches!(&block, Block::Call { is_custom: true, .. });
-            self.open(index, block, is_flattened.then(String::new), steps);
-            if let Some((seal, is_redacted)) = seal {
-                self.seal(index, seal, is_redacted, steps);
-            }
-            self.argue(index, arguments, steps);
-            self.close(steps);
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.tell(waiting, steps);
         }
+    }
+
+    /// The model gave its reason: calls that are whole are over, so that nobody waits for them until the figures are there.
+    /// Words stay open, and so do calls that are not whole, for some hosts give the reason early.
+    fn settle(&mut self, steps: &mut Vec<Step>) {
+        if self.went_on || !self.current.as_ref().is_some_and(Current::is_whole_call) {
+            return;
+        }
+        self.close(steps);
+        let whole = self.waiting.iter().take_while(|waiting| waiting.is_whole_call()).count();
+        for waiting in self.waiting.drain(..whole).collect::<Vec<_>>() {
+            self.tell(waiting, steps);
+        }
+    }
+
+    /// Tells a call that waited.
+    fn tell(&mut self, Waiting { index, block, arguments, is_held }: Waiting, steps: &mut Vec<Step>) {
+        self.open(index, block, is_held.then(String::new), steps);
+        self.argue(index, arguments, steps);
+        self.close(steps);
     }
 
     fn finish(&mut self, steps: &mut Vec<Step>) {
@@ -391,17 +391,4 @@ impl<A: Deref<Target = Asked>> Flow<A> {
             reason => reason,
         }
     }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// The text of a tool that the provider got as a function of one `input`; what is no such JSON is the text itself.
-fn free_text(arguments: &str) -> String {
-    #[derive(serde::Deserialize)]
-    struct Arguments {
-        input: String,
-    }
-    serde_json::from_str(arguments).map_or_else(|_| arguments.to_owned(), |Arguments { input }| input)
 }

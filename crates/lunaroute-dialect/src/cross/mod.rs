@@ -15,6 +15,7 @@ mod meaning;
 mod media;
 mod members;
 mod names;
+mod open;
 mod put;
 mod rates;
 mod schema;

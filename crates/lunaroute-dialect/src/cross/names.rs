@@ -1,6 +1,6 @@
 //! Ids and tool names that every dialect takes, and the way back to the caller's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lunaroute_core::{Failure, FailureKind};
 
@@ -9,6 +9,9 @@ const LONGEST: usize = 64;
 
 /// How much of a long name stays before its hash.
 const KEPT: usize = 55;
+
+/// Most calls of an answer whose ids are held against those of later ones.
+const KNOWN_IDS: usize = 4096;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -117,9 +120,12 @@ pub(crate) fn legal_id(seed: &str, id: &str, place: usize, name: &str) -> String
     if !id.is_empty() && id.len() <= LONGEST && id.chars().all(is_legal) {
         return id.to_owned();
     }
+    made_id([seed, id, &if id.is_empty() { place.to_string() } else { String::new() }, name])
+}
+
+fn made_id(parts: [&str; 4]) -> String {
     let mut hasher = blake3::Hasher::new();
-    let place = if id.is_empty() { place.to_string() } else { String::new() };
-    for part in [seed, id, &place, name] {
+    for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
@@ -131,6 +137,27 @@ pub(crate) fn legal_id(seed: &str, id: &str, place: usize, name: &str) -> String
         .map(|byte| char::from(BASE62[usize::from(*byte) % BASE62.len()]))
         .collect();
     format!("call_{digits}")
+}
+
+/// The ids under which a client knows the calls of one answer: by them alone it says whose result it brings.
+#[derive(Debug, Default)]
+pub(crate) struct CallIds {
+    known: BTreeSet<String>,
+}
+
+impl CallIds {
+    /// The id of one more call: that of [`legal_id`], or one that is made of it and of the place where another call has it
+    /// already.
+    pub(crate) fn distinct(&mut self, seed: &str, id: &str, place: usize, name: &str) -> String {
+        let mut own = legal_id(seed, id, place, name);
+        if self.known.contains(&own) {
+            own = made_id([seed, id, &place.to_string(), name]);
+        }
+        if self.known.len() < KNOWN_IDS {
+            self.known.insert(own.clone());
+        }
+        own
+    }
 }
 
 #[cfg(test)]

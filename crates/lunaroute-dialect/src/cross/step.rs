@@ -45,7 +45,7 @@ pub(crate) enum Step {
     Open(Block),
     /// The open block goes on. Never empty.
     Append(String),
-    /// The seal of the open block, and whether it hides words.
+    /// The seal of the open block, which is reasoning, and whether it hides words.
     Seal(Seal, bool),
     /// A source of the open block's text.
     Cite(Citation),

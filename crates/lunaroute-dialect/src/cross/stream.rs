@@ -10,7 +10,7 @@ use super::step::Step;
 use crate::dispatch::{AnswerWriter, EventReader, language};
 use crate::error::ProviderError;
 use crate::json::Json;
-use crate::sse::Framer;
+use crate::sse::{EVENT_LIMIT, Framer};
 
 /// Translates one stream of events. Nothing is held back beyond what the caller's grammar forces.
 pub struct Translation {
@@ -22,6 +22,7 @@ pub struct Translation {
     deltas: Vec<Delta>,
     steps: Vec<Step>,
     has_begun: bool,
+    has_lost: bool,
     refusal: Option<ProviderError>,
 }
 
@@ -39,6 +40,7 @@ impl Translation {
             deltas: Vec::new(),
             steps: Vec::new(),
             has_begun: false,
+            has_lost: false,
             refusal: None,
         }
     }
@@ -49,7 +51,7 @@ impl Translation {
         out.reserve(bytes.len());
         let (reader, deltas) = (&mut self.reader, &mut self.deltas);
         self.framer.push(bytes, |event| reader.event(event, deltas));
-        self.write(out);
+        self.write_whole(out);
     }
 
     /// Takes an answer that the provider gave whole although a stream was asked for; `false` when it is no answer.
@@ -70,7 +72,7 @@ impl Translation {
         let (reader, deltas) = (&mut self.reader, &mut self.deltas);
         self.framer.finish(|event| reader.event(event, deltas));
         reader.finish(deltas);
-        self.write(out);
+        self.write_whole(out);
     }
 
     /// The provider's body is over: appends the caller's end, or its error when the answer was not whole.
@@ -87,7 +89,7 @@ impl Translation {
             FailureKind::Overloaded => "overloaded_error",
             _ => "api_error",
         };
-        self.flow.fail(kind.to_owned(), failure.message.clone(), &mut self.steps);
+        self.flow.fail(kind, &failure.message, &mut self.steps);
         self.write(out);
     }
 
@@ -102,7 +104,8 @@ impl Translation {
         self.flow.is_over()
     }
 
-    /// Whether the model has said why it stopped, so that only figures may follow.
+    /// Whether the model has said why it stopped, so that only figures may follow; never of a provider that went on after
+    /// it had said so, which is waited for until it ends.
     #[must_use]
     pub const fn has_stopped(&self) -> bool {
         self.flow.has_stopped()
@@ -112,6 +115,23 @@ impl Translation {
     #[must_use]
     pub const fn refusal(&self) -> Option<&ProviderError> {
         self.refusal.as_ref()
+    }
+
+    /// Whether an event was too large to be read: what it said is missing, so the caller got an error.
+    #[must_use]
+    pub const fn has_lost(&self) -> bool {
+        self.has_lost
+    }
+
+    /// Writes what was read, unless something was lost: what came behind that may be the end, and is no answer.
+    fn write_whole(&mut self, out: &mut Vec<u8>) {
+        if self.framer.dropped() > 0 && !self.flow.is_over() {
+            self.has_lost = true;
+            self.deltas.clear();
+            let message = format!("the provider sent an event of more than {EVENT_LIMIT} bytes");
+            self.flow.fail("api_error", &message, &mut self.steps);
+        }
+        self.write(out);
     }
 
     fn write(&mut self, out: &mut Vec<u8>) {

@@ -31,6 +31,8 @@ struct Candidate {
     index: u64,
     /// The block that text is added to; a call or the other kind of text ends it.
     open: Option<(Speech, u32)>,
+    /// A signature that stands behind words: told when they have their sources, which come with the end.
+    held: Option<String>,
     has_calls: bool,
     finished: bool,
     sources: Sources,
@@ -60,12 +62,18 @@ impl Candidates {
         for (_, [index, content, grounding, finish_reason, message]) in candidates {
             // The first candidate's index is left out, as protocol buffers leave out zeros.
             let Some(place) = self.place(index.and_then(Json::count).unwrap_or_default()) else { continue };
+            let before = deltas.len();
             if let Some(parts) = content.and_then(|content| content.field("parts")) {
-                self.parts(place, parts, deltas);
+                self.parts(place, parts, finish_reason.is_some(), deltas);
             }
             let candidate = &mut self.known[place];
+            // Some hosts give a reason with every chunk: a candidate that goes on is not finished.
+            candidate.finished &= !deltas[before..].iter().any(Delta::is_said);
             if let (Some(grounding), Some((Speech::Text, block))) = (grounding, candidate.open) {
                 candidate.sources.take(block, grounding, deltas);
+            }
+            if finish_reason.is_some() {
+                self.release(place, deltas);
             }
             if let Some(raw) = finish_reason.and_then(Json::text) {
                 let candidate = &mut self.known[place];
@@ -93,18 +101,28 @@ impl Candidates {
         self.known.iter().position(|known| known.index == index).or_else(|| {
             (self.known.len() < CANDIDATE_LIMIT).then(|| {
                 let sources = Sources::default();
-                self.known.push(Candidate { index, open: None, has_calls: false, finished: false, sources });
+                self.known.push(Candidate {
+                    index,
+                    open: None,
+                    held: None,
+                    has_calls: false,
+                    finished: false,
+                    sources,
+                });
                 self.known.len() - 1
             })
         })
     }
 
-    fn parts(&mut self, place: usize, parts: Json<'_>, deltas: &mut Vec<Delta>) {
+    /// Takes the parts of a chunk, or of a whole answer; `are_last` when the candidate ends with them.
+    fn parts(&mut self, place: usize, parts: Json<'_>, are_last: bool, deltas: &mut Vec<Delta>) {
         let names = ["text", "thought", "functionCall", "thoughtSignature"];
-        for (_, [text, thought, call, signature]) in parts.objects(names) {
+        let mut parts = parts.objects(names).peekable();
+        while let Some((_, [text, thought, call, signature])) = parts.next() {
             let signature = signature.and_then(Json::text).filter(|signature| !signature.is_empty());
-            let signature = signature.map(std::borrow::Cow::into_owned);
+            let signature = signature.map(Cow::into_owned);
             if let Some(call) = call {
+                self.release(place, deltas);
                 self.seal(place, signature, deltas);
                 self.call(place, call, deltas);
                 continue;
@@ -112,9 +130,18 @@ impl Candidates {
             let is_thought = thought.and_then(Json::truth).unwrap_or_default();
             let speech = if is_thought { Speech::Thought } else { Speech::Text };
             let text = text.and_then(Json::text).filter(|text| !text.is_empty());
-            // On words that are said, a seal comes before them, as it does on a call; on thoughts it comes behind.
+            if text.is_some() || signature.is_some() {
+                self.release(place, deltas);
+            }
+            // On words that are said, a seal comes before them, as it does on a call; on thoughts it comes behind. At the
+            // end of words it must not part them from their sources.
+            let goes_on = !is_thought && matches!(self.known[place].open, Some((Speech::Text, _)));
+            let is_end = text.is_none() || are_last && parts.peek().is_none();
             let behind = if is_thought {
                 signature
+            } else if goes_on && is_end && signature.is_some() {
+                self.known[place].held = signature;
+                None
             } else {
                 self.seal(place, signature, deltas);
                 None
@@ -137,6 +164,12 @@ impl Candidates {
             });
             self.seal(place, behind, deltas);
         }
+    }
+
+    /// Tells the signature that was held.
+    fn release(&mut self, place: usize, deltas: &mut Vec<Delta>) {
+        let held = self.known[place].held.take();
+        self.seal(place, held, deltas);
     }
 
     /// A signature seals the reasoning that led to what it stands on, which may be one of which nothing was shown. Text

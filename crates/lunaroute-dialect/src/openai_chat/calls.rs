@@ -26,9 +26,16 @@ struct Call {
 #[derive(Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
+    /// They come whole: each element is a call of its own, whatever its id is.
+    are_whole: bool,
 }
 
 impl Calls {
+    /// The calls of an answer that is told at once.
+    pub(super) fn whole() -> Self {
+        Self { are_whole: true, ..Self::default() }
+    }
+
     /// Takes one element of a `tool_calls` array. `position` is its place in the array, `block` gives a number for a call
     /// that is new.
     pub(super) fn fragment(
@@ -43,7 +50,7 @@ impl Calls {
             fragment.fields(["index", "id", "function", "custom", "extra_content"]);
         let vendor_index = index.and_then(Json::count);
         let id = id.and_then(Json::text).unwrap_or_default();
-        let place = self.find(choice, vendor_index, &id, position);
+        let place = if self.are_whole { None } else { self.find(choice, vendor_index, &id, position) };
         let number = place.unwrap_or(self.calls.len());
         let is_told = self.calls.get(number).is_some_and(|call| call.told);
         if let Some(data) = extra.and_then(signature).filter(|_| !is_told && number < LIMIT) {

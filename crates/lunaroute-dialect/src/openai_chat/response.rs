@@ -8,6 +8,10 @@ use super::calls::Calls;
 use crate::blocks::Blocks;
 use crate::json::Json;
 
+/// Reasons of an end that is a failure, and what that is called where nothing else is said.
+const FAILURES: [(&str, &str); 2] =
+    [("error", "api_error"), ("insufficient_system_resource", "overloaded_error")];
+
 /// What a block of a choice holds; calls are numbered through all choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Block {
@@ -26,6 +30,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// A reader of messages that come whole.
+    fn whole() -> Self {
+        Self { calls: Calls::whole(), ..Self::default() }
+    }
+
     /// Takes a `message` or a `delta` of one choice.
     pub(super) fn take(&mut self, choice: u64, message: Json<'_>, deltas: &mut Vec<Delta>) {
         let [content, refusal, reasoning_content, reasoning, tool_calls, function_call, audio, annotations] =
@@ -93,11 +102,11 @@ fn cite(index: u32, source: Json<'_>) -> Option<Delta> {
 pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     let [id, model, choices, figures] = body.fields(["id", "model", "choices", "usage"]);
     deltas.push(start(id, model).unwrap_or(Delta::Start { id: None, model: None }));
-    let (mut messages, mut has_choice) = (Messages::default(), false);
+    let (mut messages, mut has_choice) = (Messages::whole(), false);
     let choices = choices
         .into_iter()
         .flat_map(|choices| choices.objects(["index", "message", "text", "finish_reason"]));
-    for (place, (_, [index, message, text, finish_reason])) in (0..).zip(choices) {
+    for (place, (choice, [index, message, text, finish_reason])) in (0..).zip(choices) {
         has_choice = true;
         let index = index.and_then(Json::count).unwrap_or(place);
         if let Some(message) = message {
@@ -105,7 +114,7 @@ pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
         } else if let Some(text) = text.and_then(Json::text) {
             messages.text(index, text, deltas);
         }
-        deltas.extend(finish_reason.and_then(Json::text).map(|raw| stop(&raw)));
+        deltas.extend(finish_reason.and_then(|raw| stop(choice, raw)));
     }
     messages.finish(deltas);
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
@@ -119,15 +128,27 @@ pub(super) fn start(id: Option<Json<'_>>, model: Option<Json<'_>>) -> Option<Del
     (id.is_some() || model.is_some()).then_some(Delta::Start { id, model })
 }
 
-pub(super) fn stop(raw: &str) -> Delta {
-    let reason = match raw {
+/// Why a choice ended; nothing while it goes on, for which some hosts send an empty string in place of `null`. Some ends
+/// are failures: OpenRouter's, which may stand in the choice with its cause, and that of DeepSeek when it has no room.
+pub(super) fn stop(choice: Json<'_>, raw: Json<'_>) -> Option<Delta> {
+    let raw = raw.text().filter(|raw| !raw.is_empty())?;
+    if let Some((_, kind)) = FAILURES.iter().find(|(known, _)| *known == raw) {
+        return Some(crate::error::read(choice, false).map_or_else(
+            || {
+                let message = format!("the model failed to answer: {raw}");
+                Delta::Error { kind: (*kind).to_owned(), code: None, message, retry_after_ms: None }
+            },
+            Delta::from,
+        ));
+    }
+    let reason = match raw.as_ref() {
         "stop" => StopReason::EndTurn,
         "length" => StopReason::Length,
         "tool_calls" | "function_call" => StopReason::ToolUse,
         "content_filter" => StopReason::Refusal,
         _ => StopReason::Other,
     };
-    Delta::Stop { reason, raw: raw.to_owned() }
+    Some(Delta::Stop { reason, raw: raw.into_owned() })
 }
 
 /// OpenAI counts cached and written tokens inside `prompt_tokens`; here the classes are disjoint. Cache writes have the

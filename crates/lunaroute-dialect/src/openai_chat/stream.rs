@@ -40,11 +40,12 @@ impl EventReader for Chunks {
             self.started = true;
             deltas.push(start);
         }
-        for (_, members) in choices
+        let mut failure = None;
+        for (choice, members) in choices
             .into_iter()
             .flat_map(|choices| choices.objects(["index", "delta", "text", "finish_reason"]))
         {
-            self.choice(members, deltas);
+            failure = failure.or(self.choice(choice, members, deltas));
         }
         if let Some(figures) = figures.map(usage).filter(|figures| *figures != self.usage) {
             self.usage = figures;
@@ -54,8 +55,12 @@ impl EventReader for Chunks {
         if (is_named || crate::error::may_be(error, kind, object))
             && let Some(error) = crate::error::read(chunk, is_named)
         {
+            // It says more than the reason of a choice does.
+            failure = Some(error.into());
+        }
+        if let Some(failure) = failure {
             self.failed = true;
-            deltas.push(error.into());
+            deltas.push(failure);
         }
     }
 
@@ -69,12 +74,15 @@ impl EventReader for Chunks {
 }
 
 impl Chunks {
+    /// Takes a piece of a choice; gives what it failed at.
     fn choice(
         &mut self,
+        choice: Json<'_>,
         [index, delta, text, finish_reason]: [Option<Json<'_>>; 4],
         deltas: &mut Vec<Delta>,
-    ) {
+    ) -> Option<Delta> {
         let index = index.and_then(Json::count).unwrap_or_default();
+        let before = deltas.len();
         if let Some(delta) = delta {
             self.messages.take(index, delta, deltas);
         } else if let Some(text) = text.and_then(Json::text) {
@@ -86,12 +94,19 @@ impl Chunks {
                 self.choices.len() - 1
             })
         });
-        if let Some((raw, place)) = finish_reason.and_then(Json::text).zip(place)
-            && !std::mem::replace(&mut self.choices[place].1, true)
-        {
-            self.messages.finish(deltas);
-            deltas.push(stop(&raw));
+        let (_, finished) = self.choices.get_mut(place?)?;
+        // Some hosts give a reason with every chunk: a choice that goes on is not finished.
+        *finished &= !deltas[before..].iter().any(Delta::is_said);
+        let stop = stop(choice, finish_reason?)?;
+        if std::mem::replace(finished, true) {
+            return None;
         }
+        self.messages.finish(deltas);
+        if matches!(stop, Delta::Error { .. }) {
+            return Some(stop);
+        }
+        deltas.push(stop);
+        None
     }
 
     fn end(&mut self, deltas: &mut Vec<Delta>) {

@@ -176,15 +176,9 @@ impl AnswerWriter for Writer {
             Step::Begin { .. } => self.chunk(json!({"role": "assistant", "content": ""}), None, out),
             Step::Open(block) => self.open(block, out),
             Step::Append(text) => self.append(&text, out),
-            Step::Seal(seal, is_redacted) if matches!(self.open, Some(Block::Call { .. })) => {
-                if let Some(extra) = extra_content(&seal, is_redacted).filter(|_| !is_legacy(&self.asked)) {
-                    let sealed = json!({"index": self.calls, "extra_content": extra});
-                    self.chunk(json!({"tool_calls": [sealed]}), None, out);
-                }
-            }
             Step::Seal(seal, is_redacted) => {
                 self.ridden = extra_content(&seal, is_redacted).or(self.ridden.take());
-                if wants_details(&self.asked) && matches!(self.open, Some(Block::Thought)) {
+                if wants_details(&self.asked) {
                     let detail = detail(self.details, &self.thought, &seal, is_redacted);
                     self.details += 1;
                     self.chunk(json!({"reasoning_details": [detail]}), None, out);
@@ -353,17 +347,19 @@ fn annotations(said: &[Said]) -> Vec<Value> {
     annotations
 }
 
-/// The calls, each with its seal or that of the reasoning right before it.
+/// The calls, each with the seal of the reasoning right before it.
 fn sealed_calls(said: &[Said]) -> Value {
     let (mut calls, mut ridden) = (Vec::new(), None);
     for said in said {
-        let extra = said.seal.as_ref().and_then(|(seal, hides)| extra_content(seal, *hides));
         match &said.block {
-            Block::Thought => ridden = extra.or(ridden),
+            Block::Thought => {
+                let extra = said.seal.as_ref().and_then(|(seal, hides)| extra_content(seal, *hides));
+                ridden = extra.or(ridden);
+            }
             Block::Text | Block::Refusal => ridden = None,
             Block::Call { .. } => {
                 let mut call = call(said);
-                if let Some(extra) = extra.or(ridden.take()) {
+                if let Some(extra) = ridden.take() {
                     call["extra_content"] = extra;
                 }
                 calls.push(call);

@@ -7,6 +7,7 @@ pub(crate) mod frames;
 mod grammar;
 mod items;
 mod output;
+mod places;
 mod request;
 mod response;
 mod stream;

@@ -3,6 +3,7 @@
 use lunaroute_core::{Delta, StopReason, Usage};
 
 use super::items::Output;
+use super::places::Places;
 use crate::json::Json;
 
 /// The states of a response that is not over, or was given up before it was.
@@ -12,7 +13,7 @@ const UNFINISHED: [&str; 3] = ["queued", "in_progress", "cancelled"];
 pub(super) fn read(body: Json<'_>, deltas: &mut Vec<Delta>) -> bool {
     deltas.push(start(body));
     let mut output = Output::default();
-    close(body, &mut output, deltas);
+    close(body, &mut output, &mut Places::default(), deltas);
     let [items, status] = body.fields(["output", "status"]);
     let is = |word: &str| status.is_some_and(|status| status.says(word));
     is("failed") || items.is_some_and(|items| items.is_array()) && !UNFINISHED.into_iter().any(is)
@@ -27,11 +28,16 @@ pub(super) fn start(response: Json<'_>) -> Delta {
 
 /// Takes a response in its last state: what of its output has not been told, why it stopped, what it used. Tells
 /// whether it is an answer, which one that failed is not.
-pub(super) fn close(response: Json<'_>, output: &mut Output, deltas: &mut Vec<Delta>) -> bool {
+pub(super) fn close(
+    response: Json<'_>,
+    output: &mut Output,
+    places: &mut Places,
+    deltas: &mut Vec<Delta>,
+) -> bool {
     let [items, status, details, figures] =
         response.fields(["output", "status", "incomplete_details", "usage"]);
-    for (place, item) in (0..).zip(items.into_iter().flat_map(Json::elements)) {
-        output.whole(place, item, deltas);
+    for (position, item) in (0..).zip(items.into_iter().flat_map(Json::elements)) {
+        output.whole(places.told(position, item), item, deltas);
     }
     deltas.extend(figures.map(usage).filter(|usage| !usage.is_unknown()).map(Delta::Usage));
     let reason = details.and_then(|details| details.text_of("reason"));

@@ -3,16 +3,18 @@
 use lunaroute_core::Delta;
 
 use super::items::{Block, Output, Shown, word};
+use super::places::Places;
 use super::response::{close, start};
 use crate::dispatch::EventReader;
 use crate::json::Json;
 use crate::sse::Event;
 
 /// What is read of an event: its kind, a whole response, and the parts of one.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "type",
     "response",
     "output_index",
+    "item_id",
     "content_index",
     "summary_index",
     "item",
@@ -26,6 +28,7 @@ const MEMBERS: [&str; 10] = [
 #[derive(Default)]
 pub(super) struct Events {
     output: Output,
+    places: Places,
     started: bool,
     ended: bool,
 }
@@ -43,8 +46,12 @@ impl EventReader for Events {
             "response.completed" | "response.incomplete" | "response.failed" => {
                 self.start(response, deltas);
                 self.ended = true;
-                let whole = response.is_none_or(|last| close(last, &mut self.output, deltas));
-                if whole {
+                let whole =
+                    response.is_none_or(|last| close(last, &mut self.output, &mut self.places, deltas));
+                if whole && kind == "response.failed" {
+                    // It failed, whatever the response says of itself.
+                    deltas.extend(crate::error::read(response.unwrap_or(data), true).map(Delta::from));
+                } else if whole {
                     deltas.push(Delta::End);
                 }
             }
@@ -75,24 +82,24 @@ impl Events {
     fn part(
         &mut self,
         kind: &str,
-        [place, content, summary, item, delta, arguments, input, annotation]: [Option<Json<'_>>; 8],
+        [index, item_id, content, summary, item, delta, arguments, input, annotation]: [Option<Json<'_>>; 9],
         deltas: &mut Vec<Delta>,
     ) {
         let number = |value: Option<Json<'_>>| value.and_then(Json::count).unwrap_or_default();
-        let (place, content, summary) = (number(place), number(content), number(summary));
+        let (index, content, summary) = (index.and_then(Json::count), number(content), number(summary));
+        match (kind, item) {
+            ("response.output_item.added", Some(item)) => {
+                let place = self.places.begin(index, item);
+                return self.output.open(place, item, deltas);
+            }
+            ("response.output_item.done", Some(item)) => {
+                let place = self.places.end(index, item);
+                return self.output.whole(place, item, deltas);
+            }
+            _ => {}
+        }
+        let place = self.places.of(index, item_id);
         let block = match kind {
-            "response.output_item.added" => {
-                if let Some(item) = item {
-                    self.output.open(place, item, deltas);
-                }
-                return;
-            }
-            "response.output_item.done" => {
-                if let Some(item) = item {
-                    self.output.whole(place, item, deltas);
-                }
-                return;
-            }
             "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
                 self.output.argue(place, word(arguments.or(input)), deltas);
                 return;

@@ -27,30 +27,6 @@ fn asked() -> Asked {
     }
 }
 
-#[test]
-fn the_seal_of_a_call_that_waits_waits_with_it() {
-    let start =
-        |index: u32| Delta::ToolCallStart { index, id: format!("call_{index}"), name: "f".to_owned() };
-    let argue = |index, fragment: &str| Delta::ToolCallArguments { index, fragment: fragment.to_owned() };
-    let seal = Seal { maker: Dialect::Gemini, provider: None, data: "EqQB".to_owned(), id: None };
-    let (mut flow, mut steps) = (Flow::new(Box::new(asked())), Vec::new());
-    for delta in [
-        start(0),
-        argue(0, "{"),
-        start(1),
-        Delta::Seal { index: 1, seal: seal.clone(), is_redacted: false },
-        argue(1, "{}"),
-        argue(0, "}"),
-        Delta::End,
-    ] {
-        flow.take(delta, &mut steps);
-    }
-    let mut whole = Whole::default();
-    steps.into_iter().for_each(|step| whole.take(step));
-    let said: Vec<_> = whole.said.iter().map(|said| (said.text.as_str(), said.seal.clone())).collect();
-    assert_eq!(said, [("{}", None), ("{}", Some((seal, false)))]);
-}
-
 /// The bytes of a stream that says these pieces.
 fn written(to: Dialect, deltas: &[Delta], asked: &Asked) -> Vec<u8> {
     let (mut flow, mut writer) = (Flow::new(asked), language(to).writer(Arc::new(asked.clone())));

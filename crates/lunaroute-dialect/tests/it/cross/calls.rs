@@ -5,8 +5,8 @@ use lunaroute_dialect::cross::{Asked, Profile};
 use serde_json::{Value, json};
 
 use super::{
-    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, call, completion, delta, done, events, finish, only,
-    sent, streamed, try_sent,
+    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, blocks, call, completion, delta, done, events,
+    finish, only, sent, streamed, try_sent,
 };
 
 /// What a client with a free-text tool asked of a host that has none.
@@ -57,6 +57,31 @@ fn free_text_that_ends_at_the_limit_counts_as_cut_unless_more_followed() {
 }
 
 #[test]
+fn free_text_that_waited_is_told_as_it_was_written() {
+    let input = "{\"input\":\"x\",\"note\":\"y\"}";
+    let custom = json!({"index": 1, "id": "call_2", "type": "custom", "custom": {"name": "apply_patch", "input": input}});
+    let stream = done(&[
+        call(0, Some("call_1"), Some("weather"), "{\"n\":"),
+        delta(json!({"tool_calls": [custom]})),
+        call(0, None, None, "0}"),
+        finish("tool_calls"),
+    ]);
+    let told = events(&streamed(CHAT, MESSAGES, &stream, asked(MESSAGES, CHAT)));
+    let inputs: Vec<Value> = blocks(&told).iter().map(|block| block["input"].clone()).collect();
+    assert_eq!(inputs, [json!({"n": 0}), json!({"input": input})]);
+    // Of a tool that the provider got as a function it is what the arguments hold.
+    let stream = done(&[
+        call(0, Some("call_1"), Some("weather"), "{\"n\":"),
+        call(1, Some("call_2"), Some("apply_patch"), "{\"input\":\"x\"}"),
+        call(0, None, None, "0}"),
+        finish("tool_calls"),
+    ]);
+    let told = events(&streamed(CHAT, RESPONSES, &stream, flattened()));
+    let output = &only(&told, "response.completed")["response"]["output"];
+    assert_eq!((&output[1]["type"], &output[1]["input"]), (&json!("custom_tool_call"), &json!("x")));
+}
+
+#[test]
 fn ids_that_are_made_differ_from_turn_to_turn() {
     let answer = json!({
         "candidates": [{"content": {"role": "model", "parts": [
@@ -96,6 +121,40 @@ fn ids_that_are_made_differ_from_turn_to_turn() {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 4, "{first:?} {second:?}");
+    }
+}
+
+#[test]
+fn case_08_calls_of_one_id_get_distinct_ones() {
+    let stream = done(&[
+        call(0, Some("call_1"), Some("weather"), "{}"),
+        call(1, Some("call_1"), Some("weather"), "{}"),
+        call(2, Some("call_1"), Some("weather"), "{}"),
+        finish("tool_calls"),
+    ]);
+    let asked_calls = [0, 1, 2].map(
+        |_| json!({"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}),
+    );
+    let plain = json!({"id": "c", "model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": null, "tool_calls": asked_calls}}]});
+    for to in [MESSAGES, RESPONSES] {
+        let told = events(&streamed(CHAT, to, &stream, asked(to, CHAT)));
+        let ids: Vec<Value> = match to {
+            MESSAGES => blocks(&told).iter().map(|block| block["id"].clone()).collect(),
+            _ => told
+                .iter()
+                .filter(|event| event["type"] == "response.output_item.done")
+                .map(|event| event["item"]["call_id"].clone())
+                .collect(),
+        };
+        assert_eq!((ids.len(), &ids[0]), (3, &json!("call_1")), "the first keeps its own");
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2], "{ids:?}");
+        assert_eq!(events(&streamed(CHAT, to, &stream, asked(to, CHAT))), told, "the same again");
+        let answer = answered(CHAT, to, &plain, &asked(to, CHAT));
+        let (list, name) = if to == MESSAGES { ("content", "id") } else { ("output", "call_id") };
+        let plain: Vec<Value> =
+            answer[list].as_array().expect("calls").iter().map(|call| call[name].clone()).collect();
+        assert_eq!(plain, ids);
     }
 }
 

@@ -99,7 +99,7 @@ fn a_choice_among_all_tokens_is_none() {
                 let is_told =
                     ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
                 assert!(
-                    !is_told && told.warnings.is_empty(),
+                    !is_told && !told.warnings.iter().any(|path| path.contains("top")),
                     "{from} to {to}: {}, {:?}",
                     told.body,
                     told.warnings

@@ -6,6 +6,7 @@
 mod calls;
 mod choices;
 mod completions;
+mod endings;
 mod errors;
 mod faults;
 mod gemini;
@@ -23,6 +24,7 @@ mod seals;
 mod sources;
 mod streams;
 mod tools;
+mod unnumbered;
 
 use lunaroute_core::conversation::ModelFacts;
 use lunaroute_core::{Dialect, Failure};

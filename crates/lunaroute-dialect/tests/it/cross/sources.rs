@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, completion, events, sent, streamed, told};
+use super::{
+    CHAT, GEMINI, MESSAGES, RESPONSES, answered, asked, completion, events, message, sent, streamed,
+    text_block, told,
+};
 
 /// A candidate whose second sentence is grounded; the spans are bytes of UTF-8.
 fn grounded() -> Value {
@@ -52,6 +55,94 @@ fn grounded_words_of_gemini_name_their_sources_in_code_points() {
     let annotations = chunks.iter().find_map(|chunk| chunk["choices"][0]["delta"].get("annotations"));
     assert_eq!(spans(annotations.expect("they are told")), spans(&expected));
     assert_eq!(completion(&chunks)["content"], "Schön. Regen in Köln.");
+}
+
+#[test]
+fn sources_that_come_before_their_words_are_those_of_the_plain_answer() {
+    let source = |name: &str| {
+        json!({
+            "type": "web_search_result_location", "url": format!("https://{name}.test"), "title": name, "encrypted_index": "x",
+        })
+    };
+    let cited = |text: &str, sources: &[Value]| {
+        let cites = sources.iter().map(|source| json!({"type": "citations_delta", "citation": source}));
+        let deltas = cites.chain([json!({"type": "text_delta", "text": text})]).collect::<Vec<_>>();
+        (json!({"type": "text", "text": "", "citations": []}), deltas)
+    };
+    let (a, b, c) = (source("a"), source("b"), source("c"));
+    let stream = message(
+        &[
+            text_block("It is "),
+            cited("sunny é", &[a.clone(), b.clone()]),
+            text_block(" and "),
+            cited("dry", &[c.clone()]),
+        ],
+        "end_turn",
+    );
+    let plain = json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "content": [
+        {"type": "text", "text": "It is "}, {"type": "text", "text": "sunny é", "citations": [a, b]},
+        {"type": "text", "text": " and "}, {"type": "text", "text": "dry", "citations": [c]},
+    ], "usage": {"input_tokens": 12, "output_tokens": 7}});
+    let chunks = told(MESSAGES, CHAT, &stream);
+    let annotations = chunks.iter().find_map(|chunk| chunk["choices"][0]["delta"]["annotations"].as_array());
+    let annotations = annotations.expect("they are told");
+    assert_eq!(annotations.len(), 3);
+    let expected = answered(MESSAGES, CHAT, &plain, &asked(CHAT, MESSAGES));
+    assert_eq!(json!(annotations), expected["choices"][0]["message"]["annotations"]);
+    let events = told(MESSAGES, RESPONSES, &stream);
+    let last = &super::only(&events, "response.completed")["response"]["output"][0]["content"];
+    let expected = answered(MESSAGES, RESPONSES, &plain, &asked(RESPONSES, MESSAGES));
+    assert_eq!(*last, expected["output"][0]["content"]);
+    assert_eq!(last[1]["annotations"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_signature_at_the_end_does_not_part_words_from_their_sources() {
+    let text = "Schön. Regen.";
+    let (start, end) = (text.find("Regen").expect("it is there"), text.len());
+    let grounding = json!({
+        "groundingChunks": [{"web": {"uri": "https://x.test/a", "title": "A"}}],
+        "groundingSupports": [{"segment": {"startIndex": start, "endIndex": end}, "groundingChunkIndices": [0]}],
+    });
+    let chunk = |parts: Value, more: Value| {
+        let mut candidate = json!({"content": {"role": "model", "parts": parts}});
+        for (name, value) in more.as_object().expect("an object") {
+            candidate[name] = value.clone();
+        }
+        format!("data: {}\r\n\r\n", json!({"candidates": [candidate]}))
+    };
+    let sealed = |text: &str| json!([{"text": text, "thoughtSignature": "EqQB"}]);
+    let last = json!({"finishReason": "STOP", "groundingMetadata": grounding});
+    for stream in [
+        format!("{}{}", chunk(json!([{"text": text}]), json!({})), chunk(sealed(""), last.clone())),
+        format!(
+            "{}{}",
+            chunk(json!([{"text": "Schön. "}]), json!({})),
+            chunk(sealed("Regen."), last.clone())
+        ),
+        [
+            chunk(json!([{"text": text}]), json!({})),
+            chunk(sealed(""), json!({})),
+            chunk(json!([{"text": ""}]), last.clone()),
+        ]
+        .concat(),
+        chunk(json!([{"text": text}, {"text": "", "thoughtSignature": "EqQB"}]), last.clone()),
+    ] {
+        let told_responses = told(GEMINI, RESPONSES, &stream);
+        let output = super::only(&told_responses, "response.completed")["response"]["output"].clone();
+        assert_eq!(output.as_array().map(Vec::len), Some(2), "words, then what seals them: {stream}");
+        assert_eq!(output[0]["content"].as_array().map(Vec::len), Some(1), "{stream}");
+        let part = &output[0]["content"][0];
+        assert_eq!(part["text"], text);
+        let cited = &part["annotations"];
+        assert_eq!(cited.as_array().map(Vec::len), Some(1), "{stream}");
+        assert_eq!((&cited[0]["start_index"], &cited[0]["end_index"]), (&json!(7), &json!(13)), "{stream}");
+        assert!(output[1]["encrypted_content"].is_string(), "{stream}");
+        let chat = told(GEMINI, CHAT, &stream);
+        let annotations =
+            chat.iter().find_map(|chunk| chunk["choices"][0]["delta"]["annotations"].as_array());
+        assert_eq!(annotations.expect("they are told")[0]["url_citation"]["start_index"], 7, "{stream}");
+    }
 }
 
 #[test]
