@@ -98,8 +98,10 @@ fn a_choice_among_all_tokens_is_none() {
                 let told = try_sent(from, to, &asked, &ModelFacts::default(), &profile).expect("it crosses");
                 let is_told =
                     ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
+                // The few tokens of a request of Messages are fewer than Responses takes.
+                let is_named = told.warnings.iter().any(|path| path.contains("top"));
                 assert!(
-                    !is_told && told.warnings.is_empty(),
+                    !is_told && !is_named,
                     "{from} to {to}: {}, {:?}",
                     told.body,
                     told.warnings
