@@ -98,12 +98,9 @@ fn a_choice_among_all_tokens_is_none() {
                 let told = try_sent(from, to, &asked, &ModelFacts::default(), &profile).expect("it crosses");
                 let is_told =
                     ["/top_k", "/generationConfig/topK"].iter().any(|at| told.body.pointer(at).is_some());
-                assert!(
-                    !is_told && !told.warnings.iter().any(|path| path.contains("top")),
-                    "{from} to {to}: {}, {:?}",
-                    told.body,
-                    told.warnings
-                );
+                // The few tokens of a request of Messages are fewer than Responses takes.
+                let is_named = told.warnings.iter().any(|path| path.contains("top"));
+                assert!(!is_told && !is_named, "{from} to {to}: {}, {:?}", told.body, told.warnings);
             }
             let kept = sent(from, from, &asked).body;
             let at = if from == GEMINI { "/generationConfig/topK" } else { "/top_k" };
