@@ -275,16 +275,12 @@ impl<A: Deref<Target = Asked>> Flow<A> {
 
     /// Takes a source. Anthropic names those of a block before its words.
     fn cite(&mut self, index: u32, citation: Citation) {
-        match &mut self.current {
-            Some(current) if current.index == index => {
-                if current.citations.len() < CITATIONS {
-                    current.citations.push(citation);
-                }
+        if let Some(current) = self.current.as_mut().filter(|current| current.index == index) {
+            if current.citations.len() < CITATIONS {
+                current.citations.push(citation);
             }
-            _ if !self.closed.contains(&index) && self.early.len() < CITATIONS => {
-                self.early.push((index, citation));
-            }
-            _ => {}
+        } else if !self.closed.contains(&index) && self.early.len() < CITATIONS {
+            self.early.push((index, citation));
         }
     }
 

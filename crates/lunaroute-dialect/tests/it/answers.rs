@@ -92,6 +92,7 @@ fn stop_words_of_every_dialect() {
                 ("tool_calls", "tool_use"),
                 ("function_call", "tool_use"),
                 ("content_filter", "refusal"),
+                ("novelty", "other"),
             ],
         ),
         (

@@ -75,7 +75,7 @@ fn sources_that_come_before_their_words_are_those_of_the_plain_answer() {
             text_block("It is "),
             cited("sunny é", &[a.clone(), b.clone()]),
             text_block(" and "),
-            cited("dry", &[c.clone()]),
+            cited("dry", std::slice::from_ref(&c)),
         ],
         "end_turn",
     );
