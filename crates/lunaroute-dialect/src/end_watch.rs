@@ -267,6 +267,8 @@ enum FinishStage {
     Name,
     Colon,
     Value,
+    /// Behind the quote of the value: some hosts say an empty string while a model goes on.
+    Word,
 }
 
 impl FinishReason {
@@ -289,9 +291,13 @@ impl FinishReason {
                 continue;
             }
             let first = bytes[0];
-            if !matches!(first, b' ' | b'\t') {
+            if self.stage == FinishStage::Word {
+                self.found = first != b'"';
+                self.stage = FinishStage::Name;
+            } else if !matches!(first, b' ' | b'\t') {
                 match self.stage {
                     FinishStage::Colon if first == b':' => self.stage = FinishStage::Value,
+                    FinishStage::Value if first == b'"' => self.stage = FinishStage::Word,
                     FinishStage::Value if first != b'n' => self.found = true,
                     _ => {
                         // Looked at again: it may be the quote with which the name begins.

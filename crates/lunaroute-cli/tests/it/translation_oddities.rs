@@ -121,6 +121,20 @@ async fn a_stream_without_its_last_mark_is_whole_when_the_model_had_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_reason_to_stop_is_none() {
+    let odd = Odd::open().await;
+    let chunk = |word: &str, reason: &str| {
+        let delta = serde_json::json!({"index": 0, "delta": {"content": word}, "finish_reason": reason});
+        format!("data: {}\n\n", serde_json::json!({"id": "c", "model": "m", "choices": [delta]}))
+    };
+    let cut = chunk("Ra", "") + &chunk("in", "");
+    let answer = odd.ask(true, "text/event-stream", &cut).await.text();
+    assert!(!answer.contains("message_stop") && answer.contains("event: error"), "{answer}");
+    let answer = odd.ask(true, "text/event-stream", &(cut + &chunk(".", "length"))).await.text();
+    assert!(answer.contains(r#""stop_reason":"max_tokens""#) && answer.contains("message_stop"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_and_names_of_the_provider_are_told_in_the_clients_words() {
     let odd = Odd::open().await;
     odd.upstream.answer_with(format!(

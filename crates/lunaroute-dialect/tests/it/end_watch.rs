@@ -31,6 +31,12 @@ fn ends_are_recognised_and_talk_of_them_is_not() {
         (Dialect::OpenaiChat, "data: {\"choices\":[{\"finish_reason\" : \"stop\",\"delta\":{}}]}\n", true),
         (Dialect::OpenaiChat, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}", false),
         (Dialect::OpenaiChat, "data: {\"choices\":[{\"finish_reason\":null}]}\n\n", false),
+        (Dialect::OpenaiChat, "data: {\"choices\":[{\"finish_reason\":\"\"}]}\n\n", false),
+        (
+            Dialect::OpenaiChat,
+            "data: {\"choices\":[{\"finish_reason\": \"\"},{\"finish_reason\":\"stop\"}]}\n\n",
+            true,
+        ),
         (
             Dialect::OpenaiChat,
             "data: {\"choices\":[{\"finish_reason\":null},{\"finish_reason\":\"length\"}]}\n\n",
