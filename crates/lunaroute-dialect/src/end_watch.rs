@@ -237,14 +237,15 @@ fn says_one_of(names: &[&str], bytes: &[u8]) -> bool {
 }
 
 impl Reason {
-    /// Whether a whole line has the member with a value that is not null.
+    /// Whether a whole line has the member with a value that is neither null nor empty.
     fn is_in(&self, line: &[u8]) -> bool {
         let behind =
             |bytes: &[u8]| bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len());
         self.finder.find_iter(line).any(|at| {
             let rest = &line[at + self.name.len()..];
             let Some(value) = rest[behind(rest)..].strip_prefix(b":") else { return false };
-            value.get(behind(value)).is_some_and(|first| *first != b'n')
+            let value = &value[behind(value)..];
+            value.first().is_some_and(|first| *first != b'n') && !value.starts_with(b"\"\"")
         })
     }
 }
