@@ -1,5 +1,6 @@
 //! The dialects at their walls: bytes in, words out.
 
+mod alike;
 mod answers;
 mod client;
 mod coding;

@@ -18,6 +18,7 @@ mod sqlite;
 mod sqlite_damage;
 mod sqlite_open;
 mod sqlite_removal;
+mod sqlite_removed;
 mod sqlite_replay;
 mod story;
 mod verify;
