@@ -135,6 +135,18 @@ async fn an_empty_reason_to_stop_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_too_long_to_be_read_is_an_error() {
+    let odd = Odd::open().await;
+    let begins = STOPPED.split("\n\n").next().expect("an event");
+    let long = "x".repeat(17 * 1024 * 1024);
+    let event = serde_json::json!({"id": "c", "choices": [{"index": 0, "delta": {"content": long}}]});
+    let stream = format!("{begins}\n\ndata: {event}\n\n{STOPPED}data: [DONE]\n\n");
+    let answer = odd.ask(true, "text/event-stream", &stream).await.text();
+    assert!(answer.contains("Rain.") && answer.contains("event: error"), "{answer}");
+    assert!(!answer.contains("message_stop"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_and_names_of_the_provider_are_told_in_the_clients_words() {
     let odd = Odd::open().await;
     odd.upstream.answer_with(format!(
