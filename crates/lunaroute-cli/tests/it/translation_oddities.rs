@@ -141,9 +141,13 @@ async fn an_event_that_is_too_long_to_be_read_is_an_error() {
     let long = "x".repeat(17 * 1024 * 1024);
     let event = serde_json::json!({"id": "c", "choices": [{"index": 0, "delta": {"content": long}}]});
     let stream = format!("{begins}\n\ndata: {event}\n\n{STOPPED}data: [DONE]\n\n");
-    let answer = odd.ask(true, "text/event-stream", &stream).await.text();
-    assert!(answer.contains("Rain.") && answer.contains("event: error"), "{answer}");
-    assert!(!answer.contains("message_stop"), "{answer}");
+    let answer = odd.ask(true, "text/event-stream", &stream).await;
+    let told = answer.text();
+    assert!(told.contains("Rain.") && told.contains("event: error"), "{told}");
+    assert!(!told.contains("message_stop"), "{told}");
+    let kept = record(odd.home.path(), answer.head.request_id()).await;
+    assert_eq!(kept.request.status, "error", "{:?}", kept.request);
+    assert!(kept.request.error.is_some_and(|message| message.contains("more than")), "it says why");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
