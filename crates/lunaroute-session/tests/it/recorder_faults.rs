@@ -226,7 +226,7 @@ async fn a_disk_that_always_fails_holds_no_answer_up() {
     let begun = Instant::now();
     let unasked = recorder.begin(start(b"x"));
     assert!(matches!(unasked.durable().await, Err(NotRecorded::JournalDown { .. })));
-    assert!(begun.elapsed() < Duration::from_millis(500), "held up for {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "held up for {:?}", begun.elapsed());
     faults.broken.store(false, Ordering::SeqCst);
     drop(unasked);
     recorder.flush(PATIENCE).await.expect("mended");
