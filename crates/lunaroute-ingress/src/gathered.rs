@@ -6,8 +6,6 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::Broken;
-
 /// A piece of this size or more travels alone: putting it together with others would cost more than it saves.
 const LARGE: usize = 4 * 1024;
 
@@ -15,27 +13,36 @@ const LARGE: usize = 4 * 1024;
 /// still being taken up.
 const ENOUGH: usize = 16 * 1024;
 
-type Piece = Option<Result<Frame<Bytes>, Broken>>;
+type Piece<E> = Option<Result<Frame<Bytes>, E>>;
 
 /// A body whose small pieces are joined when they are there at once. It never waits for a piece while it has another.
 ///
 /// Each piece costs a chunk of its own and a place in the write; a provider's burst of events would take several writes.
 /// What the bytes are and their order stay the same, and what is said behind them (an error, trailers, the end) too.
-pub(crate) struct Gathered<B> {
+///
+/// [`Reply::stream`](crate::Reply::stream) does this to every body. Whoever looks at the pieces before that does well to
+/// gather them first: it then looks once at a burst.
+pub struct Gathered<B: Body> {
     body: B,
     /// What followed the pieces that were put together and did not go with them.
-    next: Option<Piece>,
+    next: Option<Piece<B::Error>>,
+    /// How many pieces the last one that was given was made of.
+    count: u32,
     /// Whether the body failed, and what came before was let through to the client.
     is_failing: bool,
 }
 
-impl<B> Gathered<B> {
-    pub(crate) const fn new(body: B) -> Self {
-        Self { body, next: None, is_failing: false }
+impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
+    /// The same body, its small pieces joined.
+    pub const fn new(body: B) -> Self {
+        Self { body, next: None, count: 0, is_failing: false }
     }
-}
 
-impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Gathered<B> {
+    /// How many pieces the last one that came was made of.
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
     /// A small piece of data, if there is one at once. Anything else that is there is kept for the next time.
     fn more(&mut self, context: &mut Context<'_>) -> Option<Bytes> {
         let Poll::Ready(piece) = Pin::new(&mut self.body).poll_frame(context) else { return None };
@@ -50,7 +57,7 @@ impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Gathered<B> {
 }
 
 /// The data of a small piece; anything else is given back.
-fn small(piece: Piece) -> Result<Bytes, Piece> {
+fn small<E>(piece: Piece<E>) -> Result<Bytes, Piece<E>> {
     match piece {
         Some(Ok(frame)) => match frame.into_data() {
             Ok(data) if data.len() < LARGE => Ok(data),
@@ -61,15 +68,17 @@ fn small(piece: Piece) -> Result<Bytes, Piece> {
     }
 }
 
-impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Gathered<B> {
+impl<B> Body for Gathered<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Unpin,
+{
     type Data = Bytes;
-    type Error = Broken;
+    type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece<B::Error>> {
         let this = &mut *self;
+        this.count = 1;
         let (piece, was_kept) = match this.next.take() {
             Some(kept) => (kept, true),
             None => (ready!(Pin::new(&mut this.body).poll_frame(context)), false),
@@ -93,9 +102,11 @@ impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Gathered<B> {
         let mut joined = BytesMut::with_capacity(ENOUGH.min(8 * (first.len() + second.len())));
         joined.extend_from_slice(&first);
         joined.extend_from_slice(&second);
+        this.count = 2;
         while joined.len() < ENOUGH && !this.body.is_end_stream() {
             let Some(data) = this.more(context) else { break };
             joined.extend_from_slice(&data);
+            this.count += 1;
         }
         Poll::Ready(Some(Ok(Frame::data(joined.freeze()))))
     }
@@ -128,6 +139,7 @@ mod tests {
     use lunaroute_core::{Failure, FailureKind, Retry};
 
     use super::*;
+    use crate::Broken;
 
     enum Step {
         Data(usize),
@@ -147,7 +159,7 @@ mod tests {
         type Data = Bytes;
         type Error = Broken;
 
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Piece> {
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Piece<Broken>> {
             self.asked += 1;
             Poll::Ready(match self.steps.pop_front() {
                 None => None,
@@ -170,6 +182,7 @@ mod tests {
         let mut body = Gathered::new(script);
         let mut bytes = Vec::new();
         let mut seen = Vec::new();
+        let mut count = 0;
         loop {
             let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
             seen.push(match polled {
@@ -177,6 +190,7 @@ mod tests {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
                         bytes.extend_from_slice(&data);
+                        count += body.count();
                         data.len().to_string()
                     }
                     Err(_trailers) => "trailers".to_owned(),
@@ -185,6 +199,7 @@ mod tests {
                 Poll::Ready(None) => {
                     assert!(bytes.is_sorted(), "the order is kept");
                     assert_eq!(body.body.steps.len(), 0);
+                    assert_eq!(count, u32::from(body.body.letter), "each piece is counted");
                     seen.push("end".to_owned());
                     return seen;
                 }

@@ -32,6 +32,7 @@ mod streams;
 pub use budget::{Budget, Share};
 pub use config::{Config, Cors};
 pub use connection::{Arrival, Handler};
+pub use gathered::Gathered;
 pub use listener::{BindError, DrainReport, Listener};
 pub use reception::read_body;
 pub use reply::{Broken, Reply};

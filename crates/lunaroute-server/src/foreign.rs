@@ -13,7 +13,7 @@ use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::{self, Meaning, Translation};
 use lunaroute_dialect::error::{ProviderError, upstream_error};
 use lunaroute_egress::{Inbound, UpstreamBody, retry};
-use lunaroute_ingress::{Reply, Share};
+use lunaroute_ingress::{Gathered, Reply, Share};
 
 use crate::crossing::WayBack;
 use crate::guest_book::Entry;
@@ -148,7 +148,7 @@ impl Foreign<'_> {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             std::future::poll_fn(|context| self.entry.poll_room(context)).await;
-            self.entry.provider_frame(&data);
+            self.entry.provider_frames(&data, 1);
             let before = whole.len();
             decoder
                 .each(&data, |piece| {
@@ -178,6 +178,7 @@ impl Foreign<'_> {
         let translation = self.translation();
         let Self { house, visitor, provider, back, status, headers, entry } = self;
         let provider_name = Arc::clone(&provider);
+        let upstream = Gathered::new(upstream);
         let mut carrier =
             Box::new(Carrier { upstream, decoder, translation, provider, entry, out: Vec::new() });
         // Without a first event in time the answer begins without knowing how it goes on.

@@ -125,10 +125,10 @@ impl Entry {
         }
     }
 
-    /// A piece of an answer that is translated, as the provider sent it.
-    pub(crate) fn provider_frame(&mut self, frame: &Bytes) {
+    /// Pieces of an answer that is translated, as the provider sent them: so many, joined.
+    pub(crate) fn provider_frames(&mut self, joined: &Bytes, count: u32) {
         if let Kind::Recorded(recording) = &mut self.kind {
-            recording.provider_frame(frame);
+            recording.provider_frames(joined, count);
         }
     }
 
@@ -152,8 +152,13 @@ impl Entry {
 
     /// Takes a reference to a frame on its way to the client.
     pub(crate) fn frame(&mut self, frame: &Bytes) {
+        self.frames(frame, 1);
+    }
+
+    /// Takes a reference to frames that were there at once and are joined.
+    pub(crate) fn frames(&mut self, joined: &Bytes, count: u32) {
         match &mut self.kind {
-            Kind::Recorded(recording) => recording.frame(frame.clone()),
+            Kind::Recorded(recording) => recording.frames(joined.clone(), count),
             Kind::Counted(counted) => counted.first_frame(),
         }
     }

@@ -14,12 +14,12 @@ use http_body_util::BodyExt;
 use lunaroute_core::{Dialect, Ending, Failure, FailureKind, RequestId, Retry};
 use lunaroute_dialect::{EndWatch, error};
 use lunaroute_egress::UpstreamBody;
-use lunaroute_ingress::Broken;
+use lunaroute_ingress::{Broken, Gathered};
 
 /// A body on its way to the client.
 pub(crate) struct Tap {
-    /// Present until the provider's body is over or given up.
-    upstream: Option<UpstreamBody>,
+    /// Present until the provider's body is over or given up. A burst is looked at and recorded as one.
+    upstream: Option<Gathered<UpstreamBody>>,
     entry: Option<Entry>,
     /// Present for a stream of events that can be read as it passes.
     events: Option<Events>,
@@ -65,7 +65,12 @@ impl Tap {
             // Nothing can be put into an answer whose length is declared.
             silence: policy.keep_alive.filter(|_| !stream.sized).map(Silence::new),
         });
-        Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
+        Self {
+            upstream: Some(Gathered::new(upstream)),
+            entry: Some(entry),
+            events,
+            remainder: policy.remainder.clone(),
+        }
     }
 
     fn close(&mut self, ending: Ending, failure: Option<&Failure>) {
@@ -77,11 +82,12 @@ impl Tap {
 
     fn on_frame(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(data) = frame.data_ref() {
+            let count = self.upstream.as_ref().map_or(1, Gathered::count);
             if let Some(entry) = &mut self.entry {
-                entry.frame(data);
+                entry.frames(data, count);
             }
             if let Some(events) = &mut self.events {
-                events.passed(data);
+                events.passed(data, count);
             }
         }
         // A body of declared length is never asked for its end, and nothing can be put behind it.
@@ -146,9 +152,9 @@ impl Events {
         )
     }
 
-    fn passed(&mut self, data: &Bytes) {
+    fn passed(&mut self, data: &Bytes, count: u32) {
         self.watch.push(data);
-        self.count += 1;
+        self.count += u64::from(count);
         if let Some(silence) = &mut self.silence {
             silence.end();
         }
@@ -227,13 +233,13 @@ impl Drop for Tap {
 
 /// Reads an answer to its end for the record alone. The provider's own time-outs bound it. Dropped before, the entry
 /// closes itself.
-async fn drain(mut upstream: UpstreamBody, mut entry: Entry) {
+async fn drain(mut upstream: Gathered<UpstreamBody>, mut entry: Entry) {
     let how = loop {
         match upstream.frame().await {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     std::future::poll_fn(|context| entry.poll_room(context)).await;
-                    entry.frame(data);
+                    entry.frames(data, upstream.count());
                 }
             }
             Some(Err(failure)) => break format!("the answer was read on, until {failure}"),

@@ -13,7 +13,7 @@ use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::Translation;
 use lunaroute_dialect::sse::EVENT_LIMIT;
 use lunaroute_egress::UpstreamBody;
-use lunaroute_ingress::Broken;
+use lunaroute_ingress::{Broken, Gathered};
 use tokio::time::Sleep;
 
 use crate::guest_book::Entry;
@@ -29,7 +29,8 @@ const FIGURES_WAIT: Duration = Duration::from_secs(5);
 
 /// A provider's stream with its translation, and the book that both go into.
 pub(crate) struct Carrier {
-    pub(crate) upstream: UpstreamBody,
+    /// A burst is translated and recorded as one.
+    pub(crate) upstream: Gathered<UpstreamBody>,
     pub(crate) decoder: StreamDecoder,
     pub(crate) translation: Translation,
     pub(crate) provider: Arc<str>,
@@ -54,7 +55,7 @@ impl Carrier {
     /// # Errors
     /// When they cannot be unpacked, or an event of them is too large to be read.
     pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Failure> {
-        self.entry.provider_frame(bytes);
+        self.entry.provider_frames(bytes, self.upstream.count());
         let Self { decoder, translation, out, .. } = self;
         let unreadable = |why: &str| {
             let message =

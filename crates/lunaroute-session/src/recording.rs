@@ -157,21 +157,22 @@ impl Recording {
         self.ticket.send(NoteKind::ProviderResponse(head.clone()), HEAD_BYTES);
     }
 
-    /// A piece of that provider's answer; what the client gets of it follows as a [`frame`](Self::frame).
-    pub fn provider_frame(&mut self, bytes: &Bytes) {
+    /// Pieces of that provider's answer, `count` of them that were there at once and are joined; what the client gets of
+    /// them follows as a [`frame`](Self::frame).
+    pub fn provider_frames(&mut self, bytes: &Bytes, count: u32) {
         if self.closed || bytes.is_empty() {
             return;
         }
         if self.takes_frame() {
             let length = bytes.len();
-            if !self.ticket.send_piece(NoteKind::ProviderFrame(bytes.clone()), length) {
+            if !self.ticket.send_piece(NoteKind::ProviderFrame(bytes.clone()), length, count) {
                 self.digest_only = Some(self.ticket.shared.gap_cause());
             }
             return;
         }
         // None of the answer is kept from here on, in neither form, and the gap that follows says so. It tells the length
         // of what the client got.
-        self.lose();
+        self.lose(count);
     }
 
     /// The head of the answer goes to the client.
@@ -181,19 +182,25 @@ impl Recording {
 
     /// A piece of the answer goes to the client. Takes a reference to the bytes, nothing else.
     pub fn frame(&mut self, bytes: Bytes) {
+        self.frames(bytes, 1);
+    }
+
+    /// As [`frame`](Self::frame), for `count` frames that were there at once and are joined: a burst costs no more than
+    /// one of its frames would.
+    pub fn frames(&mut self, bytes: Bytes, count: u32) {
         if self.closed || bytes.is_empty() {
             return;
         }
         // One read of a clock, one addition to a queue; the queue's own lock is the only one.
         if !self.takes_frame() {
-            let lost = self.lose();
-            lost.frames += 1;
+            let lost = self.lose(count);
+            lost.frames += u64::from(count);
             lost.bytes += bytes.len() as u64;
             lost.hasher.update(&bytes);
             return;
         }
         let length = bytes.len();
-        if !self.ticket.send_piece(NoteKind::Frame(bytes), length) {
+        if !self.ticket.send_piece(NoteKind::Frame(bytes), length, count) {
             self.digest_only = Some(self.ticket.shared.gap_cause());
         }
     }
@@ -248,13 +255,13 @@ impl Recording {
         self.ticket.send(NoteKind::Close(close), 0);
     }
 
-    /// Counts a frame that is not kept, and gives what is known of all that are not. From the first of them on none of
+    /// Counts frames that are not kept, and gives what is known of all that are not. From the first of them on none of
     /// this answer is kept: a record with holes cannot be read. Why is judged then, for the gap is told much later.
-    fn lose(&mut self) -> &mut Digest {
+    fn lose(&mut self, count: u32) -> &mut Digest {
         let shared = &self.ticket.shared;
         let cause = *self.digest_only.get_or_insert_with(|| shared.gap_cause());
-        add(&shared.counters.received, 1);
-        add(&shared.counters.gaps, 1);
+        add(&shared.counters.received, u64::from(count));
+        add(&shared.counters.gaps, u64::from(count));
         self.lost.get_or_insert_with(|| Digest::nothing(cause))
     }
 }
@@ -280,23 +287,27 @@ impl Ticket {
     }
 
     /// Sends a piece of the answer; says whether the recorder took it.
-    fn send_piece(&self, kind: NoteKind, bytes: usize) -> bool {
+    fn send_piece(&self, kind: NoteKind, bytes: usize, count: u32) -> bool {
         // Before the pen can have taken it.
         self.opening.sent(bytes);
-        self.send(kind, bytes)
+        self.send_counted(kind, bytes, count)
     }
 
     /// Sends a note; says whether the recorder took it.
     fn send(&self, kind: NoteKind, bytes: usize) -> bool {
+        self.send_counted(kind, bytes, 1)
+    }
+
+    fn send_counted(&self, kind: NoteKind, bytes: usize, count: u32) -> bool {
         self.send_held(false);
-        add(&self.shared.counters.received, 1);
+        add(&self.shared.counters.received, u64::from(count));
         let now = Instant::now();
         let offset_us = micros(now.saturating_duration_since(self.base));
-        let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, kind };
+        let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, count, kind };
         let taken =
             !self.refused.load(Ordering::Relaxed) && self.shared.queue.push(Entry::Note(note), now).is_ok();
         if !taken {
-            add(&self.shared.counters.gaps, 1);
+            add(&self.shared.counters.gaps, u64::from(count));
         }
         taken
     }
@@ -314,7 +325,7 @@ impl Ticket {
     fn send_begin(&self, begin: Box<Begin>) {
         let charge = begin.start.body.len() + NOTE_BYTES + HEAD_BYTES;
         let offset_us = begin.start.overhead_pre_us;
-        let note = Note { request: self.request, offset_us, charge, kind: NoteKind::Begin(begin) };
+        let note = Note { request: self.request, offset_us, charge, count: 1, kind: NoteKind::Begin(begin) };
         if let Err(refused) = self.shared.queue.push(Entry::Note(note), Instant::now()) {
             self.refused.store(true, Ordering::Relaxed);
             add(&self.shared.counters.gaps, 1);

@@ -204,8 +204,8 @@ fn run(mut pen: Pen) {
     for entry in shared.queue.end() {
         match entry {
             Entry::Note(note) => {
-                add(&shared.counters.gaps, 1);
-                shared.queue.release(1, note.charge);
+                add(&shared.counters.gaps, u64::from(note.count));
+                shared.queue.release(u64::from(note.count), note.charge);
                 if let NoteKind::Begin(begin) = note.kind {
                     begin.opening.advance(Stage::Failed);
                 }

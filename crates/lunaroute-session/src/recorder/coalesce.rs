@@ -5,6 +5,16 @@ use lunaroute_core::Delta;
 
 use crate::event::EventKind;
 
+/// Frames of an answer that came at once, in one.
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    /// How many frames it is.
+    pub(crate) count: u32,
+    /// When it came.
+    pub(crate) offset_us: u64,
+    pub(crate) charge: usize,
+}
+
 #[derive(Default)]
 pub(crate) struct Coalescer {
     pieces: Vec<Bytes>,
@@ -45,12 +55,13 @@ impl Coalescer {
         self.last_us
     }
 
-    pub(crate) fn add_frame(&mut self, bytes: Bytes, at_us: u64, charge: usize) {
+    pub(crate) fn add_piece(&mut self, piece: Piece) {
+        let Piece { bytes, count, offset_us, charge } = piece;
         if self.is_empty() {
-            self.first_us = at_us;
+            self.first_us = offset_us;
         }
-        self.last_us = at_us;
-        self.frames += 1;
+        self.last_us = offset_us;
+        self.frames += count;
         self.bytes += bytes.len();
         self.charge += charge;
         self.pieces.push(bytes);
@@ -139,14 +150,15 @@ mod tests {
         /// Whatever the frames and the limit are, what comes out is what went in, in order.
         #[test]
         fn nothing_is_lost_or_moved_by_joining(
-            frames in prop::collection::vec(("[a-z]{0,12}", 0_u32..3, 0_u8..3), 1..60),
+            frames in prop::collection::vec(("[a-z]{0,12}", 0_u32..3, 0_u8..3, 1_u32..9), 1..60),
             limit in 1_usize..100,
         ) {
             let mut coalescer = Coalescer::default();
             let (mut stretches, mut sent, mut said) = (Vec::new(), Vec::new(), Vec::new());
-            for (number, (text, index, kind)) in (0..).zip(&frames) {
+            for (offset_us, (text, index, kind, count)) in (0..).zip(&frames) {
                 sent.extend_from_slice(text.as_bytes());
-                coalescer.add_frame(Bytes::copy_from_slice(text.as_bytes()), number, 1);
+                let bytes = Bytes::copy_from_slice(text.as_bytes());
+                coalescer.add_piece(Piece { bytes, count: *count, offset_us, charge: 1 });
                 let (index, text) = (*index, text.clone());
                 let part = match kind {
                     0 => Delta::Text { index, text },
@@ -154,7 +166,7 @@ mod tests {
                     _ => Delta::End,
                 };
                 said.push(part.clone());
-                coalescer.add_part(part, number);
+                coalescer.add_part(part, offset_us);
                 if coalescer.is_full(limit) {
                     stretches.extend(coalescer.take());
                 }
@@ -170,7 +182,8 @@ mod tests {
                 prop_assert!(first_us <= last_us);
                 parts.extend(some);
             }
-            prop_assert_eq!((count, charge), (frames.len(), frames.len()));
+            let came = frames.iter().map(|(.., count)| *count as usize).sum();
+            prop_assert_eq!((count, charge), (came, frames.len()));
             prop_assert_eq!(letters(&parts), letters(&said));
         }
     }

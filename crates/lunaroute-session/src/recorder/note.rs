@@ -92,6 +92,8 @@ pub(crate) struct Note {
     pub(crate) offset_us: u64,
     /// Bytes charged to the budget; given back when the note is in the journal.
     pub(crate) charge: usize,
+    /// How many things it tells of: frames that were there at once are one note, anything else is one thing.
+    pub(crate) count: u32,
     pub(crate) kind: NoteKind,
 }
 

@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use lunaroute_core::{
     Ending, Exchange, Interpreter, Observer, Outcome, RequestId, RequestReading, Timestamp,
 };
@@ -13,6 +12,7 @@ use lunaroute_core::{
 use super::barrier::Barrier;
 use super::batch::Run;
 use super::bodies::Bodies;
+use super::coalesce::Piece;
 use super::figures::add;
 use super::ledger::{Abandoned, Ledger};
 use super::note::{Begin, Close, Entry, Note, NoteKind};
@@ -115,23 +115,25 @@ impl Pen {
     }
 
     fn take_note(&mut self, note: Note) {
-        let Note { request: id, offset_us, charge, kind } = note;
+        let Note { request: id, offset_us, charge, count, kind } = note;
         if let NoteKind::Begin(begin) = kind {
             self.begin(*begin);
-            return self.outlet.batch.settle_notes(id, 1, charge);
+            return self.outlet.batch.settle_notes(id, u64::from(count), charge);
         }
         self.read_body(id);
         let counters = &self.shared.counters;
         let Some(request) = self.open.get_mut(&id) else {
             // Its end was written already, as interrupted.
-            add(&counters.gaps, 1);
-            self.shared.queue.release(1, charge);
+            add(&counters.gaps, u64::from(count));
+            self.shared.queue.release(u64::from(count), charge);
             return;
         };
         match kind {
-            NoteKind::Frame(bytes) => return self.frame(id, Form::Client, bytes, (offset_us, charge)),
+            NoteKind::Frame(bytes) => {
+                return self.frame(id, Form::Client, Piece { bytes, count, offset_us, charge });
+            }
             NoteKind::ProviderFrame(bytes) => {
-                return self.frame(id, Form::Provider, bytes, (offset_us, charge));
+                return self.frame(id, Form::Provider, Piece { bytes, count, offset_us, charge });
             }
             NoteKind::ProviderRequest { form, stripped } => {
                 let interpreter = self.interpreter.as_ref();
@@ -159,14 +161,14 @@ impl Pen {
             NoteKind::Close(close) => self.close(id, offset_us, &close),
             NoteKind::Begin(_) => {}
         }
-        self.outlet.batch.settle_notes(id, 1, charge);
+        self.outlet.batch.settle_notes(id, u64::from(count), charge);
     }
 
     /// Takes in a piece of an answer.
-    fn frame(&mut self, id: RequestId, form: Form, bytes: Bytes, (offset_us, charge): (u64, usize)) {
+    fn frame(&mut self, id: RequestId, form: Form, piece: Piece) {
         let counters = &self.shared.counters;
         let Some(request) = self.open.get_mut(&id) else { return };
-        if request.opening.took(bytes.len()) {
+        if request.opening.took(piece.bytes.len()) {
             self.shared.queue.wake(id);
         }
         let reply = match form {
@@ -175,11 +177,12 @@ impl Pen {
         };
         // A body without a head cannot be told; the walk always sends the head first.
         let was_empty = reply.as_ref().is_some_and(|reply| reply.waiting_since().is_none());
-        let kept = reply.as_mut().map(|reply| reply.frame(counters, bytes, (offset_us, charge)));
+        let (count, charge) = (u64::from(piece.count), piece.charge);
+        let kept = reply.as_mut().map(|reply| reply.frame(counters, piece));
         let is_full = reply.as_ref().is_some_and(|reply| reply.is_full(self.limits.coalesce_bytes));
         if kept != Some(true) {
-            add(if kept.is_some() { &counters.left_out } else { &counters.gaps }, 1);
-            self.shared.queue.release(1, charge);
+            add(if kept.is_some() { &counters.left_out } else { &counters.gaps }, count);
+            self.shared.queue.release(count, charge);
         } else if is_full {
             request.write_stretch(&self.shared.counters, &mut self.outlet);
         } else if was_empty && let Some(due) = request.stretch_due(self.limits.coalesce) {

@@ -103,12 +103,12 @@ impl Queue {
 
     /// Queues an entry. Its charge is given back by [`release`](Self::release).
     pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<(), Refused> {
-        let (charge, is_urgent, is_begin) = match &entry {
-            Entry::Note(Note { charge, kind, .. }) => {
+        let (charge, count, is_urgent, is_begin) = match &entry {
+            Entry::Note(Note { charge, count, kind, .. }) => {
                 let is_begin = matches!(kind, NoteKind::Begin(_));
-                (*charge, is_begin || matches!(kind, NoteKind::Close(_)), is_begin)
+                (*charge, *count, is_begin || matches!(kind, NoteKind::Close(_)), is_begin)
             }
-            Entry::Flush(_) => (0, true, false),
+            Entry::Flush(_) => (0, 0, true, false),
         };
         let mut inner = self.lock();
         if inner.pen == Pen::Gone {
@@ -119,7 +119,7 @@ impl Queue {
         }
         if let Entry::Note(_) = entry {
             self.waiting_bytes.fetch_add(charge, Ordering::SeqCst);
-            self.waiting_notes.fetch_add(1, Ordering::Relaxed);
+            self.waiting_notes.fetch_add(count as usize, Ordering::Relaxed);
         }
         inner.entries.push(entry);
         inner.urgent |= is_urgent;

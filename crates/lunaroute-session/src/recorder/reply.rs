@@ -1,11 +1,10 @@
 //! The answer of one request as the pen sees it pass.
 
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use lunaroute_core::{Answer, Delta, ResponseHead, ResponseReader};
 
-use super::coalesce::{Coalescer, Stretch};
+use super::coalesce::{Coalescer, Piece, Stretch};
 use super::figures::Counters;
 use super::note::Lost;
 use super::outlet::contain;
@@ -82,24 +81,24 @@ impl Reply {
     /// Takes a frame in; says whether it is kept. Hashing and reading many small frames at once costs a fraction of one
     /// after the other, so that is left until they are joined; but the first words are looked for at once, for their time
     /// is told, and so is what a coded body says, for its bytes do not tell how much that is.
-    pub(crate) fn frame(
-        &mut self,
-        counters: &Counters,
-        bytes: Bytes,
-        (offset_us, charge): (u64, usize),
-    ) -> bool {
+    pub(crate) fn frame(&mut self, counters: &Counters, piece: Piece) -> bool {
+        let offset_us = piece.offset_us;
         self.first_frame_us.get_or_insert(offset_us);
         if let Some(previous) = self.last_frame_us.replace(offset_us) {
-            self.count_gap(offset_us.saturating_sub(previous));
+            self.count_gaps(offset_us.saturating_sub(previous), 1);
         }
-        if self.beyond.is_some() || self.bytes + bytes.len() as u64 > self.limit {
-            self.pass(counters, &bytes, offset_us);
+        if piece.count > 1 {
+            self.count_gaps(0, piece.count - 1);
+        }
+        if self.beyond.is_some() || self.bytes + piece.bytes.len() as u64 > self.limit {
+            self.pass(counters, &piece);
             return false;
         }
-        self.bytes += bytes.len() as u64;
-        self.frames += 1;
+        self.bytes += piece.bytes.len() as u64;
+        self.frames += u64::from(piece.count);
         let at_once = self.first_content_us.is_none() || self.content_encoding.is_some();
-        self.coalescer.add_frame(bytes.clone(), offset_us, charge);
+        let bytes = piece.bytes.clone();
+        self.coalescer.add_piece(piece);
         if at_once {
             self.taken_in += bytes.len();
             self.take_in(counters, &bytes, offset_us);
@@ -108,13 +107,13 @@ impl Reply {
     }
 
     /// Takes in what is not kept: how an answer ends and what it has cost is told at its end.
-    fn pass(&mut self, counters: &Counters, bytes: &[u8], offset_us: u64) {
+    fn pass(&mut self, counters: &Counters, piece: &Piece) {
         self.catch_up(counters);
         let beyond = self.beyond.get_or_insert_default();
-        beyond.frames += 1;
-        beyond.bytes += bytes.len() as u64;
-        beyond.hasher.update(bytes);
-        self.read(counters, bytes, offset_us);
+        beyond.frames += u64::from(piece.count);
+        beyond.bytes += piece.bytes.len() as u64;
+        beyond.hasher.update(&piece.bytes);
+        self.read(counters, &piece.bytes, piece.offset_us);
     }
 
     /// Hashes and reads the joined frames as far as that is still to be done.
@@ -168,13 +167,13 @@ impl Reply {
         }
     }
 
-    fn count_gap(&mut self, micros: u64) {
+    fn count_gaps(&mut self, micros: u64, count: u32) {
         if self.gaps.is_none() {
             // Two digits, growing with the largest gap: a few kilobytes for any stream.
             self.gaps = Histogram::new(2).ok();
         }
         if let Some(gaps) = &mut self.gaps {
-            gaps.saturating_record(micros.max(1));
+            gaps.saturating_record_n(micros.max(1), count);
         }
     }
 

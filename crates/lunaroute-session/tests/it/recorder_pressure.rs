@@ -102,7 +102,7 @@ async fn the_provider_s_form_is_within_the_budget_and_its_loss_is_named() {
     std::future::poll_fn(|context| recording.poll_room(context)).await;
     for _ in 0..64 {
         // One grant, many frames of the provider: each must find room by itself.
-        recording.provider_frame(&Bytes::from(vec![b'p'; 8 * 1024]));
+        recording.provider_frames(&Bytes::from(vec![b'p'; 8 * 1024]), 1);
     }
     recording.frame(Bytes::from_static(b"T:lost\n"));
     let outcome = AttemptOutcome {
