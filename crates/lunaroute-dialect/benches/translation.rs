@@ -7,11 +7,11 @@ mod inputs;
 use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use lunaroute_core::conversation::ModelFacts;
+use lunaroute_core::conversation::{Conversation, ModelFacts};
 use lunaroute_core::{Addressed, Dialect};
 use lunaroute_dialect::cross::{
     Asked, Crossing, Profile, Translation, decode_addressed, decode_request, encode_request, estimate,
-    translate_answer,
+    estimate_by_samples, translate_answer,
 };
 
 use self::inputs::{AGENT, SMALL, answer, body, dialect, stream};
@@ -64,13 +64,22 @@ fn request_157_kb(bencher: Bencher, names: (&str, &str)) {
     request(bencher, way(names), AGENT);
 }
 
-/// What the caller is told at once about the length of its request.
+/// What the caller is told about the length of its request: counted, and at once.
 #[divan::bench]
 fn estimate_157_kb(bencher: Bencher) {
+    estimated(bencher, estimate);
+}
+
+#[divan::bench]
+fn estimate_157_kb_by_samples(bencher: Bencher) {
+    estimated(bencher, estimate_by_samples);
+}
+
+fn estimated(bencher: Bencher, by: fn(&Conversation) -> u64) {
     let from = dialect("messages");
     let body = body(from, AGENT, 0);
     let decoded = decode_request(from, &body).expect("a request");
-    bencher.counter(BytesCount::from(body.len())).bench(|| estimate(black_box(&decoded)));
+    bencher.counter(BytesCount::from(body.len())).bench(|| by(black_box(&decoded)));
 }
 
 #[divan::bench(args = WAYS)]

@@ -114,7 +114,7 @@ pub(crate) fn cross(
     crossing.asked.created = u64::try_from(visitor.received_at.as_millis() / 1_000).unwrap_or_default();
     crossing.asked.seed = desk.hint.external_id.clone().unwrap_or_default();
     // A client shortens its conversation by these figures, which some providers tell late and some never.
-    crossing.asked.estimated_input = Some(cross::estimate(&conversation));
+    crossing.asked.estimated_input = Some(cross::estimate_by_samples(&conversation));
     if let Some(earlier) = &desk.peek.hints.previous_response_id {
         // The conversation stands in its place now, and the answer still has to name it.
         crossing.asked.repeat("previous_response_id", earlier.as_str());

@@ -33,7 +33,7 @@ mod tests;
 
 pub use asked::{Asked, Crossing, Profile};
 pub use check::check_stream;
-pub use estimate::estimate;
+pub use estimate::{estimate, estimate_by_samples};
 pub use exchange::{Endpoint, endpoint, request_id_header, share_credentials, told_error, told_tokens};
 pub use meaning::Meaning;
 pub use rates::{rate_limits, room_after};
