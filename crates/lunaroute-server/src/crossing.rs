@@ -134,9 +134,7 @@ pub(crate) fn cross(
         refuse_losses(&warnings, target)?;
     }
     // Dialects say the same in about as many bytes.
-    let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 8 + 512);
-    serde_json::to_writer(&mut bytes, &body).expect("a value is JSON and memory never fails to write");
-    let body = Bytes::from(bytes);
+    let body = cross::body_of(&body, plain.len() + plain.len() / 8 + 512);
     let held = house.limits.bodies.take(body.len()).ok_or_else(no_memory)?;
     let endpoint = cross::endpoint(target.dialect, &model, asked.stream);
     let own_key = upstream.credential.is_some() || !cross::share_credentials(visitor.dialect, target.dialect);

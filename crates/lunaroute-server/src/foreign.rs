@@ -127,9 +127,8 @@ impl Foreign<'_> {
                 Ok(answer) => answer,
                 Err(error) => return self.error(None, &error),
             };
-            let list = self.visitor.wants_list();
-            let answer = if list { format!("[{answer}]") } else { answer.to_string() };
-            return self.finished(StatusCode::OK, JSON, answer.into());
+            let answer = if self.visitor.wants_list() { vec![answer].into() } else { answer };
+            return self.finished(StatusCode::OK, JSON, cross::body_of(&answer, body.len() + 256));
         }
         let failure = self.unreadable(&format!("it is no answer of {}", self.back.from));
         self.refuse(&failure).await

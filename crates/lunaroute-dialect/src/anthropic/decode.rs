@@ -8,7 +8,7 @@ use lunaroute_core::conversation::{
 use lunaroute_core::{Dialect, Failure};
 use serde_json::Value;
 
-use crate::cross::{Asked, Leftovers, Members, open_seal, search_of, wrong};
+use crate::cross::{Asked, Leftovers, Members, json_text, open_seal, search_of, wrong};
 
 pub(super) static LEFTOVERS: Leftovers = Leftovers {
     silent: &["metadata", "cache_control", "stream", "betas"],
@@ -160,7 +160,7 @@ fn part(block: Value, path: String) -> Result<Part, Failure> {
         }
         "tool_use" => {
             let (id, name) = (members.required("id")?, members.required("name")?);
-            let arguments = members.value("input").map_or_else(|| "{}".to_owned(), |input| input.to_string());
+            let arguments = members.value("input").map_or_else(|| "{}".to_owned(), |input| json_text(&input));
             let rest = members.rest();
             Part::Use(Use { id, name, arguments, breakpoint, rest, ..Use::default() })
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::{meant, sentence};
-use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, object_of, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events.
@@ -224,10 +224,16 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let content: Vec<Value> = whole.said.iter().map(|said| block(said, asked)).collect();
     let (reason, raw) = whole.stop.clone().unwrap_or((StopReason::EndTurn, String::new()));
     let (reason, sequence) = stop_words(reason, &raw);
-    let mut message = json!({
-        "id": format!("msg_{}", asked.answer_id), "type": "message", "role": "assistant", "model": asked.model,
-        "content": content, "stop_reason": reason, "stop_sequence": sequence, "usage": figures(&whole.usage),
-    });
+    let mut message = object_of([
+        ("id", format!("msg_{}", asked.answer_id).into()),
+        ("type", "message".into()),
+        ("role", "assistant".into()),
+        ("model", asked.model.as_str().into()),
+        ("content", content.into()),
+        ("stop_reason", reason.into()),
+        ("stop_sequence", sequence.into()),
+        ("usage", figures(&whole.usage)),
+    ]);
     let refused = whole.said.iter().filter(|said| said.block == Block::Refusal);
     let refusal: String = refused.map(|said| said.text.as_str()).collect();
     if !refusal.is_empty() {
@@ -255,7 +261,12 @@ fn block(said: &Said, asked: &Asked) -> Value {
                     .filter(Value::is_object)
                     .unwrap_or_else(|| json!({"_raw": said.text}))
             };
-            json!({"type": "tool_use", "id": id, "name": name, "input": input})
+            object_of([
+                ("type", "tool_use".into()),
+                ("id", id.as_str().into()),
+                ("name", name.as_str().into()),
+                ("input", input),
+            ])
         }
     }
 }

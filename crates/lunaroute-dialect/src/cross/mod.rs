@@ -50,7 +50,8 @@ pub(crate) use media::{
     refused_media, sound_format, source_of, text_of, titled, unseen,
 };
 pub(crate) use members::{Members, merge, object_of, wrong};
-pub(crate) use put::put;
+pub use put::body_of;
+pub(crate) use put::{json_text, put};
 pub(crate) use rates::{LimitHeaders, Reset};
 pub(crate) use schema::{describes_object, each_schema, every_schema, is_strict, optional_properties};
 pub(crate) use seal::{TAG, open_seal, tag_seal};

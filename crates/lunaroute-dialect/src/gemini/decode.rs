@@ -12,7 +12,7 @@ use super::seal::{seal_of, signature_of};
 use super::spelling::{camel, inner, members};
 use super::turns::{FILES, is_film};
 use super::{config, tools};
-use crate::cross::{Asked, Leftovers, Members, wrong};
+use crate::cross::{Asked, Leftovers, Members, json_text, wrong};
 
 /// Where the request of a question for a length stands in the question.
 pub(super) const ASKED: &str = "generateContentRequest";
@@ -206,7 +206,7 @@ fn call_part(mut call: Members, outside: Rest) -> Result<Part, Failure> {
     // None are an empty object, which stays where it is.
     let is_empty = call.peek("args").is_none_or(|args| args.as_object().is_some_and(Rest::is_empty));
     let args = if is_empty { None } else { call.value("args") };
-    let arguments = args.map_or_else(|| NO_ARGUMENTS.to_owned(), |args| args.to_string());
+    let arguments = args.map_or_else(|| NO_ARGUMENTS.to_owned(), |args| json_text(&args));
     let rest = with_left(outside, "functionCall", call);
     Ok(Part::Use(Use { id, name, arguments, rest, ..Use::default() }))
 }

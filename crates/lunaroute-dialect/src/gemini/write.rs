@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::error::{meant, retry_info};
 use super::grounding::Grounding;
 use super::seal::signature_of;
-use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, object_of, put};
 use crate::dispatch::AnswerWriter;
 
 /// Writes one stream of events. A call is held until it is whole: this dialect has no pieces of one.
@@ -223,13 +223,13 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
     let mut candidate = json!({"finishReason": stop_word(reason), "index": 0});
     if !parts.is_empty() {
-        candidate["content"] = json!({"parts": parts, "role": "model"});
+        candidate["content"] = object_of([("parts", parts.into()), ("role", "model".into())]);
     }
     if let Some(grounding) = grounding.told() {
         candidate["groundingMetadata"] = grounding;
     }
     let mut answer = envelope(asked);
-    answer["candidates"] = json!([candidate]);
+    answer["candidates"] = vec![candidate].into();
     answer["usageMetadata"] = figures(&whole.usage);
     answer
 }

@@ -7,7 +7,7 @@ use lunaroute_core::{Citation, Dialect, StopReason, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, put, tag_seal};
+use crate::cross::{Asked, Block, Meaning, Said, Step, Whole, object_of, put, tag_seal};
 use crate::dispatch::AnswerWriter;
 use crate::openai::error::meant;
 
@@ -304,10 +304,10 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     let calls: Vec<&Said> =
         whole.said.iter().filter(|said| matches!(said.block, Block::Call { .. })).collect();
     let mut message = json!({"role": "assistant"});
-    message["content"] = if text.is_empty() && !calls.is_empty() { Value::Null } else { json!(text) };
-    message["refusal"] = if refusal.is_empty() { Value::Null } else { json!(refusal) };
+    message["content"] = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
+    message["refusal"] = if refusal.is_empty() { Value::Null } else { refusal.into() };
     if !thought.is_empty() {
-        message["reasoning_content"] = json!(thought);
+        message["reasoning_content"] = thought.into();
     }
     if wants_details(asked) {
         let sealed = whole.said.iter().filter_map(|said| Some((said, said.seal.as_ref()?)));
@@ -317,7 +317,7 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     }
     let annotations = annotations(&whole.said);
     if !annotations.is_empty() {
-        message["annotations"] = json!(annotations);
+        message["annotations"] = annotations.into();
     }
     if let Some(first) = calls.first() {
         if is_legacy(asked) {
@@ -328,9 +328,13 @@ pub(super) fn whole(whole: &Whole, asked: &Asked) -> Value {
     }
     let reason = whole.stop.as_ref().map_or(StopReason::EndTurn, |(reason, _)| *reason);
     let mut body = envelope(asked, "chat.completion");
-    body["choices"] = json!([{
-        "index": 0, "message": message, "logprobs": null, "finish_reason": finish_word(reason, asked),
-    }]);
+    let choice = object_of([
+        ("index", 0.into()),
+        ("message", message),
+        ("logprobs", Value::Null),
+        ("finish_reason", finish_word(reason, asked).into()),
+    ]);
+    body["choices"] = vec![choice].into();
     body["usage"] = figures(&whole.usage);
     body
 }
