@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use lunaroute_core::{StopReason, Usage};
 use serde_json::{Value, json};
 
-use super::{endless, fragments, named_event};
+use super::{Pattern, endless, fragments, named_event};
 use crate::compose::{Plan, PlannedCall, Recipe, Said, Scroll};
 
 pub(super) fn plain(recipe: &Recipe, plan: &Plan) -> Value {
@@ -62,15 +62,16 @@ pub(super) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
         if index == 0 {
             say(scroll, "ping", json!({}), Said::default());
         }
+        let event = |text: &str| {
+            let delta = json!({"type": "text_delta", "text": text});
+            let data = json!({"type": "content_block_delta", "index": index, "delta": delta});
+            named_event("content_block_delta", &data)
+        };
+        let told = Pattern::of(event);
         for piece in &plan.text {
-            delta(scroll, index, json!({"type": "text_delta", "text": piece}), Said::text(piece));
+            scroll.say(told.event(piece), Said::text(piece));
         }
         if recipe.script.endless {
-            let event = |text: &str| {
-                let delta = json!({"type": "text_delta", "text": text});
-                let data = json!({"type": "content_block_delta", "index": index, "delta": delta});
-                named_event("content_block_delta", &data)
-            };
             scroll.repeat = Some(endless(event));
             return;
         }

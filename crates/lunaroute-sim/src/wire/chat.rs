@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lunaroute_core::{StopReason, Usage};
 use serde_json::{Map, Value, json};
 
-use super::{CREATED, data_event, endless, fragments};
+use super::{CREATED, Pattern, data_event, endless, fragments};
 use crate::compose::{Plan, PlannedCall, Recipe, Said, Scroll, prompt_tokens};
 
 pub(super) fn plain(recipe: &Recipe, plan: &Plan) -> Value {
@@ -40,15 +40,15 @@ pub(super) fn plain(recipe: &Recipe, plan: &Plan) -> Value {
 pub(super) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
     let chunk = Chunk::new(recipe);
     scroll.say(chunk.delta(json!({"role": "assistant", "content": "", "refusal": null})), Said::default());
+    let pattern = |member: &str| Pattern::of(|text| chunk.delta(json!({ member: text })));
+    let thought = pattern("reasoning_content");
     for piece in &plan.reasoning {
-        scroll.say(chunk.delta(json!({"reasoning_content": piece})), Said::reasoning(piece));
+        scroll.say(thought.event(piece), Said::reasoning(piece));
     }
+    let told = pattern(if plan.refused { "refusal" } else { "content" });
     for piece in &plan.text {
-        if plan.refused {
-            scroll.say(chunk.delta(json!({"refusal": piece})), Said::default());
-        } else {
-            scroll.say(chunk.delta(json!({"content": piece})), Said::text(piece));
-        }
+        let said = if plan.refused { Said::default() } else { Said::text(piece) };
+        scroll.say(told.event(piece), said);
     }
     if recipe.script.endless {
         scroll.repeat = Some(endless(|text| chunk.delta(json!({"content": text}))));

@@ -53,6 +53,34 @@ fn named_event(name: &str, data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
+/// Events that are alike but for one text: the rest is written once, for a burst of them has to cost its provider little.
+struct Pattern {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl Pattern {
+    /// The events that `event` makes of a text.
+    fn of(event: impl Fn(&str) -> Bytes) -> Self {
+        // A character for private use: nobody says it.
+        const PLACE: &str = "\u{e000}";
+        let whole = event(PLACE);
+        let quoted = format!("\"{PLACE}\"");
+        let start = whole.windows(quoted.len()).position(|window| window == quoted.as_bytes());
+        let start = start.expect("the event says its text");
+        Self { before: whole[..start].to_vec(), after: whole[start + quoted.len()..].to_vec() }
+    }
+
+    /// The event of this text.
+    fn event(&self, text: &str) -> Bytes {
+        let mut event = Vec::with_capacity(self.before.len() + text.len() + 8 + self.after.len());
+        event.extend_from_slice(&self.before);
+        serde_json::to_writer(&mut event, text).expect("text is JSON, and memory never fails to write");
+        event.extend_from_slice(&self.after);
+        Bytes::from(event)
+    }
+}
+
 /// Text that is said for ever, by an event that never changes.
 fn endless(event: impl Fn(&str) -> Bytes) -> Repeat {
     let text = " on".to_owned();
