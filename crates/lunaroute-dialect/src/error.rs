@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use lunaroute_core::{Delta, Dialect, Failure};
+use memchr::memmem;
 
 use crate::coding::decode_request;
 use crate::dispatch::language;
@@ -77,6 +78,10 @@ impl From<ProviderError> for Delta {
 pub fn upstream_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<ProviderError> {
     let coding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let decoded = decode_request(coding, body, BODY_LIMIT).unwrap_or_default();
+    // Without the word there is nothing to read: see `may_be`.
+    if status.as_u16() < 400 && memmem::find(&decoded, b"\"error\"").is_none() {
+        return None;
+    }
     let mut error = read_body(status, &decoded, Json::whole(&decoded))?;
     let named =
         || ["request-id", "x-request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name));

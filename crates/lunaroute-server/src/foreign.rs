@@ -179,7 +179,7 @@ impl Foreign<'_> {
         let provider_name = Arc::clone(&provider);
         let upstream = Gathered::new(upstream);
         let mut carrier =
-            Box::new(Carrier { upstream, decoder, translation, provider, entry, out: Vec::new() });
+            Box::new(Carrier { upstream, decoder, translation, provider, entry, out: Vec::new(), pieces: 0 });
         // Without a first event in time the answer begins without knowing how it goes on.
         let begun = tokio::time::timeout(STATUS_WAIT, begin(&mut carrier)).await.unwrap_or(Ok(()));
         let refusal = carrier.translation.refusal().cloned();

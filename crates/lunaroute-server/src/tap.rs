@@ -1,5 +1,6 @@
-//! The gallery: frames flow from the provider to the client, untouched and at once, and the record gets a reference to
-//! each. Here is also decided how an answer ends that its provider did not finish.
+//! The gallery: bytes flow from the provider to the client, untouched and at once, small frames that are there together
+//! as one piece, and the record gets a reference to each piece. Here is also decided how an answer ends that its provider
+//! did not finish.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -37,6 +37,8 @@ pub(crate) struct Carrier {
     pub(crate) entry: Entry,
     /// What was translated and not handed over yet.
     pub(crate) out: Vec<u8>,
+    /// Of how many of the provider's pieces that was made.
+    pub(crate) pieces: u32,
 }
 
 /// A translated stream on its way to the client.
@@ -56,6 +58,7 @@ impl Carrier {
     /// When they cannot be unpacked, or an event of them is too large to be read.
     pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Failure> {
         self.entry.provider_frames(bytes, self.upstream.count());
+        self.pieces = self.pieces.saturating_add(self.upstream.count());
         let Self { decoder, translation, out, .. } = self;
         let unreadable = |why: &str| {
             let message =
@@ -100,7 +103,7 @@ impl Carrier {
             return None;
         }
         let frame = Bytes::from(std::mem::take(&mut self.out));
-        self.entry.frame(&frame);
+        self.entry.frames(&frame, std::mem::take(&mut self.pieces).max(1));
         Some(Frame::data(frame))
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     skipped: usize,
+    /// Passed at the second or third try, and counted as passed.
+    flaky: usize,
 }
 
 /// A program that runs tests and closes with a line that counts them.
@@ -31,13 +33,14 @@ impl Runner {
             Runner::Pytest => line.trim_matches(['=', ' ']).rsplit_once(" in ")?.0,
         };
         let mut tally = Tally::default();
-        for part in counts.split([',', ';']) {
+        for part in counts.split([',', ';', '(', ')']) {
             let mut words = part.split_whitespace();
             let Some(Ok(number)) = words.next().map(str::parse::<usize>) else { continue };
             match words.next() {
                 Some("passed") => tally.passed += number,
                 Some("failed" | "timed" | "error" | "errors") => tally.failed += number,
                 Some("skipped" | "ignored" | "xfailed" | "deselected") => tally.skipped += number,
+                Some("flaky") => tally.flaky += number,
                 // What was measured, filtered out or warned of is no test of this run.
                 _ => {}
             }
@@ -61,6 +64,7 @@ impl Add for Tally {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
             skipped: self.skipped + other.skipped,
+            flaky: self.flaky + other.flaky,
         }
     }
 }
@@ -77,6 +81,9 @@ impl fmt::Display for Tally {
         if self.skipped > 0 {
             write!(out, ", {} skipped", self.skipped)?;
         }
+        if self.flaky > 0 {
+            write!(out, "; {} of the passed failed at first", self.flaky)?;
+        }
         Ok(())
     }
 }
@@ -88,7 +95,7 @@ mod tests {
 
     #[track_caller]
     fn check(runner: Runner, line: &str, counts: Option<(usize, usize, usize)>) {
-        let expected = counts.map(|(passed, failed, skipped)| Tally { passed, failed, skipped });
+        let expected = counts.map(|(passed, failed, skipped)| Tally { passed, failed, skipped, flaky: 0 });
         assert_eq!(runner.closing_line(line), expected, "{line}");
     }
 
@@ -99,6 +106,9 @@ mod tests {
         check(Nextest, "Summary [   0.010s] 3 tests run: 3 passed, 0 skipped", Some((3, 0, 0)));
         let line = "Summary [   1.204s] 7 tests run: 4 passed (1 slow), 2 failed, 1 timed out, 5 skipped";
         check(Nextest, line, Some((4, 3, 5)));
+        let line = "Summary [   1.204s] 4 tests run: 4 passed (1 slow, 2 flaky), 5 skipped";
+        let flaky = Tally { passed: 4, failed: 0, skipped: 5, flaky: 2 };
+        assert_eq!(Nextest.closing_line(line), Some(flaky));
         check(Pytest, "12 passed in 3.20s", Some((12, 0, 0)));
         check(Pytest, "=== 1 failed, 2 passed, 1 skipped, 3 warnings, 1 error in 0.52s ===", Some((2, 2, 1)));
     }
@@ -113,10 +123,12 @@ mod tests {
 
     #[test]
     fn a_tally_closes_in_the_plain_form() {
-        let one = Tally { passed: 2, failed: 0, skipped: 0 };
-        let two = Tally { passed: 1, failed: 1, skipped: 3 };
+        let one = Tally { passed: 2, failed: 0, skipped: 0, flaky: 0 };
+        let two = Tally { passed: 1, failed: 1, skipped: 3, flaky: 0 };
         assert_eq!(one.to_string(), "2 passed, 0 failed");
         assert_eq!((one + two).to_string(), "3 passed, 1 failed, 3 skipped");
+        let again = Tally { flaky: 1, ..one };
+        assert_eq!(again.to_string(), "2 passed, 0 failed; 1 of the passed failed at first");
         assert!(Tally::default().is_empty() && !two.is_empty());
     }
 }

@@ -57,6 +57,22 @@ fn shape(body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_counts_by_its_frames_however_it_is_handed_on() {
+    const WORDS: u64 = 60;
+    let stage = Foreign::open("").await;
+    for from in [Dialect::OpenaiChat, Dialect::Anthropic] {
+        let call = post(from, &question(from, &model(Dialect::OpenaiChat), true)).short("text=60");
+        let answer = stage.exchange(&call).await;
+        let frames = record(stage.home.path(), answer.head.request_id())
+            .await
+            .stream_figures
+            .expect("a stream")
+            .chunks;
+        assert!((WORDS..WORDS + 10).contains(&frames), "{from}: {frames} frames");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_loop_is_shown_with_both_forms_and_what_was_lost() {
     let stage = Foreign::open("").await;
     let (from, to) = (Dialect::OpenaiChat, Dialect::Anthropic);

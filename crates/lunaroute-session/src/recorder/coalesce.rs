@@ -15,6 +15,19 @@ pub(crate) struct Piece {
     pub(crate) charge: usize,
 }
 
+impl Piece {
+    /// The first `length` bytes of it, and the rest: each at least one of its frames, and its share of the charge.
+    pub(crate) fn split(mut self, length: usize) -> (Self, Self) {
+        let share = |whole: u64| whole * length as u64 / self.bytes.len() as u64;
+        let count = u32::try_from(share(u64::from(self.count))).unwrap_or(u32::MAX).clamp(1, self.count - 1);
+        let charge = usize::try_from(share(self.charge as u64)).unwrap_or(self.charge);
+        let bytes = self.bytes.split_to(length);
+        let first = Self { bytes, count, offset_us: self.offset_us, charge };
+        let rest = Self { count: self.count - count, charge: self.charge - charge, ..self };
+        (first, rest)
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Coalescer {
     pieces: Vec<Bytes>,

@@ -168,13 +168,20 @@ impl Pen {
     fn frame(&mut self, id: RequestId, form: Form, piece: Piece) {
         let counters = &self.shared.counters;
         let Some(request) = self.open.get_mut(&id) else { return };
-        if request.opening.took(piece.bytes.len()) {
-            self.shared.queue.wake(id);
-        }
         let reply = match form {
             Form::Client => &mut request.reply,
             Form::Provider => &mut request.provider_reply,
         };
+        let room = reply.as_ref().map_or(0, |reply| reply.room());
+        if piece.count > 1 && (1..piece.bytes.len()).contains(&room) {
+            // Of a burst as much is kept as of an answer that comes in small frames.
+            let (first, rest) = piece.split(room);
+            self.frame(id, form, first);
+            return self.frame(id, form, rest);
+        }
+        if request.opening.took(piece.bytes.len()) {
+            self.shared.queue.wake(id);
+        }
         // A body without a head cannot be told; the walk always sends the head first.
         let was_empty = reply.as_ref().is_some_and(|reply| reply.waiting_since().is_none());
         let (count, charge) = (u64::from(piece.count), piece.charge);

@@ -78,6 +78,12 @@ impl Reply {
         }
     }
 
+    /// How many bytes of the answer may still be kept.
+    pub(crate) fn room(&self) -> usize {
+        let left = if self.beyond.is_some() { 0 } else { self.limit - self.bytes };
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
     /// Takes a frame in; says whether it is kept. Hashing and reading many small frames at once costs a fraction of one
     /// after the other, so that is left until they are joined; but the first words are looked for at once, for their time
     /// is told, and so is what a coded body says, for its bytes do not tell how much that is.

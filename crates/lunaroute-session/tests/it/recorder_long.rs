@@ -23,21 +23,26 @@ fn frames() -> Vec<Bytes> {
     (0..40).map(word).chain(end).collect()
 }
 
-/// The record of that answer with this head.
-async fn record(head: &ResponseHead) -> Vec<SessionEvent> {
+/// The record of that answer with this head, its frames handed over in bursts of so many.
+async fn record(head: &ResponseHead, burst: usize) -> Vec<SessionEvent> {
     let directory = tempfile::tempdir().expect("a directory");
     let config = RecorderConfig { body_limit: LIMIT, ..config(directory.path()) };
     let recorder = builder(config).start().expect("starts");
     let mut recording = recorder.begin(start(b"x"));
     recording.response_started(head);
-    for frame in frames() {
+    for frames in frames().chunks(burst) {
         std::future::poll_fn(|context| recording.poll_room(context)).await;
-        recording.frame(frame);
+        recording.frames(frames.concat().into(), frames.len() as u32);
     }
     recording.close(Ending::Completed, None);
     recorder.flush(PATIENCE).await.expect("flushed");
     let figures = recorder.figures();
     assert_eq!(figures.received, figures.written + figures.left_out, "{figures:?}");
+    assert_eq!(
+        figures.received,
+        frames().len() as u64 + 3,
+        "each frame counts, however it came: {figures:?}"
+    );
     assert_eq!((figures.waiting_notes, figures.waiting_bytes), (0, 0), "{figures:?}");
     assert_eq!(recorder.shutdown(PATIENCE).await.lost, 0, "what is too long is left out, not lost");
     by_request(&journal(directory.path())).remove(&recording.request()).expect("recorded")
@@ -78,7 +83,14 @@ fn check(events: &[SessionEvent], kept: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_kept_up_to_the_limit_and_read_to_its_end() {
-    check(&record(&head(200)).await, LIMIT);
+    check(&record(&head(200), 1).await, LIMIT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_burst_as_much_is_kept_as_of_its_frames() {
+    for burst in [3, 7, 11, 42] {
+        check(&record(&head(200), burst).await, LIMIT);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +98,8 @@ async fn of_an_answer_that_declares_to_be_too_long_nothing_is_kept_but_what_it_s
     let mut long = head(200);
     let length = HeaderValue::from(frames().concat().len());
     Arc::make_mut(&mut long.headers).insert("content-length", length);
-    check(&record(&long).await, 0);
+    check(&record(&long, 1).await, 0);
+    check(&record(&long, 7).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

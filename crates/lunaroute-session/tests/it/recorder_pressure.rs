@@ -37,7 +37,7 @@ async fn a_full_queue_holds_the_stream_back_and_then_names_the_loss() {
         std::future::poll_fn(|context| recording.poll_room(context)).await;
         waits.push(asked.elapsed());
         sent.extend_from_slice(&frame);
-        recording.frame(Bytes::from(frame));
+        recording.frames(Bytes::from(frame), 3);
     }
     let held_back = waits.iter().filter(|wait| **wait >= Duration::from_millis(90)).count();
     assert_eq!(held_back, 1, "the stream is held back once, then not any more: {waits:?}");
@@ -64,6 +64,7 @@ async fn a_full_queue_holds_the_stream_back_and_then_names_the_loss() {
     });
     let (lost_frames, lost_bytes, cause, hash) = gap.expect("a gap");
     assert_eq!((cause, lost_frames), (GapCause::QueueFull, figures.gaps));
+    assert_eq!(lost_frames % 3, 0, "each frame of a burst counts");
     assert_eq!(kept.len() as u64 + lost_bytes, sent.len() as u64, "every byte is accounted for");
     assert_eq!(kept, sent[..kept.len()]);
     assert_eq!(hash.as_ref(), blake3::hash(&sent[kept.len()..]).as_bytes());
