@@ -269,14 +269,19 @@ impl Pen {
     }
 
     fn write_due_stretches(&mut self, now: Instant) {
+        if self.stretches.front().is_none_or(|(due, _)| *due > now) {
+            return;
+        }
+        // Those that have waited for half of the time go along: an append costs far more than an entry.
+        let horizon = now + self.limits.coalesce / 2;
         while let Some(&(due, id)) = self.stretches.front() {
-            if due > now {
+            if due > horizon {
                 return;
             }
             self.stretches.pop_front();
             if let Some(request) = self.open.get_mut(&id)
                 // Written meanwhile because it was full; what it holds now has an entry of its own.
-                && request.stretch_due(self.limits.coalesce).is_some_and(|current| current <= now)
+                && request.stretch_due(self.limits.coalesce).is_some_and(|current| current <= horizon)
             {
                 request.write_stretch(&self.shared.counters, &mut self.outlet);
             }
