@@ -20,8 +20,8 @@ type Piece<E> = Option<Result<Frame<Bytes>, E>>;
 /// Each piece costs a chunk of its own and a place in the write; a provider's burst of events would take several writes.
 /// What the bytes are and their order stay the same, and what is said behind them (an error, trailers, the end) too.
 ///
-/// [`Reply::stream`](crate::Reply::stream) does this to every body. Whoever looks at the pieces before that does well to
-/// gather them first: it then looks once at a burst.
+/// [`Reply::stream`](crate::Reply::stream) does this to a body. Whoever looks at the pieces before that does well to gather
+/// them first and to reply with [`Reply::gathered`](crate::Reply::gathered): it then looks once at a burst.
 pub struct Gathered<B: Body> {
     body: B,
     /// What followed the pieces that were put together and did not go with them.
@@ -30,12 +30,19 @@ pub struct Gathered<B: Body> {
     count: u32,
     /// Whether the body failed, and what came before was let through to the client.
     is_failing: bool,
+    /// Whether pieces are joined here, and not before.
+    joins: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
     /// The same body, its small pieces joined.
     pub const fn new(body: B) -> Self {
-        Self { body, next: None, count: 0, is_failing: false }
+        Self { body, next: None, count: 0, is_failing: false, joins: true }
+    }
+
+    /// The same body, whose pieces are joined already: it is not asked for a second one while it has brought a first.
+    pub(crate) const fn already(body: B) -> Self {
+        Self { body, next: None, count: 0, is_failing: false, joins: false }
     }
 
     /// How many pieces the last one that came was made of.
@@ -94,7 +101,7 @@ where
             return Poll::Ready(piece);
         }
         let first = match small(piece) {
-            Ok(data) if !this.body.is_end_stream() => data,
+            Ok(data) if this.joins && !this.body.is_end_stream() => data,
             Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
             Err(other) => return Poll::Ready(other),
         };
@@ -178,8 +185,10 @@ mod tests {
 
     /// What comes out: lengths of data, `wait`, `fail`, `trailers`, `end`.
     fn outcome(steps: impl IntoIterator<Item = Step>) -> Vec<String> {
-        let script = Scripted { steps: steps.into_iter().collect(), letter: 0, asked: 0 };
-        let mut body = Gathered::new(script);
+        outcome_of(Gathered::new(Scripted { steps: steps.into_iter().collect(), letter: 0, asked: 0 }))
+    }
+
+    fn outcome_of(mut body: Gathered<Scripted>) -> Vec<String> {
         let mut bytes = Vec::new();
         let mut seen = Vec::new();
         let mut count = 0;
@@ -225,6 +234,13 @@ mod tests {
         check([Data(10), Data(20), Trailers], &["30", "trailers", "end"]);
         check([Data(10), Data(20), Data(LARGE), Data(30)], &["30", "4096", "30", "end"]);
         check([Data(LARGE), Data(LARGE * 100)], &["4096", "409600", "end"]);
+    }
+
+    #[test]
+    fn what_is_joined_already_is_passed_on_and_still_goes_before_a_failure() {
+        let steps = [Step::Data(10), Step::Data(20), Step::Wait, Step::Data(30), Step::Fail];
+        let body = Gathered::already(Scripted { steps: steps.into(), letter: 0, asked: 0 });
+        assert_eq!(outcome_of(body), ["10", "20", "wait", "30", "wait", "fail", "end"]);
     }
 
     #[test]

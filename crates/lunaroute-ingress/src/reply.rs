@@ -71,6 +71,12 @@ impl Reply {
     pub fn stream(body: impl Body<Data = Bytes, Error = Broken> + Send + 'static) -> Self {
         Self(Content::Stream(Gathered::new(Box::pin(body))))
     }
+
+    /// As [`stream`](Self::stream), of a body that takes its pieces from [`Gathered`] and joins no more.
+    #[must_use]
+    pub fn gathered(body: impl Body<Data = Bytes, Error = Broken> + Send + 'static) -> Self {
+        Self(Content::Stream(Gathered::already(Box::pin(body))))
+    }
 }
 
 impl std::fmt::Debug for Reply {

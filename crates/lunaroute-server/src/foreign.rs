@@ -200,7 +200,7 @@ impl Foreign<'_> {
         carrier
             .entry
             .response_started(&ResponseHead { status: 200, headers: Arc::new(response.headers().clone()) });
-        response.map(|()| Reply::stream(Translated::new(carrier, &house.streaming)))
+        response.map(|()| Reply::gathered(Translated::new(carrier, &house.streaming)))
     }
 
     fn translation(&self) -> Translation {

@@ -109,7 +109,7 @@ impl Keeper {
         }
         let form = response.headers().get(header::CONTENT_TYPE).map(header::HeaderValue::as_bytes);
         let framer = form.is_some_and(|form| form.starts_with(b"text/event-stream")).then(Framer::new);
-        response.map(|reply| Reply::stream(Watched { reply, framer, keeper: Some(self) }))
+        response.map(|reply| Reply::gathered(Watched { reply, framer, keeper: Some(self) }))
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn answer(
         provider,
         sized: head.headers.contains_key(header::CONTENT_LENGTH),
     });
-    let reply = Reply::stream(Tap::new(body, entry, stream, &house.streaming));
+    let reply = Reply::gathered(Tap::new(body, entry, stream, &house.streaming));
     finish(house, with_head(reply, status, head), visitor.id, &visitor.headers)
 }
 
