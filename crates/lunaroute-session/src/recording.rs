@@ -60,7 +60,8 @@ impl Digest {
 }
 
 impl Recording {
-    pub(crate) fn open(shared: Arc<Shared>, start: RequestStart) -> Self {
+    pub(crate) fn open(shared: Arc<Shared>, mut start: RequestStart) -> Self {
+        start.body = own(start.body);
         let now = Instant::now();
         let base = now.checked_sub(Duration::from_micros(start.overhead_pre_us)).unwrap_or(now);
         let opening = Arc::new(Opening::new());
@@ -165,7 +166,7 @@ impl Recording {
         }
         if self.takes_frame() {
             let length = bytes.len();
-            if !self.ticket.send_piece(NoteKind::ProviderFrame(bytes.clone()), length, count) {
+            if !self.ticket.send_piece(NoteKind::ProviderFrame(own(bytes.clone())), length, count) {
                 self.digest_only = Some(self.ticket.shared.gap_cause());
             }
             return;
@@ -180,7 +181,7 @@ impl Recording {
         self.ticket.send(NoteKind::ResponseStarted(head.clone()), HEAD_BYTES);
     }
 
-    /// A piece of the answer goes to the client. Takes a reference to the bytes, nothing else.
+    /// A piece of the answer goes to the client. Takes a reference to the bytes, or a copy when they are few.
     pub fn frame(&mut self, bytes: Bytes) {
         self.frames(bytes, 1);
     }
@@ -200,7 +201,7 @@ impl Recording {
             return;
         }
         let length = bytes.len();
-        if !self.ticket.send_piece(NoteKind::Frame(bytes), length, count) {
+        if !self.ticket.send_piece(NoteKind::Frame(own(bytes)), length, count) {
             self.digest_only = Some(self.ticket.shared.gap_cause());
         }
     }
@@ -264,6 +265,15 @@ impl Recording {
         add(&shared.counters.gaps, u64::from(count));
         self.lost.get_or_insert_with(|| Digest::nothing(cause))
     }
+}
+
+/// Up to this length bytes are copied. They are mostly part of what was read from a connection at once, which takes 8 KiB
+/// at least: a record that holds on to them holds all of that, and the connection needs new memory for what it reads next.
+const COPIED: usize = 4 * 1024;
+
+/// The same bytes, in memory of their own when they are few.
+fn own(bytes: Bytes) -> Bytes {
+    if bytes.len() > COPIED { bytes } else { Bytes::copy_from_slice(&bytes) }
 }
 
 impl Drop for Recording {

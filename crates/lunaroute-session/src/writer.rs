@@ -71,7 +71,7 @@ pub struct Batching {
 
 impl Default for Batching {
     fn default() -> Self {
-        Self { events: 4_096, bytes: 8 * 1024 * 1024, wait: Duration::from_millis(100) }
+        Self { events: 4_096, bytes: 4 * 1024 * 1024, wait: Duration::from_millis(100) }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::stage::vitals::{Vitals, mebibytes};
 /// Bytes of one header of an answer.
 const HEADS: [usize; 5] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20];
 
+/// Answers with a large body: one that declares its length, and one that goes on until the connection ends.
+const FORMS: [&str; 2] = ["body", "endless"];
+
 /// What they may add to the gateway's memory.
 const MEMORY_MIB: f64 = 32.0;
 
@@ -45,29 +48,48 @@ pub(super) async fn run(program: &Path, folder: &Path, scale: &Scale) -> Result<
         }
     }
     let after_heads = Vitals::of(gateway.id())?.peak;
-    let (status, came) = ask(gateway.address, &format!("/v1/audio/body?bytes={body}")).await?;
-    let after_body = Vitals::of(gateway.id())?.peak;
+    let mut whole = 0;
+    let mut after_bodies = Vec::new();
+    for form in FORMS {
+        let (status, came) = ask(gateway.address, &format!("/v1/audio/{form}?bytes={body}")).await?;
+        whole += usize::from(status == 200 && came == body);
+        after_bodies.push(Vitals::of(gateway.id())?.peak);
+    }
     gateway.stop().await?;
     let query = query(&plan.home)?;
-    let row =
-        rows(&query)?.into_iter().find(|row| row.path.as_deref().is_some_and(|path| path.contains("/body")));
-    let row = row.context("the large answer is not in the record")?;
-    let kept = query.response_body(row.id).map_or(0, |body| body.len());
+    let recorded = rows(&query)?;
+    let (mut honest, mut kept) = (0, Vec::new());
+    for form in FORMS {
+        let is_it = |path: &str| path.contains(form);
+        let row = recorded.iter().find(|row| row.path.as_deref().is_some_and(is_it));
+        let row = row.context("a large answer is not in the record")?;
+        let in_record = query.response_body(row.id).map_or(0, |body| body.len());
+        let told = row.response_bytes.is_some_and(|told| told == body as u64) || row.gap_cause.is_some();
+        honest += usize::from(in_record == body || told);
+        kept.push(in_record);
+    }
     report.count("heads of 64 KiB to 1 MiB", HEADS.len(), Promise::Told);
     report.count("answered with 502", refused, Promise::Exactly(figure(HEADS.len())));
     report.line("memory for them, MiB", mebibytes(rest, after_heads), Promise::AtMost(MEMORY_MIB));
-    report.line("a body of, MiB", figure(body >> 20), Promise::Told);
-    let whole = usize::from(status == 200 && came == body);
-    report.count("reached the client whole", whole, Promise::Exactly(1.0));
-    let most = scale.judged(Promise::AtMost(MEMORY_MIB));
-    report.line("memory for it, with the recorder's, MiB", mebibytes(rest, after_body), most);
-    report.line("of it in the record, MiB", figure(kept >> 20), Promise::Told);
-    let told = row.response_bytes.is_some_and(|told| told == body as u64) || row.gap_cause.is_some();
-    let honest = usize::from(kept == body || told);
+    report.line("bodies of, MiB", figure(body >> 20), Promise::Told);
+    report.count(
+        "reached the client whole, with and without a declared length",
+        whole,
+        Promise::Exactly(2.0),
+    );
+    let names = ["memory with one that declares its length, MiB", "memory with one that does not, MiB"];
+    for (name, after) in names.into_iter().zip(after_bodies) {
+        // With the recorder's.
+        report.line(name, mebibytes(rest, after), scale.judged(Promise::AtMost(MEMORY_MIB)));
+    }
+    let names = ["of the first in the record, MiB", "of the second in the record, MiB"];
+    for (name, kept) in names.into_iter().zip(kept) {
+        report.line(name, figure(kept >> 20), Promise::Told);
+    }
     report.count(
         "the record says how much there was, or that something is missing",
         honest,
-        Promise::Exactly(1.0),
+        Promise::Exactly(2.0),
     );
     Ok(report)
 }
@@ -87,13 +109,15 @@ async fn answer(mut stream: TcpStream) {
     let _refused = if target.contains("/head") {
         let head = format!("{start}x-large: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(bytes));
         stream.write_all(head.as_bytes()).await
+    } else if target.contains("/endless") {
+        body(&mut stream, &format!("{start}\r\n"), bytes).await
     } else {
-        body(&mut stream, start, bytes).await
+        body(&mut stream, &format!("{start}content-length: {bytes}\r\n\r\n"), bytes).await
     };
 }
 
-async fn body(stream: &mut TcpStream, start: &str, bytes: usize) -> std::io::Result<()> {
-    stream.write_all(format!("{start}content-length: {bytes}\r\n\r\n").as_bytes()).await?;
+async fn body(stream: &mut TcpStream, head: &str, bytes: usize) -> std::io::Result<()> {
+    stream.write_all(head.as_bytes()).await?;
     let piece = vec![b'x'; PIECE];
     let mut left = bytes;
     while left > 0 {

@@ -12,7 +12,7 @@ use crate::event::{EventKind, Repeats, SessionEvent};
 use crate::writer::JournaledEvent;
 
 /// Bytes of bodies that are remembered because others may lean on them.
-const RECENT_BYTES: usize = 8 * 1024 * 1024;
+const RECENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Shorter bodies are not worth leaning on.
 pub(crate) const LEAST_BYTES: usize = 4 * 1024;

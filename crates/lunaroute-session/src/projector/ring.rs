@@ -8,7 +8,7 @@ use lunaroute_storage::journal::Position;
 use crate::writer::JournaledEvent;
 
 /// Bytes of events that are kept for writers to come and take. A writer that is further behind reads the journal.
-pub(crate) const RING_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const RING_BYTES: usize = 16 * 1024 * 1024;
 
 /// What an event costs beside its body: its fields and their texts.
 const EVENT_BYTES: usize = 512;

@@ -1,12 +1,17 @@
 //! Stretches of bytes in the database: what is new is appended, what is known is named again.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 
 use lunaroute_storage::compress::{self, CompressError};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::blob::ZeroBlob;
+use rusqlite::{Connection, MAIN_DB, OptionalExtension};
 use zstd::bulk::Compressor;
 use zstd::stream::read::Decoder;
+use zstd::stream::write::Encoder;
 
+use super::answer::AnswerBytes;
 use super::failure::StepError;
 use super::recipe::{Ingredient, Recipe};
 
@@ -39,13 +44,22 @@ pub(crate) struct NewBlob {
     raw_len: usize,
     key: Option<i64>,
     hash: blake3::Hash,
-    data: Vec<u8>,
+    data: Data,
+}
+
+/// A blob as it will be stored.
+enum Data {
+    Held(Vec<u8>),
+    /// In a file without a name, from its start to its end.
+    InFile(File),
 }
 
 /// Gathers what a request needs of blobs before its row is written. Nothing is in the database until [`store`](Self::store).
 pub(crate) struct BlobStore {
     compressor: Compressor<'static>,
     quick: Compressor<'static>,
+    /// Where files without a name are made.
+    directory: PathBuf,
     /// The id of the next blob; `None` when the database has to be asked.
     next: Option<i64>,
     new: Vec<NewBlob>,
@@ -54,8 +68,9 @@ pub(crate) struct BlobStore {
 }
 
 impl BlobStore {
-    pub(crate) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new(directory: &Path) -> std::io::Result<Self> {
         Ok(Self {
+            directory: directory.to_owned(),
             compressor: Compressor::new(LEVEL)?,
             quick: Compressor::with_dictionary(QUICK_LEVEL, DICTIONARY)?,
             next: None,
@@ -82,6 +97,26 @@ impl BlobStore {
     /// Content that belongs to one request alone. `raw` is not empty.
     pub(crate) fn hold(&mut self, connection: &Connection, raw: &[u8]) -> Result<i64, StepError> {
         self.add(connection, raw, blake3::hash(raw), false)
+    }
+
+    /// An answer, at whatever length. It is not empty.
+    pub(crate) fn hold_answer(
+        &mut self,
+        connection: &Connection,
+        answer: &AnswerBytes,
+    ) -> Result<i64, StepError> {
+        if !answer.is_spilled() {
+            return self.hold(connection, &answer.whole()?);
+        }
+        let id = self.id(connection)?;
+        let mut encoder =
+            Encoder::with_dictionary(tempfile::tempfile_in(&self.directory)?, QUICK_LEVEL, DICTIONARY)?;
+        answer.write_to(&mut encoder)?;
+        let data = Data::InFile(encoder.finish()?);
+        let (raw_len, hash) = (answer.kept(), answer.hash());
+        self.new.push(NewBlob { id, codec: ZSTD_DICTIONARY, raw_len, key: None, hash, data });
+        self.next = Some(id + 1);
+        Ok(id)
     }
 
     /// Part of a body of `session`, found or to be stored. `raw` is not empty.
@@ -133,13 +168,7 @@ impl BlobStore {
         hash: blake3::Hash,
         is_part: bool,
     ) -> Result<i64, StepError> {
-        let id = match self.next {
-            Some(next) => next,
-            None => {
-                let sql = "SELECT coalesce(max(id), 0) + 1 FROM blobs";
-                connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?
-            }
-        };
+        let id = self.id(connection)?;
         let (compressor, from, codec) = if is_part {
             (&mut self.compressor, COMPRESS_FROM, ZSTD)
         } else {
@@ -151,9 +180,20 @@ impl BlobStore {
             None => (RAW, raw.to_vec()),
         };
         let key = (is_part && raw.len() >= SHARE_FROM).then(|| key(&hash));
-        self.new.push(NewBlob { id, codec, raw_len: raw.len(), key, hash, data });
+        self.new.push(NewBlob { id, codec, raw_len: raw.len(), key, hash, data: Data::Held(data) });
         self.next = Some(id + 1);
         Ok(id)
+    }
+
+    /// The id of the next blob.
+    fn id(&self, connection: &Connection) -> Result<i64, StepError> {
+        Ok(match self.next {
+            Some(next) => next,
+            None => {
+                let sql = "SELECT coalesce(max(id), 0) + 1 FROM blobs";
+                connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?
+            }
+        })
     }
 
     /// Stores what was gathered as that of `session`.
@@ -165,7 +205,16 @@ impl BlobStore {
             for blob in self.new.drain(..) {
                 let raw_len = i64::try_from(blob.raw_len).unwrap_or(i64::MAX);
                 let hash = blob.hash.as_bytes();
-                insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, blob.data))?;
+                match blob.data {
+                    Data::Held(data) => {
+                        insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, data))?;
+                    }
+                    Data::InFile(file) => {
+                        let length = ZeroBlob(file.metadata()?.len());
+                        insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, length))?;
+                        fill(connection, blob.id, file)?;
+                    }
+                }
             }
         }
         for blob in self.taken.drain(..) {
@@ -178,6 +227,22 @@ impl BlobStore {
                 .execute((blob, session))?;
         }
         Ok(())
+    }
+}
+
+/// Writes the file into the blob that was made with its length.
+fn fill(connection: &Connection, id: i64, mut file: File) -> Result<(), StepError> {
+    let mut blob = connection.blob_open(MAIN_DB, "blobs", "data", id, false)?;
+    file.rewind()?;
+    let mut buffer = vec![0; 64 << 10];
+    let mut place = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(blob.close()?);
+        }
+        blob.write_at(&buffer[..read], place)?;
+        place += read;
     }
 }
 

@@ -109,7 +109,7 @@ fn weight(recipe: &Recipe) -> usize {
 pub(crate) fn references(
     connection: &Connection,
     store: &mut BlobStore,
-    recipes: &Recipes,
+    earlier: (&Recipes, &HashMap<RequestId, Pending>),
     pending: &Pending,
     session: i64,
 ) -> Result<BodyReferences, StepError> {
@@ -126,13 +126,7 @@ pub(crate) fn references(
         if is_inline {
             return Ok(BodyReferences { body: Some(inline(&cut).encode()), is_inline, ..Default::default() });
         }
-        let repeats = pending.started.as_ref().and_then(|started| started.repeats);
-        let earlier = match &repeats {
-            Some(repeats) => recipes.of(connection, &pending.session, repeats.of)?,
-            None => None,
-        };
-        let repeated =
-            repeats.zip(earlier).and_then(|(repeats, earlier)| Repeated::new(&repeats, earlier, body.len()));
+        let repeated = repeated(connection, earlier, pending)?;
         let known = repeated.as_ref().map_or((0, 0), |repeated| (repeated.prefix, repeated.suffix));
         let recipe = make(connection, store, session, body, cut, repeated.as_ref())?;
         let encoded = Some(recipe.encode());
@@ -201,6 +195,37 @@ fn make(
         parts.push(Ingredient { blob, length, separator: part.separator, role: part.role });
     }
     Ok(Recipe { parts, first: cut.first, is_inline: false })
+}
+
+/// So many requests that are not over yet are looked through for one whose body is stored: agents of one session that
+/// run side by side repeat each other.
+const RUNNING: usize = 32;
+
+/// What the body of `pending` repeats of one that is stored. Where the earlier request is not over yet, what that one
+/// repeats itself is repeated, too.
+fn repeated(
+    connection: &Connection,
+    (recipes, running): (&Recipes, &HashMap<RequestId, Pending>),
+    pending: &Pending,
+) -> Result<Option<Repeated>, StepError> {
+    let repeats_of = |pending: &Pending| pending.started.as_ref().and_then(|started| started.repeats);
+    let Some(mut repeats) = repeats_of(pending) else { return Ok(None) };
+    for _ in 0..RUNNING {
+        let earlier = running.get(&repeats.of).filter(|earlier| earlier.session == pending.session);
+        // One that runs is not asked of the database, unless it is shown there.
+        let may_be_stored =
+            earlier.is_none_or(|earlier| earlier.completed.is_some() || earlier.shown.is_some());
+        if may_be_stored && let Some(recipe) = recipes.of(connection, &pending.session, repeats.of)? {
+            return Ok(Repeated::new(&repeats, recipe, pending.body.len()));
+        }
+        let Some(further) = earlier.and_then(repeats_of) else { return Ok(None) };
+        repeats = Repeats {
+            of: further.of,
+            prefix: repeats.prefix.min(further.prefix),
+            suffix: repeats.suffix.min(further.suffix),
+        };
+    }
+    Ok(None)
 }
 
 /// An earlier body that a body repeats at its start and its end.

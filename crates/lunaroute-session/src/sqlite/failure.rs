@@ -11,6 +11,9 @@ pub(crate) enum StepError {
     /// The database was set aside and no new one is there yet.
     #[error("no database is open")]
     Closed,
+    /// What was put into a file beside the database, because it is long, cannot be read again.
+    #[error("a long answer that was put into a file beside the database cannot be read or packed: {0}")]
+    Beside(#[from] std::io::Error),
     /// SQLite refused.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -22,6 +25,8 @@ pub(crate) enum Reach {
     Item,
     /// The moment: the same batch may succeed later.
     Moment,
+    /// What memory holds: everything since the checkpoint is to come again.
+    Memory,
     /// The database is damaged: it is set aside and made again.
     Damage,
     /// The database: trying again does not help; `advice` says what does.
@@ -34,6 +39,7 @@ impl StepError {
         match self {
             Self::TooLarge { .. } => Reach::Item,
             Self::Closed => Reach::Moment,
+            Self::Beside(_) => Reach::Memory,
             Self::Sqlite(error) => reach(error),
         }
     }

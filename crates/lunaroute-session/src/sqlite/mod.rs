@@ -3,6 +3,7 @@
 //! It never writes to a database that a newer program or a stranger made, and never shows an event twice, however often
 //! the journal is offered again.
 
+mod answer;
 mod blobs;
 mod bodies;
 mod content;

@@ -22,8 +22,8 @@ pub struct SqliteConfig {
     pub busy_timeout: Duration,
     /// Of an answer's body beyond this many bytes the first MiB and the hash are kept.
     pub response_limit: usize,
-    /// All answers that are still open may hold this many bytes together; beyond it, of those that grow no more than the
-    /// first MiB and the hash are kept.
+    /// All answers that are still open may hold this many bytes together in memory, where one holds a few MiB and the rest
+    /// in a file; beyond it, of those that grow no more than the first MiB and the hash are kept.
     pub open_limit: usize,
     /// A request that is open for this long gets a row as running; a shorter one is written once, when it is over.
     pub show_running_after: Duration,
@@ -54,6 +54,12 @@ impl SqliteConfig {
             history: None,
             retention: None,
         }
+    }
+
+    /// Where the database is.
+    pub(crate) fn directory(&self) -> &Path {
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        directory.unwrap_or(Path::new("."))
     }
 }
 

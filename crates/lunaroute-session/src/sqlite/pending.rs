@@ -3,12 +3,14 @@
 //! What is here can be lost: the writer's checkpoint stays at the oldest of these requests until it is over.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
 use lunaroute_core::{AttemptOutcome, Ending, FailureKind, RequestId, SessionId, Timestamp};
 use lunaroute_storage::journal::Position;
 
+use super::answer::AnswerBytes;
 use super::bodies::BodyReferences;
 use super::samples::Samples;
 use crate::event::{
@@ -61,19 +63,6 @@ pub(crate) struct Lost {
     pub(crate) cause: GapCause,
 }
 
-/// The answer's bytes as far as they came.
-#[derive(Clone)]
-pub(crate) struct AnswerBytes {
-    /// The bytes, or the start of them when there were too many to hold.
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) length: u64,
-    /// Hash of what came, from the moment on that not all bytes are held.
-    hasher: Option<Box<blake3::Hasher>>,
-}
-
-/// So much is kept of the start of an answer that has too many bytes to hold.
-const PREFIX: usize = 1 << 20;
-
 /// A request as it went to a provider of another dialect, and what came back.
 #[derive(Clone)]
 pub(crate) struct ProviderForm {
@@ -104,8 +93,6 @@ pub(crate) struct Pending {
     next_seq: u32,
     /// Its row as running, once that is committed.
     pub(crate) shown: Option<Shown>,
-    /// Whether `body` is memory of its own and not a slice of a batch.
-    is_own: bool,
     pub(crate) started: Option<Box<Started>>,
     pub(crate) body: Bytes,
     pub(crate) body_length: u64,
@@ -135,7 +122,6 @@ impl Pending {
             met: Instant::now(),
             next_seq: 0,
             shown: None,
-            is_own: false,
             started: None,
             body: Bytes::new(),
             body_length: 0,
@@ -143,7 +129,7 @@ impl Pending {
             attempts: BTreeMap::new(),
             head: None,
             provider: None,
-            answer: AnswerBytes::new(),
+            answer: AnswerBytes::default(),
             samples: Samples::default(),
             tools: Vec::new(),
             response: None,
@@ -155,8 +141,8 @@ impl Pending {
     }
 
     /// Takes an event in and tells whether the request is over with it; an event that was taken before changes nothing.
-    /// `room` is how many bytes the answer may still grow by.
-    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize) -> bool {
+    /// `room` is how many bytes the answer may still grow by; a long one goes to a file in `directory`.
+    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize, directory: &Path) -> bool {
         if event.seq < self.next_seq || self.completed.is_some() {
             return false;
         }
@@ -166,7 +152,6 @@ impl Pending {
                 self.started = Some(started.clone());
                 self.body = event.body.clone();
                 self.body_length = event.body.len() as u64;
-                self.is_own = false;
             }
             EventKind::Request(read) => self.read = Some(read.clone()),
             EventKind::AttemptStarted(started) => {
@@ -175,16 +160,16 @@ impl Pending {
             EventKind::AttemptFinished { ordinal, outcome } => {
                 let attempt = self.attempts.entry(*ordinal).or_default();
                 attempt.finished = Some((event.at, outcome.clone()));
-                attempt.body = Bytes::copy_from_slice(&event.body);
+                attempt.body = event.body.clone();
             }
             EventKind::ResponseStarted { status, headers } => self.head = Some((*status, headers.clone())),
             EventKind::StreamDelta { first_us, parts, .. } => {
-                self.answer.append(&event.body, room);
+                self.answer.append(&event.body, room, directory);
                 parts.iter().for_each(|part| self.samples.take(*first_us, part));
             }
             EventKind::ProviderRequest(_)
             | EventKind::ProviderResponse { .. }
-            | EventKind::ProviderDelta { .. } => self.absorb_provider(event, room),
+            | EventKind::ProviderDelta { .. } => self.absorb_provider(event, room, directory),
             EventKind::ToolCall { id, name, arguments } => self.tools.push(AskedTool {
                 at: event.at,
                 id: id.clone(),
@@ -216,29 +201,23 @@ impl Pending {
     }
 
     /// Takes in what is told of the provider's form.
-    fn absorb_provider(&mut self, event: &SessionEvent, room: usize) {
+    fn absorb_provider(&mut self, event: &SessionEvent, room: usize, directory: &Path) {
         match (&event.kind, &mut self.provider) {
             (EventKind::ProviderRequest(request), provider) => {
                 *provider = Some(Box::new(ProviderForm {
                     request: request.clone(),
-                    body: Bytes::copy_from_slice(&event.body),
+                    body: event.body.clone(),
                     head: None,
-                    answer: AnswerBytes::new(),
+                    answer: AnswerBytes::default(),
                 }));
             }
             (EventKind::ProviderResponse { status, headers }, Some(provider)) => {
                 provider.head = Some((*status, headers.clone()));
             }
-            (EventKind::ProviderDelta { .. }, Some(provider)) => provider.answer.append(&event.body, room),
+            (EventKind::ProviderDelta { .. }, Some(provider)) => {
+                provider.answer.append(&event.body, room, directory);
+            }
             _ => {}
-        }
-    }
-
-    /// Takes its body out of the batch that brought it: the event's bytes are a slice of a much larger chunk.
-    pub(crate) fn own_body(&mut self) {
-        if !self.is_own {
-            self.body = Bytes::copy_from_slice(&self.body);
-            self.is_own = true;
         }
     }
 
@@ -251,13 +230,21 @@ impl Pending {
 
     /// Bytes of the answer that are held in memory, in both of its forms.
     pub(crate) fn held(&self) -> usize {
-        let answers = std::iter::once(&self.answer).chain(self.provider.iter().map(|form| &form.answer));
-        answers.map(|answer| answer.bytes.len()).sum()
+        self.answers().map(AnswerBytes::held).sum()
+    }
+
+    /// Bytes of the answer that are kept, in memory or not, in both of its forms.
+    pub(crate) fn kept(&self) -> usize {
+        self.answers().map(AnswerBytes::kept).sum()
+    }
+
+    fn answers(&self) -> impl Iterator<Item = &AnswerBytes> {
+        std::iter::once(&self.answer).chain(self.provider.iter().map(|form| &form.answer))
     }
 
     /// Whether an answer had too many bytes, in either of its forms.
     pub(crate) fn is_cut(&self) -> bool {
-        self.answer.is_cut() || self.provider.as_ref().is_some_and(|form| form.answer.is_cut())
+        self.answers().any(AnswerBytes::is_cut)
     }
 
     /// The same request without figures that a provider or a clock gave: what is left when they fit no column.
@@ -276,39 +263,5 @@ impl Pending {
             outcome.retry_after_ms = None;
         }
         plain
-    }
-}
-
-impl AnswerBytes {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), length: 0, hasher: None }
-    }
-
-    fn is_cut(&self) -> bool {
-        self.hasher.is_some()
-    }
-
-    fn append(&mut self, addition: &[u8], room: usize) {
-        self.length += addition.len() as u64;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(addition);
-            return;
-        }
-        if addition.len() <= room {
-            self.bytes.extend_from_slice(addition);
-            return;
-        }
-        let mut hasher = Box::new(blake3::Hasher::new());
-        hasher.update(&self.bytes).update(addition);
-        self.hasher = Some(hasher);
-        let missing = PREFIX.saturating_sub(self.bytes.len()).min(room).min(addition.len());
-        self.bytes.extend_from_slice(&addition[..missing]);
-        self.bytes.truncate(PREFIX);
-        self.bytes.shrink_to_fit();
-    }
-
-    /// BLAKE3 of all that came.
-    pub(crate) fn hash(&self) -> blake3::Hash {
-        self.hasher.as_ref().map_or_else(|| blake3::hash(&self.bytes), |hasher| hasher.finalize())
     }
 }

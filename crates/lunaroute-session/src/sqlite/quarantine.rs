@@ -61,7 +61,7 @@ fn payload(pending: &Pending) -> String {
         "ending": pending.completed.as_ref().map(|completed| completed.ending),
         "status": pending.completed.as_ref().and_then(|completed| completed.status),
         "request_body_base64": BASE64_STANDARD.encode(&pending.body),
-        "response_body_base64": BASE64_STANDARD.encode(&pending.answer.bytes),
+        "response_body_base64": pending.answer.whole().ok().map(|whole| BASE64_STANDARD.encode(whole)),
     })
     .to_string()
 }

@@ -202,7 +202,7 @@ impl<'pending> RequestRow<'pending> {
         let pending = self.pending;
         let read = pending.read.as_deref();
         let over = pending.completed.is_some();
-        let response_bytes = self.stats.map_or(pending.answer.length, |stats| stats.response_bytes);
+        let response_bytes = self.stats.map_or(pending.answer.length(), |stats| stats.response_bytes);
         // An answer that was too large to be held whole says so where other losses say their cause.
         let lost = pending.lost.filter(|_| over);
         let cut = pending.is_cut().then_some("body_limit");
@@ -225,7 +225,7 @@ impl<'pending> RequestRow<'pending> {
     fn flow(&self) -> Result<[ValueRef<'_>; 7], StepError> {
         let pending = self.pending;
         let response = pending.response.as_deref();
-        let has_response = pending.head.is_some() || response.is_some() || pending.answer.length > 0;
+        let has_response = pending.head.is_some() || response.is_some() || pending.answer.length() > 0;
         let stats = self.stats;
         Ok([
             truth(pending.completed.as_ref().map(|_| has_response)),

@@ -1,7 +1,11 @@
 //! What one transaction writes about requests.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension};
 
+use super::answer::AnswerBytes;
 use super::blobs::BlobStore;
 use super::bodies::{self, BodyReferences, Recipes};
 use super::content::{Content, Section};
@@ -58,9 +62,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new() -> std::io::Result<Self> {
+    /// `directory` is where files without a name are made.
+    pub(crate) fn new(directory: &Path) -> std::io::Result<Self> {
         Ok(Self {
-            store: BlobStore::new()?,
+            store: BlobStore::new(directory)?,
             recipes: Recipes::default(),
             sessions: SessionCache::default(),
             insert_request: REQUESTS.insert_sql(),
@@ -80,13 +85,19 @@ impl Memory {
 pub(crate) struct Work<'writer> {
     pub(crate) connection: &'writer Connection,
     pub(crate) memory: &'writer mut Memory,
+    /// The requests that are not in the database as over.
+    pending: &'writer HashMap<RequestId, Pending>,
     pub(crate) touched: Touched,
     pub(crate) out_of_order: u64,
 }
 
 impl<'writer> Work<'writer> {
-    pub(crate) fn new(connection: &'writer Connection, memory: &'writer mut Memory) -> Self {
-        Self { connection, memory, touched: Touched::default(), out_of_order: 0 }
+    pub(crate) fn new(
+        connection: &'writer Connection,
+        memory: &'writer mut Memory,
+        pending: &'writer HashMap<RequestId, Pending>,
+    ) -> Self {
+        Self { connection, memory, pending, touched: Touched::default(), out_of_order: 0 }
     }
 
     /// Writes a request that runs, so that it is seen.
@@ -173,7 +184,7 @@ impl<'writer> Work<'writer> {
 
     fn references(&mut self, pending: &Pending, session: i64) -> Result<BodyReferences, StepError> {
         let Memory { store, recipes, .. } = &mut *self.memory;
-        bodies::references(self.connection, store, recipes, pending, session)
+        bodies::references(self.connection, store, (recipes, self.pending), pending, session)
     }
 
     /// The body is stored: later requests may repeat it, and its tool results are known.
@@ -202,8 +213,8 @@ impl<'writer> Work<'writer> {
         session: i64,
     ) -> Result<Kept, StepError> {
         let over = pending.completed.is_some();
-        let answer = Some(pending.answer.bytes.as_slice()).filter(|bytes| over && !bytes.is_empty());
-        let small = answer.filter(|answer| answer.len() <= SMALL_ANSWER);
+        let answer = Some(&pending.answer).filter(|answer| over && answer.kept() > 0);
+        let small = answer.filter(|answer| answer.kept() <= SMALL_ANSWER);
         let content = content(pending, references.is_some_and(|references| references.is_inline), small);
         let store = &mut self.memory.store;
         let mut kept = Kept {
@@ -215,8 +226,8 @@ impl<'writer> Work<'writer> {
             kept.content = Some(store.hold(self.connection, &content.bytes)?);
             kept.sections = Some(content.sections());
         }
-        if let Some(answer) = answer.filter(|answer| answer.len() > SMALL_ANSWER) {
-            kept.answer = Some(store.hold(self.connection, answer)?);
+        if let Some(answer) = answer.filter(|answer| answer.kept() > SMALL_ANSWER) {
+            kept.answer = Some(store.hold_answer(self.connection, answer)?);
         }
         for (ordinal, attempt) in
             pending.attempts.iter().filter(|(_, attempt)| over && !attempt.body.is_empty())
@@ -232,8 +243,8 @@ impl<'writer> Work<'writer> {
                 let recipe = bodies::of_provider(self.connection, store, &provider.body, messages, session)?;
                 kept.provider_body = Some(recipe);
             }
-            if !provider.answer.bytes.is_empty() {
-                kept.provider_answer = Some(store.hold(self.connection, &provider.answer.bytes)?);
+            if provider.answer.kept() > 0 {
+                kept.provider_answer = Some(store.hold_answer(self.connection, &provider.answer)?);
             }
         }
         Ok(kept)
@@ -241,7 +252,7 @@ impl<'writer> Work<'writer> {
 }
 
 /// What is small of a request, in one piece.
-fn content(pending: &Pending, body_is_inline: bool, answer: Option<&[u8]>) -> Content {
+fn content(pending: &Pending, body_is_inline: bool, answer: Option<&AnswerBytes>) -> Content {
     let json = |headers: &Vec<(String, String)>, output: &mut Vec<u8>| {
         serde_json::to_writer(output, headers).expect("pairs of text are JSON");
     };
@@ -266,7 +277,9 @@ fn content(pending: &Pending, body_is_inline: bool, answer: Option<&[u8]>) -> Co
         content.add(Section::Body, |output| output.extend_from_slice(&pending.body));
     }
     if let Some(answer) = answer {
-        content.add(Section::Answer, |output| output.extend_from_slice(answer));
+        content.add(Section::Answer, |output| {
+            answer.pieces().for_each(|piece| output.extend_from_slice(piece));
+        });
     }
     content
 }

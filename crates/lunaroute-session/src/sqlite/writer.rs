@@ -76,7 +76,8 @@ impl SqliteWriter {
         let state = State::load(&database.connection).map_err(failed)?;
         let history_is_due =
             config.history.is_some() && !heal::has_history(&database.connection).map_err(failed)?;
-        let memory = Memory::new().map_err(|source| OpenError::File { path: config.path.clone(), source })?;
+        let memory = Memory::new(config.directory())
+            .map_err(|source| OpenError::File { path: config.path.clone(), source })?;
         let known_until = if was_damaged || history_is_due { LATEST } else { state.read };
         Ok(Self {
             watch: Watch::start(&config)
@@ -125,9 +126,9 @@ impl SqliteWriter {
         let room = self
             .config
             .response_limit
-            .saturating_sub(held)
+            .saturating_sub(pending.kept())
             .min(self.config.open_limit.saturating_sub(self.held));
-        let is_over = pending.absorb(event, room);
+        let is_over = pending.absorb(event, room, self.config.directory());
         self.held = self.held - held + pending.held();
         if is_over {
             self.ended.push((position.unwrap_or_default(), event.request));
@@ -178,7 +179,7 @@ impl SqliteWriter {
         if database.data_version.changed(&transaction)? {
             self.memory.forget();
         }
-        let mut work = Work::new(&transaction, &mut self.memory);
+        let mut work = Work::new(&transaction, &mut self.memory, &self.pending);
         for pending in self.ended.iter().filter_map(|(_, id)| self.pending.get(id)) {
             work.end(pending)?;
         }
@@ -264,7 +265,7 @@ impl SqliteWriter {
         self.memory.forget();
         let Some(database) = &self.database else { return Err(StepError::Closed) };
         let transaction = Transaction::new_unchecked(&database.connection, TransactionBehavior::Immediate)?;
-        let mut work = Work::new(&transaction, &mut self.memory);
+        let mut work = Work::new(&transaction, &mut self.memory, &self.pending);
         write(&mut work)?;
         let running = running(&self.pending, &HashMap::new());
         work.touched.store(&transaction, &running)?;
@@ -296,12 +297,17 @@ impl SqliteWriter {
     fn failed(&mut self, error: &StepError) -> WriteError {
         let (transient, advice) = match error.reach() {
             Reach::Damage => return self.replace(&error.to_string()),
+            Reach::Memory => {
+                self.start_over();
+                (true, "the events since the last commit are read again")
+            }
             Reach::Moment => (true, "the events wait in the journal and are offered again"),
             Reach::Item => (false, "the events stay in the journal; please report this"),
             Reach::Database { advice } => (false, advice),
         };
         let message = format!("{}: {error}; {advice}", self.config.path.display());
-        WriteError { writer: WRITER.to_owned(), message, transient, rewind: false }
+        let rewind = matches!(error.reach(), Reach::Memory);
+        WriteError { writer: WRITER.to_owned(), message, transient, rewind }
     }
 }
 
@@ -347,7 +353,6 @@ impl SessionWriter for SqliteWriter {
         } else {
             self.commit().map_err(|error| self.failed(&error))?
         };
-        self.pending.values_mut().for_each(Pending::own_body);
         let outcomes: Vec<ItemOutcome> = batch
             .iter()
             .map(|item| match refused.get(&item.position) {

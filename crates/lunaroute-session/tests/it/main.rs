@@ -15,6 +15,7 @@ mod recorder_long;
 mod recorder_pressure;
 mod rig;
 mod sqlite;
+mod sqlite_answers;
 mod sqlite_damage;
 mod sqlite_open;
 mod sqlite_removal;

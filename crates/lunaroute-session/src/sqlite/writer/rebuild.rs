@@ -33,7 +33,7 @@ impl SqliteWriter {
                 },
                 body: bytes::Bytes::new(),
             };
-            if pending.absorb(&event, 0) {
+            if pending.absorb(&event, 0, self.config.directory()) {
                 self.ended.push((Position::default(), pending.request));
             }
         }
@@ -45,9 +45,6 @@ impl SqliteWriter {
         let mut brought = 0_u64;
         for event in history.events() {
             self.absorb(&event, None)?;
-            if let Some(pending) = self.pending.get_mut(&event.request) {
-                pending.own_body();
-            }
             brought += 1;
             if brought.is_multiple_of(HISTORY_BATCH as u64) {
                 self.commit()?;
@@ -115,13 +112,18 @@ impl SqliteWriter {
         self.state = State::load(&database.connection).map_err(sqlite)?;
         self.watch.begin_anew();
         self.database = Some(database);
+        self.start_over();
+        self.history_is_due = self.config.history.is_some();
+        Ok(heal::name_of(aside.as_deref()))
+    }
+
+    /// Lets go of what memory holds: everything since the checkpoint is to come again.
+    pub(super) fn start_over(&mut self) {
         self.memory.forget();
         self.pending.clear();
         self.ended.clear();
         self.held = 0;
         self.known_until = self.known_until.max(self.read);
         self.read = self.state.checkpoint;
-        self.history_is_due = self.config.history.is_some();
-        Ok(heal::name_of(aside.as_deref()))
     }
 }
