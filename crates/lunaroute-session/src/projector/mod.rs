@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use lunaroute_storage::journal::{JournalError, Position};
 
 pub(crate) use self::published::Published;
+use self::published::Reader;
 use self::repeats::Repeats;
 pub(crate) use self::ring::{Chunk, RING_BYTES, bytes_of};
 use self::source::Source;
@@ -34,6 +35,7 @@ pub(crate) struct Projector {
     writer: Box<dyn SessionWriter>,
     state: Arc<ProjectorState>,
     published: Arc<Published>,
+    reader: Reader,
     directory: PathBuf,
     batching: Batching,
     repeats: Repeats,
@@ -73,6 +75,7 @@ impl Projector {
         Self {
             writer,
             state,
+            reader: published.reader(),
             published,
             directory,
             batching,
@@ -201,12 +204,12 @@ impl Projector {
 
     /// Gets events up to `end` into `pending`; says whether the batch is full.
     fn collect(&mut self, source: &mut Source, end: Position) -> Result<bool, JournalError> {
-        let Self { published, batching, repeats, pending, pending_bytes, pending_since, got, .. } = self;
+        let Self { reader, batching, repeats, pending, pending_bytes, pending_since, got, .. } = self;
         let is_full = |events: usize, bytes: usize| {
             events >= batching.events.max(1) || (events > 0 && bytes >= batching.bytes)
         };
         while !is_full(pending.len(), *pending_bytes) {
-            let found = source.next(published, end, |item| {
+            let found = source.next(reader, end, |item| {
                 *got = item.next;
                 if repeats.is_new(&item.event) {
                     *pending_bytes += bytes_of(&item);

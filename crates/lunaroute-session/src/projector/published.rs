@@ -7,9 +7,9 @@ use lunaroute_storage::journal::Position;
 
 use super::ring::{Chunk, RING_BYTES, Ring};
 
-/// So many events, or half of the ring, end a projector's patience before its batch is due.
+/// So many events, or a quarter of the ring, end a projector's patience before its batch is due.
 const HURRY_EVENTS: usize = 2_048;
-const HURRY_BYTES: usize = RING_BYTES / 2;
+const HURRY_BYTES: usize = RING_BYTES / 4;
 
 /// What the projectors are to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Target {
 struct Inner {
     target: Target,
     ring: Ring,
+    /// How far each projector has got.
+    readers: Vec<Position>,
     /// What has come since the projectors were last hurried.
     events: usize,
     bytes: usize,
@@ -58,7 +60,7 @@ impl Published {
         if inner.target.end >= end {
             return;
         }
-        if let Some(chunk) = chunk {
+        if let Some(chunk) = chunk.filter(|_| !inner.readers.is_empty()) {
             inner.events += chunk.events.len();
             inner.bytes += chunk.bytes;
             inner.ring.push(chunk);
@@ -76,10 +78,11 @@ impl Published {
         }
     }
 
-    /// What stands in the journal from `position` on, when it is still at hand; else where the next begins that is.
-    pub(crate) fn at(&self, position: Position) -> Result<Arc<Chunk>, Option<Position>> {
-        let inner = self.lock();
-        inner.ring.at(position).ok_or_else(|| inner.ring.next_start(position))
+    /// A projector that begins to read.
+    pub(crate) fn reader(self: &Arc<Self>) -> Reader {
+        let mut inner = self.lock();
+        inner.readers.push(Position::default());
+        Reader { published: Arc::clone(self), number: inner.readers.len() - 1 }
     }
 
     /// Asks for a flush of everything that is published by now; gives its number.
@@ -134,5 +137,29 @@ impl Published {
             let end = inner.target.stop_by.map_or(until, |stop_by| stop_by.min(until));
             inner = self.wake.wait_timeout(inner, end - now).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// What is published, for one projector.
+pub(crate) struct Reader {
+    published: Arc<Published>,
+    number: usize,
+}
+
+impl Reader {
+    /// What stands in the journal from `position` on, when it is still at hand; else where the next begins that is. What
+    /// is before `position` is not wanted again: when no projector wants it, it goes.
+    pub(crate) fn at(&self, position: Position) -> Result<Arc<Chunk>, Option<Position>> {
+        let mut inner = self.published.lock();
+        if let Some(reader) = inner.readers.get_mut(self.number) {
+            *reader = position;
+        }
+        let slowest = inner.readers.iter().min().copied().unwrap_or_default();
+        let gone = inner.ring.let_go(slowest);
+        let found = inner.ring.at(position).ok_or_else(|| inner.ring.next_start(position));
+        drop(inner);
+        // Its events are freed when nobody waits for the lock any more.
+        drop(gone);
+        found
     }
 }

@@ -54,6 +54,13 @@ impl Ring {
         self.chunks.get(index).cloned()
     }
 
+    /// Takes out what ends at `position` or before.
+    pub(crate) fn let_go(&mut self, position: Position) -> Vec<Arc<Chunk>> {
+        let count = self.chunks.partition_point(|chunk| chunk.end <= position);
+        self.bytes -= self.chunks.range(..count).map(|chunk| chunk.bytes).sum::<usize>();
+        self.chunks.drain(..count).collect()
+    }
+
     /// Where the first chunk begins that is not before `position`.
     pub(crate) fn next_start(&self, position: Position) -> Option<Position> {
         let index = self.chunks.partition_point(|chunk| chunk.start < position);
@@ -91,5 +98,9 @@ mod tests {
         assert_eq!(ring.next_start(at(0)), Some(at(10)));
         assert!(ring.bytes <= RING_BYTES && ring.at(at(50)).is_some());
         assert_eq!(ring.next_start(at(51)), None);
+        let gone = ring.let_go(at(45));
+        assert_eq!(gone.iter().map(|chunk| chunk.end).collect::<Vec<_>>(), [at(20), at(40)]);
+        assert!(ring.let_go(at(59)).is_empty() && ring.at(at(50)).is_some());
+        assert_eq!((ring.let_go(at(60)).len(), ring.bytes), (1, 0));
     }
 }

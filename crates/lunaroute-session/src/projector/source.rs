@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lunaroute_storage::journal::{Frame, JournalError, JournalReader, Position};
 
-use super::published::Published;
+use super::published::Reader;
 use super::ring::Chunk;
 use crate::codec::{self, EventReader, Unreadable};
 use crate::writer::JournaledEvent;
@@ -58,7 +58,7 @@ impl Source {
     /// `false` when there are none.
     pub(super) fn next(
         &mut self,
-        published: &Published,
+        published: &Reader,
         end: Position,
         mut take: impl FnMut(JournaledEvent) -> bool,
     ) -> Result<bool, JournalError> {

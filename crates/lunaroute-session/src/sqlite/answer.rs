@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 /// More bytes of one answer are not held in memory: they go to a file without a name beside the database.
-const HELD: usize = 4 << 20;
+const HELD: usize = 1 << 20;
 
 /// So many pieces are joined, so that what they cost beside their bytes stays small.
 const PIECES: usize = 256;

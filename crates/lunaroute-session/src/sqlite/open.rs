@@ -22,7 +22,7 @@ pub struct SqliteConfig {
     pub busy_timeout: Duration,
     /// Of an answer's body beyond this many bytes the first MiB and the hash are kept.
     pub response_limit: usize,
-    /// All answers that are still open may hold this many bytes together in memory, where one holds a few MiB and the rest
+    /// All answers that are still open may hold this many bytes together in memory, where one holds about 2 MiB and the rest
     /// in a file; beyond it, of those that grow no more than the first MiB and the hash are kept.
     pub open_limit: usize,
     /// A request that is open for this long gets a row as running; a shorter one is written once, when it is over.
