@@ -63,6 +63,7 @@ impl Soak {
         let plan = Plan::new(program, &home, provider.base_url());
         let gateway = plan.start().await?;
         let mut sent = Sent::default();
+        let sockets = samples::sockets(&gateway)?;
 
         let (seen, most) = saturation(&gateway).await?;
         sent.add(&seen);
@@ -88,8 +89,9 @@ impl Soak {
         sent.add(&seen);
         sent.add_ledger(&provider.ledger());
         let drain = drained(gateway.address, PATIENCE).await?;
-        gateway.stop().await?;
         provider.shutdown().await;
+        samples.sockets_left = samples::sockets_left(&gateway, sockets).await?;
+        gateway.stop().await?;
 
         let mut report = Report::new(format!("a soak of {:.0} s at half of saturation", seconds));
         report.line("requests/s at saturation", most, Promise::Told);
