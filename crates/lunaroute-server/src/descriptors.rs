@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the recorder's files, the database, the log and the runtime may need at most.
+/// What the recorder's files, the database with the long answers beside it, the log and the runtime may need at most.
 const OWN: u64 = 128;
 
 /// What one connection needs: itself, and the way to the provider.

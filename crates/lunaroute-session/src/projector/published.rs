@@ -11,6 +11,9 @@ use super::ring::{Chunk, RING_BYTES, Ring};
 const HURRY_EVENTS: usize = 2_048;
 const HURRY_BYTES: usize = RING_BYTES / 4;
 
+/// After everything: what a projector wants that has ended.
+const NOWHERE: Position = Position { segment: u64::MAX, offset: u64::MAX };
+
 /// What the projectors are to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Target {
@@ -151,15 +154,77 @@ impl Reader {
     /// is before `position` is not wanted again: when no projector wants it, it goes.
     pub(crate) fn at(&self, position: Position) -> Result<Arc<Chunk>, Option<Position>> {
         let mut inner = self.published.lock();
-        if let Some(reader) = inner.readers.get_mut(self.number) {
-            *reader = position;
-        }
-        let slowest = inner.readers.iter().min().copied().unwrap_or_default();
-        let gone = inner.ring.let_go(slowest);
+        let gone = inner.let_go(self.number, position);
         let found = inner.ring.at(position).ok_or_else(|| inner.ring.next_start(position));
         drop(inner);
         // Its events are freed when nobody waits for the lock any more.
         drop(gone);
         found
+    }
+
+    /// What is before `position` is not wanted again.
+    pub(crate) fn reached(&self, position: Position) {
+        let gone = self.published.lock().let_go(self.number, position);
+        drop(gone);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.reached(NOWHERE);
+    }
+}
+
+impl Inner {
+    /// A projector wants nothing before `position` any more; gives what nobody wants.
+    fn let_go(&mut self, number: usize, position: Position) -> Vec<Arc<Chunk>> {
+        if let Some(reader) = self.readers.get_mut(number) {
+            *reader = position;
+        }
+        let slowest = self.readers.iter().min().copied().unwrap_or_default();
+        self.ring.let_go(slowest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> Position {
+        Position { segment: 1, offset }
+    }
+
+    fn chunk(start: u64, end: u64) -> Option<Chunk> {
+        Some(Chunk { start: at(start), end: at(end), events: Vec::new(), bytes: 1 })
+    }
+
+    #[test]
+    fn what_every_projector_has_goes_and_not_before() {
+        let published = Arc::new(Published::default());
+        let (quick, slow) = (published.reader(), published.reader());
+        published.publish(at(10), chunk(0, 10));
+        published.publish(at(20), chunk(10, 20));
+        let held = |start| published.lock().ring.at(at(start)).is_some();
+        assert!(quick.at(at(0)).is_ok() && quick.at(at(10)).is_ok());
+        quick.reached(at(20));
+        assert!(held(0) && held(10), "the other one has not asked yet");
+        assert!(slow.at(at(0)).is_ok() && slow.at(at(10)).is_ok());
+        assert!(!held(0) && held(10), "it stands in the second");
+        // One that goes back finds the journal alone, and holds what comes from there on.
+        assert_eq!(quick.at(at(0)).err(), Some(Some(at(10))));
+        slow.reached(at(20));
+        assert!(held(10));
+        drop(quick);
+        assert!(!held(10), "a projector that has ended wants nothing");
+        drop(slow);
+        published.publish(at(30), chunk(20, 30));
+        assert!(published.reader().at(at(30)).is_err());
+    }
+
+    #[test]
+    fn without_projectors_nothing_is_held() {
+        let published = Published::default();
+        published.publish(at(10), chunk(0, 10));
+        assert!(published.lock().ring.at(at(0)).is_none());
     }
 }

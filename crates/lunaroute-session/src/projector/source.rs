@@ -64,6 +64,7 @@ impl Source {
     ) -> Result<bool, JournalError> {
         if self.chunk.is_none() && self.frame.is_none() {
             if self.position >= end {
+                published.reached(self.position);
                 return Ok(false);
             }
             match published.at(self.position) {

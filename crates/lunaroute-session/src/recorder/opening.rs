@@ -9,7 +9,7 @@ use super::note::Begin;
 
 /// What one answer may have waiting for the pen: one that comes faster than it can be written is slowed down before it has
 /// taken the whole budget.
-pub(crate) const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES: usize = 2 * 1024 * 1024;
 
 /// The stages, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,12 +1,13 @@
 //! The bytes of an answer as they come, until the row of its request is written.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+
+use super::nameless::{Nameless, Unreadable};
 
 /// More bytes of one answer are not held in memory: they go to a file without a name beside the database.
 const HELD: usize = 1 << 20;
@@ -25,18 +26,18 @@ pub(crate) struct AnswerBytes {
     pieces: Vec<Bytes>,
     /// Bytes in `pieces`.
     in_pieces: usize,
+    /// With how many of them a file that refused some is tried again.
+    next_try: usize,
     length: u64,
     /// Hash of what came, from the moment on that not all bytes are kept.
     hasher: Option<Box<blake3::Hasher>>,
 }
 
-/// The first bytes of a long answer, in a file that is gone with this process.
+/// The first bytes of a long answer.
 #[derive(Clone)]
 struct Spilled {
-    file: Arc<File>,
-    bytes: usize,
+    file: Arc<Nameless>,
     start: Bytes,
-    hasher: blake3::Hasher,
 }
 
 impl AnswerBytes {
@@ -52,7 +53,8 @@ impl AnswerBytes {
 
     /// Bytes that can be read again.
     pub(crate) fn kept(&self) -> usize {
-        self.in_pieces + self.spilled.as_ref().map_or(0, |spilled| spilled.bytes)
+        let in_file = self.spilled.as_ref().map_or(0, |spilled| spilled.file.bytes());
+        self.in_pieces + usize::try_from(in_file).unwrap_or(usize::MAX)
     }
 
     /// Whether there were too many bytes to keep.
@@ -65,8 +67,9 @@ impl AnswerBytes {
         self.spilled.is_some()
     }
 
-    /// Takes in what comes next. `room` is how many bytes it may still grow by; `directory` is where a long one goes.
-    pub(crate) fn append(&mut self, addition: &Bytes, room: usize, directory: &Path) {
+    /// Takes in what comes next. `room` is how many bytes it may still grow by; `directory` is where a long one goes, unless
+    /// too many are there already.
+    pub(crate) fn append(&mut self, addition: &Bytes, room: usize, directory: Option<&Path>) {
         self.length += addition.len() as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(addition);
@@ -78,11 +81,13 @@ impl AnswerBytes {
         }
         self.in_pieces += addition.len();
         self.pieces.push(addition.clone());
-        if self.in_pieces > HELD {
+        if self.in_pieces > HELD.max(self.next_try)
+            && let Some(directory) = directory
+            && let Err(failure) = self.spill(directory)
+        {
             // A disk that takes nothing costs memory instead.
-            if let Err(failure) = self.spill(directory) {
-                tracing::warn!(%failure, "a long answer is held in memory, because it cannot be put beside the database");
-            }
+            self.next_try = self.in_pieces * 2;
+            tracing::warn!(%failure, "a long answer is held in memory, because it cannot be put beside the database");
         }
         if self.pieces.len() > PIECES {
             let joined = self.join(self.in_pieces);
@@ -92,7 +97,7 @@ impl AnswerBytes {
 
     fn cut(&mut self, addition: &[u8], room: usize) {
         let (start, mut hasher) = match self.spilled.take() {
-            Some(spilled) => (spilled.start, spilled.hasher),
+            Some(spilled) => (spilled.start, spilled.file.hasher().clone()),
             None => {
                 let mut start = BytesMut::from(self.join(PREFIX));
                 let missing = PREFIX.saturating_sub(start.len()).min(room).min(addition.len());
@@ -111,20 +116,22 @@ impl AnswerBytes {
 
     /// Moves what is in memory to the file.
     fn spill(&mut self, directory: &Path) -> io::Result<()> {
-        if self.spilled.is_none() {
-            let file = Arc::new(tempfile::tempfile_in(directory)?);
-            let start = self.join(PREFIX);
-            self.spilled = Some(Box::new(Spilled { file, bytes: 0, start, hasher: blake3::Hasher::new() }));
+        let mut spilled = match self.spilled.take() {
+            Some(spilled) => spilled,
+            None => Box::new(Spilled { file: Arc::new(Nameless::new(directory)?), start: Bytes::new() }),
+        };
+        let shared = || io::Error::other("it is being read");
+        let moved =
+            Arc::get_mut(&mut spilled.file).ok_or_else(shared).and_then(|file| file.append(self.pieces()));
+        if moved.is_ok() && spilled.start.is_empty() {
+            spilled.start = self.join(PREFIX);
         }
-        let Some(spilled) = &mut self.spilled else { return Ok(()) };
-        let mut file = &*spilled.file;
-        // Where a try that failed had begun, too.
-        file.seek(io::SeekFrom::Start(spilled.bytes as u64))?;
-        self.pieces.iter().try_for_each(|piece| file.write_all(piece))?;
-        self.pieces.drain(..).for_each(|piece| {
-            spilled.hasher.update(&piece);
-        });
-        spilled.bytes += std::mem::take(&mut self.in_pieces);
+        if spilled.file.bytes() > 0 {
+            self.spilled = Some(spilled);
+        }
+        moved?;
+        self.pieces.clear();
+        (self.in_pieces, self.next_try) = (0, 0);
         Ok(())
     }
 
@@ -139,37 +146,37 @@ impl AnswerBytes {
     }
 
     /// What is in memory: everything that is kept, unless it is [spilled](Self::is_spilled).
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.pieces.iter().map(Bytes::as_ref)
     }
 
-    /// Writes everything that is kept to `output`.
+    /// Hands everything that is kept to `take`, piece by piece.
     ///
     /// # Errors
-    /// Some of it is in a file that cannot be read, or `output` refuses it.
-    pub(crate) fn write_to(&self, output: &mut impl Write) -> io::Result<()> {
+    /// Those of `take`, and [`Unreadable`]: what was taken is not to be used then.
+    pub(crate) fn each<E: From<Unreadable>>(
+        &self,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         if let Some(spilled) = &self.spilled {
-            // The place to read at is the file's: there is one writer and one reader of it at a time, this thread.
-            let mut file = &*spilled.file;
-            file.rewind()?;
-            let copied = io::copy(&mut file.take(spilled.bytes as u64), output)?;
-            if copied < spilled.bytes as u64 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            spilled.file.read(&mut take)?;
         }
-        self.pieces.iter().try_for_each(|piece| output.write_all(piece))
+        self.pieces().try_for_each(take)
     }
 
     /// Everything that is kept, in one piece.
     ///
     /// # Errors
-    /// Some of it is in a file that cannot be read.
-    pub(crate) fn whole(&self) -> io::Result<Cow<'_, [u8]>> {
+    /// [`Unreadable`] for some that is not in memory.
+    pub(crate) fn whole(&self) -> Result<Cow<'_, [u8]>, Unreadable> {
         if let ([piece], None) = (&self.pieces[..], &self.spilled) {
             return Ok(Cow::Borrowed(piece));
         }
         let mut whole = Vec::with_capacity(self.kept());
-        self.write_to(&mut whole)?;
+        self.each(|piece| {
+            whole.extend_from_slice(piece);
+            Ok::<(), Unreadable>(())
+        })?;
         Ok(Cow::Owned(whole))
     }
 
@@ -178,7 +185,7 @@ impl AnswerBytes {
         if let Some(hasher) = &self.hasher {
             return hasher.finalize();
         }
-        let spilled = self.spilled.as_ref().map(|spilled| spilled.hasher.clone());
+        let spilled = self.spilled.as_ref().map(|spilled| spilled.file.hasher().clone());
         let mut hasher = spilled.unwrap_or_default();
         self.pieces.iter().for_each(|piece| {
             hasher.update(piece);
@@ -201,7 +208,7 @@ mod tests {
     fn gathered(all: &Bytes, piece: usize, directory: &Path) -> AnswerBytes {
         let mut answer = AnswerBytes::default();
         for start in (0..all.len()).step_by(piece) {
-            answer.append(&all.slice(start..all.len().min(start + piece)), usize::MAX, directory);
+            answer.append(&all.slice(start..all.len().min(start + piece)), usize::MAX, Some(directory));
         }
         answer
     }
@@ -229,8 +236,8 @@ mod tests {
         for kept in [1_000, 2 << 20, 9 << 20] {
             let all = bytes(kept + 70_000);
             let mut answer = gathered(&all.slice(..kept), 1_000, place.path());
-            answer.append(&all.slice(kept..kept + 60_000), 50, place.path());
-            answer.append(&all.slice(kept + 60_000..), 50, place.path());
+            answer.append(&all.slice(kept..kept + 60_000), 50, Some(place.path()));
+            answer.append(&all.slice(kept + 60_000..), 50, Some(place.path()));
             assert!(answer.is_cut() && !answer.is_spilled());
             assert_eq!(answer.length(), all.len() as u64);
             assert_eq!(answer.hash(), blake3::hash(&all));
@@ -242,18 +249,23 @@ mod tests {
 
     #[test]
     fn without_a_place_for_a_file_it_stays_in_memory() {
-        let all = bytes(HELD + 9);
+        let all = bytes(HELD * 5);
         let answer = gathered(&all, 70_000, Path::new("/there/is/no/such/place"));
         assert!(!answer.is_spilled() && answer.held() == all.len());
+        assert!(answer.next_try > all.len(), "it is not tried with every piece");
         assert!(*answer.whole().expect("in memory") == all[..]);
+        let mut answer = AnswerBytes::default();
+        answer.append(&all, usize::MAX, None);
+        assert!(!answer.is_spilled());
     }
 
     #[test]
-    fn a_file_that_lost_bytes_is_an_error() {
+    fn a_file_that_gives_other_bytes_is_an_error() {
         let place = tempfile::tempdir().expect("a directory");
-        let answer = gathered(&bytes(HELD + 9), 70_000, place.path());
-        let spilled = answer.spilled.as_ref().expect("in a file");
-        spilled.file.set_len(9).expect("is cut");
-        assert!(answer.whole().is_err() && answer.write_to(&mut io::sink()).is_err());
+        for length in [Some(9), None] {
+            let answer = gathered(&bytes(HELD * 2), 70_000, place.path());
+            answer.spilled.as_ref().expect("in a file").file.damage(length);
+            assert!(answer.whole().is_err(), "{length:?}");
+        }
     }
 }

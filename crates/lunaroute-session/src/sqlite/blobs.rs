@@ -1,7 +1,6 @@
 //! Stretches of bytes in the database: what is new is appended, what is known is named again.
 
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use lunaroute_storage::compress::{self, CompressError};
@@ -13,6 +12,7 @@ use zstd::stream::write::Encoder;
 
 use super::answer::AnswerBytes;
 use super::failure::StepError;
+use super::nameless::{Nameless, Unreadable};
 use super::recipe::{Ingredient, Recipe};
 
 /// Zstandard level of parts of bodies: they are kept once and named often.
@@ -50,8 +50,26 @@ pub(crate) struct NewBlob {
 /// A blob as it will be stored.
 enum Data {
     Held(Vec<u8>),
-    /// In a file without a name, from its start to its end.
-    InFile(File),
+    InFile(Nameless),
+}
+
+/// Why a long answer could not be packed beside the database.
+enum Unpacked {
+    /// There is no room for it.
+    Refused(io::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<io::Error> for Unpacked {
+    fn from(failure: io::Error) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<Unreadable> for Unpacked {
+    fn from(failure: Unreadable) -> Self {
+        Self::Unreadable(failure)
+    }
 }
 
 /// Gathers what a request needs of blobs before its row is written. Nothing is in the database until [`store`](Self::store).
@@ -99,24 +117,37 @@ impl BlobStore {
         self.add(connection, raw, blake3::hash(raw), false)
     }
 
-    /// An answer, at whatever length. It is not empty.
+    /// An answer, at whatever length. It is not empty; `hash` is that of what is kept of it, where that is known.
     pub(crate) fn hold_answer(
         &mut self,
         connection: &Connection,
         answer: &AnswerBytes,
+        hash: Option<blake3::Hash>,
     ) -> Result<i64, StepError> {
-        if !answer.is_spilled() {
-            return self.hold(connection, &answer.whole()?);
-        }
+        let packed = if answer.is_spilled() { Some(self.pack(answer)) } else { None };
+        let data = match packed {
+            Some(Ok(file)) => Data::InFile(file),
+            Some(Err(Unpacked::Unreadable(failure))) => return Err(failure.into()),
+            refused => {
+                if let Some(Err(Unpacked::Refused(failure))) = refused {
+                    // The database is asked all the same: it says whether there is room.
+                    tracing::warn!(%failure, "a long answer is packed in memory, because it cannot be beside the database");
+                }
+                let raw = answer.whole()?;
+                return self.add(connection, &raw, hash.unwrap_or_else(|| blake3::hash(&raw)), false);
+            }
+        };
         let id = self.id(connection)?;
-        let mut encoder =
-            Encoder::with_dictionary(tempfile::tempfile_in(&self.directory)?, QUICK_LEVEL, DICTIONARY)?;
-        answer.write_to(&mut encoder)?;
-        let data = Data::InFile(encoder.finish()?);
         let (raw_len, hash) = (answer.kept(), answer.hash());
         self.new.push(NewBlob { id, codec: ZSTD_DICTIONARY, raw_len, key: None, hash, data });
         self.next = Some(id + 1);
         Ok(id)
+    }
+
+    fn pack(&self, answer: &AnswerBytes) -> Result<Nameless, Unpacked> {
+        let mut encoder = Encoder::with_dictionary(Nameless::new(&self.directory)?, QUICK_LEVEL, DICTIONARY)?;
+        answer.each(|piece| encoder.write_all(piece).map_err(Unpacked::Refused))?;
+        Ok(encoder.finish()?)
     }
 
     /// Part of a body of `session`, found or to be stored. `raw` is not empty.
@@ -210,9 +241,9 @@ impl BlobStore {
                         insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, data))?;
                     }
                     Data::InFile(file) => {
-                        let length = ZeroBlob(file.metadata()?.len());
+                        let length = ZeroBlob(file.bytes());
                         insert.execute((blob.id, session, blob.codec, raw_len, blob.key, hash, length))?;
-                        fill(connection, blob.id, file)?;
+                        fill(connection, blob.id, &file)?;
                     }
                 }
             }
@@ -231,19 +262,15 @@ impl BlobStore {
 }
 
 /// Writes the file into the blob that was made with its length.
-fn fill(connection: &Connection, id: i64, mut file: File) -> Result<(), StepError> {
+fn fill(connection: &Connection, id: i64, file: &Nameless) -> Result<(), StepError> {
     let mut blob = connection.blob_open(MAIN_DB, "blobs", "data", id, false)?;
-    file.rewind()?;
-    let mut buffer = vec![0; 64 << 10];
     let mut place = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(blob.close()?);
-        }
-        blob.write_at(&buffer[..read], place)?;
-        place += read;
-    }
+    file.read(|piece| {
+        blob.write_at(piece, place)?;
+        place += piece.len();
+        Ok::<(), StepError>(())
+    })?;
+    Ok(blob.close()?)
 }
 
 fn key(hash: &blake3::Hash) -> i64 {

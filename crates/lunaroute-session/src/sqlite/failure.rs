@@ -2,6 +2,8 @@
 
 use rusqlite::ErrorCode;
 
+use super::nameless::Unreadable;
+
 /// Why one step of a batch failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
@@ -11,9 +13,9 @@ pub(crate) enum StepError {
     /// The database was set aside and no new one is there yet.
     #[error("no database is open")]
     Closed,
-    /// What was put into a file beside the database, because it is long, cannot be read again.
-    #[error("a long answer that was put into a file beside the database cannot be read or packed: {0}")]
-    Beside(#[from] std::io::Error),
+    /// Some of what memory would hold is gone.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// SQLite refused.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -39,7 +41,7 @@ impl StepError {
         match self {
             Self::TooLarge { .. } => Reach::Item,
             Self::Closed => Reach::Moment,
-            Self::Beside(_) => Reach::Memory,
+            Self::Unreadable(_) => Reach::Memory,
             Self::Sqlite(error) => reach(error),
         }
     }

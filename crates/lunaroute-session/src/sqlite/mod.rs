@@ -13,6 +13,7 @@ mod digest;
 mod failure;
 mod heal;
 mod migrate;
+mod nameless;
 mod open;
 mod orphans;
 mod pending;

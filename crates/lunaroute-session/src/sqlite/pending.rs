@@ -141,8 +141,9 @@ impl Pending {
     }
 
     /// Takes an event in and tells whether the request is over with it; an event that was taken before changes nothing.
-    /// `room` is how many bytes the answer may still grow by; a long one goes to a file in `directory`.
-    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize, directory: &Path) -> bool {
+    /// `room` is how many bytes the answer may still grow by; a long one goes to a file in `directory`
+    /// when there is one.
+    pub(crate) fn absorb(&mut self, event: &SessionEvent, room: usize, directory: Option<&Path>) -> bool {
         if event.seq < self.next_seq || self.completed.is_some() {
             return false;
         }
@@ -160,7 +161,8 @@ impl Pending {
             EventKind::AttemptFinished { ordinal, outcome } => {
                 let attempt = self.attempts.entry(*ordinal).or_default();
                 attempt.finished = Some((event.at, outcome.clone()));
-                attempt.body = event.body.clone();
+                // Mostly short, and part of a larger piece.
+                attempt.body = Bytes::copy_from_slice(&event.body);
             }
             EventKind::ResponseStarted { status, headers } => self.head = Some((*status, headers.clone())),
             EventKind::StreamDelta { first_us, parts, .. } => {
@@ -201,7 +203,7 @@ impl Pending {
     }
 
     /// Takes in what is told of the provider's form.
-    fn absorb_provider(&mut self, event: &SessionEvent, room: usize, directory: &Path) {
+    fn absorb_provider(&mut self, event: &SessionEvent, room: usize, directory: Option<&Path>) {
         match (&event.kind, &mut self.provider) {
             (EventKind::ProviderRequest(request), provider) => {
                 *provider = Some(Box::new(ProviderForm {
@@ -236,6 +238,18 @@ impl Pending {
     /// Bytes of the answer that are kept, in memory or not, in both of its forms.
     pub(crate) fn kept(&self) -> usize {
         self.answers().map(AnswerBytes::kept).sum()
+    }
+
+    /// How many of its answers are in files.
+    pub(crate) fn spilled(&self) -> usize {
+        self.answers().filter(|answer| answer.is_spilled()).count()
+    }
+
+    /// The hash that the recorder told of the answer, when what is kept is all of it.
+    pub(crate) fn told_hash(&self) -> Option<blake3::Hash> {
+        let stats = self.stats.as_ref()?;
+        let is_whole = !self.answer.is_cut() && stats.response_bytes == self.answer.kept() as u64;
+        if is_whole { blake3::Hash::from_hex(&stats.response_blake3).ok() } else { None }
     }
 
     fn answers(&self) -> impl Iterator<Item = &AnswerBytes> {

@@ -23,14 +23,15 @@ pub(crate) fn put_aside(
         ("writer", word(Some(WRITER))),
         ("event_id", Value::Text(format!("{}:{seq}", pending.request))),
         ("error", Value::Text(error.to_string())),
-        ("payload", Value::Text(payload(pending))),
+        ("payload", Value::Text(payload(pending)?)),
         ("at", Value::Integer(at.as_millis())),
     ];
     QUARANTINE.put_sealed(connection, &row)
 }
 
 /// Everything that is known of the request, as JSON.
-fn payload(pending: &Pending) -> String {
+fn payload(pending: &Pending) -> Result<String, StepError> {
+    let answer = pending.answer.whole()?;
     let attempts: Vec<_> = pending
         .attempts
         .iter()
@@ -48,7 +49,7 @@ fn payload(pending: &Pending) -> String {
         .iter()
         .map(|tool| json!({ "id": tool.id, "name": tool.name, "arguments": tool.arguments }))
         .collect();
-    json!({
+    let payload = json!({
         "session": pending.session,
         "request": pending.request,
         "started": pending.started,
@@ -61,7 +62,7 @@ fn payload(pending: &Pending) -> String {
         "ending": pending.completed.as_ref().map(|completed| completed.ending),
         "status": pending.completed.as_ref().and_then(|completed| completed.status),
         "request_body_base64": BASE64_STANDARD.encode(&pending.body),
-        "response_body_base64": pending.answer.whole().ok().map(|whole| BASE64_STANDARD.encode(whole)),
-    })
-    .to_string()
+        "response_body_base64": BASE64_STANDARD.encode(answer),
+    });
+    Ok(payload.to_string())
 }

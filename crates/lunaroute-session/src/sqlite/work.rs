@@ -227,7 +227,7 @@ impl<'writer> Work<'writer> {
             kept.sections = Some(content.sections());
         }
         if let Some(answer) = answer.filter(|answer| answer.kept() > SMALL_ANSWER) {
-            kept.answer = Some(store.hold_answer(self.connection, answer)?);
+            kept.answer = Some(store.hold_answer(self.connection, answer, pending.told_hash())?);
         }
         for (ordinal, attempt) in
             pending.attempts.iter().filter(|(_, attempt)| over && !attempt.body.is_empty())
@@ -244,7 +244,7 @@ impl<'writer> Work<'writer> {
                 kept.provider_body = Some(recipe);
             }
             if provider.answer.kept() > 0 {
-                kept.provider_answer = Some(store.hold_answer(self.connection, &provider.answer)?);
+                kept.provider_answer = Some(store.hold_answer(self.connection, &provider.answer, None)?);
             }
         }
         Ok(kept)

@@ -21,6 +21,9 @@ use super::{orphans, quarantine, removed};
 use crate::event::SessionEvent;
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, Upkeep, WriteError};
 
+/// So many answers are in files at a time, each of which takes a descriptor; further ones are held in memory.
+const SPILLED: usize = 32;
+
 /// The writer of the SQLite projection.
 ///
 /// A request is held in memory until it is over and then written whole; one that is open for longer gets a row as `running`.
@@ -47,9 +50,13 @@ pub struct SqliteWriter {
     ended: Vec<(Position, RequestId)>,
     /// Bytes of open answers in memory.
     held: usize,
+    /// How many of them are in files.
+    spilled: usize,
     written: u64,
     /// Whether everything that was recorded earlier is still to be brought in.
     history_is_due: bool,
+    /// It was brought in, and what it left open is not in the database yet.
+    history_is_open: bool,
 }
 
 impl SqliteWriter {
@@ -93,8 +100,10 @@ impl SqliteWriter {
             pending: HashMap::new(),
             ended: Vec::new(),
             held: 0,
+            spilled: 0,
             written: 0,
             history_is_due,
+            history_is_open: false,
         })
     }
 
@@ -122,14 +131,16 @@ impl SqliteWriter {
         }
         let Some(pending) = self.pending.get_mut(&event.request) else { return Ok(()) };
         pending.position = pending.position.or(position);
-        let held = pending.held();
+        let (held, spilled) = (pending.held(), pending.spilled());
         let room = self
             .config
             .response_limit
             .saturating_sub(pending.kept())
             .min(self.config.open_limit.saturating_sub(self.held));
-        let is_over = pending.absorb(event, room, self.config.directory());
+        let directory = (spilled > 0 || self.spilled < SPILLED).then(|| self.config.directory());
+        let is_over = pending.absorb(event, room, directory);
         self.held = self.held - held + pending.held();
+        self.spilled = self.spilled - spilled + pending.spilled();
         if is_over {
             self.ended.push((position.unwrap_or_default(), event.request));
         }
@@ -211,7 +222,13 @@ impl SqliteWriter {
             }
             pending.shown = Some(shown);
         }
+        self.count();
+    }
+
+    /// Counts what open answers take.
+    fn count(&mut self) {
         self.held = self.pending.values().map(Pending::held).sum();
+        self.spilled = self.pending.values().map(Pending::spilled).sum();
     }
 
     /// Commits request by request, so that one that cannot be written is put aside and the others are kept.
@@ -368,6 +385,7 @@ impl SessionWriter for SqliteWriter {
         self.end_forgotten();
         self.known_until = self.known_until.min(self.read);
         self.flush()?;
+        self.close_history().map_err(|error| self.failed(&error))?;
         let interrupted = self.interrupt_orphans().map_err(|error| self.failed(&error))?;
         self.memory.forget();
         if interrupted > 0 {

@@ -260,7 +260,7 @@ fn of_an_answer_beyond_the_limit_the_start_is_kept_and_it_says_so() {
 fn what_is_kept_of_answers_that_are_too_long_is_bounded_for_all_together() {
     const MIB: usize = 1 << 20;
     let place = Place::new();
-    // The first goes beyond its own limit; the others find no room beside each other.
+    // The first two go beyond their own limit; the third finds no room beside what is held of them.
     let answer = |number: u64| vec![vec![number as u8; MIB / 2]; 5];
     let stories: Vec<Story> =
         (1..4).map(|number| Story { answer: answer(number), ..Story::new(number, "s") }).collect();

@@ -2,8 +2,9 @@
 
 use lunaroute_core::Role;
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
+use lunaroute_session::sqlite::{History, SqliteConfig, SqliteWriter};
 use lunaroute_session::verify::{VerifyInput, verify};
-use lunaroute_session::writer::SessionWriter;
+use lunaroute_session::writer::{ItemOutcome, SessionWriter};
 
 use crate::story::{Place, Story, one, told, write};
 
@@ -16,7 +17,7 @@ fn long(number: u64, mebibytes: usize) -> Story {
     Story { answer: bytes.chunks(MIB / 2).map(<[u8]>::to_vec).collect(), ..Story::new(number, "s") }
 }
 
-fn assert_kept(place: &Place, stories: &[Story]) {
+fn assert_answers(place: &Place, stories: &[Story]) {
     let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
     for story in stories {
         assert!(
@@ -25,6 +26,10 @@ fn assert_kept(place: &Place, stories: &[Story]) {
             story.number
         );
     }
+}
+
+fn assert_kept(place: &Place, stories: &[Story]) {
+    assert_answers(place, stories);
     let report = verify(&VerifyInput { database: Some(place.path()), ..VerifyInput::default() });
     assert!(report.is_sound(), "{report:#?}");
 }
@@ -73,9 +78,48 @@ fn a_long_answer_whose_file_is_lost_is_read_again() {
     std::fs::File::options().write(true).open(&files[0]).and_then(|file| file.set_len(9)).expect("is cut");
     let refused = writer.write(end).expect_err("a part of the answer is gone");
     assert!(refused.transient && refused.rewind, "{refused}");
+    assert!(refused.to_string().contains("read again"), "{refused}");
     assert!(writer.checkpoint().expect("has one") <= events[0].position);
     write(&mut writer, &events);
     assert_kept(&place, &[story]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_history_began_is_brought_in_again_when_its_file_is_lost() {
+    let place = Place::new();
+    let story = long(1, 3);
+    let events = told(std::slice::from_ref(&story));
+    let (begun, rest) = events.split_at(events.len() - 2);
+    let told: Vec<_> = begun.iter().map(|item| (*item.event).clone()).collect();
+    let history = History::new(move || Box::new(told.clone().into_iter()));
+    let config = SqliteConfig { history: Some(history), ..SqliteConfig::new(place.path()) };
+    let mut writer = SqliteWriter::open(config).expect("opens");
+    let _checkpoint = writer.checkpoint().expect("has one");
+    let files = nameless(&place);
+    assert_eq!(files.len(), 1, "what is beyond memory is in a file");
+    // A disk that gives other bytes than were written to it.
+    let damaged = std::fs::File::options().write(true).open(&files[0]);
+    damaged.and_then(|mut file| std::io::Write::write_all(&mut file, b"?")).expect("is changed");
+    assert!(writer.write(rest).expect_err("a part of the answer is wrong").rewind);
+    let _checkpoint = writer.checkpoint().expect("has one");
+    write(&mut writer, rest);
+    writer.reconcile().expect("reconciles");
+    assert_kept(&place, &[story]);
+}
+
+#[test]
+fn a_long_answer_is_kept_although_a_figure_fits_no_column() {
+    let place = Place::new();
+    let mut story = long(1, 3);
+    story.usage.input = Some(u64::MAX);
+    let events = told(std::slice::from_ref(&story));
+    let outcomes = place.writer().write(&events).expect("goes on");
+    let quarantined = |outcome: &&ItemOutcome| matches!(outcome, ItemOutcome::Quarantined(_));
+    assert_eq!(outcomes.iter().filter(quarantined).count(), 1);
+    assert_answers(&place, &[story]);
+    let aside: i64 = one(&place, "SELECT length(payload) FROM quarantine");
+    assert!(aside > 4 << 20, "the whole answer is in what was put aside: {aside}");
 }
 
 #[test]

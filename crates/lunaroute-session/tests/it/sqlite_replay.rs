@@ -35,6 +35,11 @@ fn stories() -> Vec<Story> {
             4 => story.usage.input = None,
             _ => {}
         }
+        // Of its own session, whether that one is over by then or not.
+        let earlier = stories.iter().rev().find(|earlier: &&Story| earlier.session == story.session);
+        if let Some(earlier) = earlier.filter(|_| number % 4 != 3) {
+            story = story.repeating(earlier);
+        }
         stories.push(story);
     }
     stories

@@ -33,7 +33,7 @@ impl SqliteWriter {
                 },
                 body: bytes::Bytes::new(),
             };
-            if pending.absorb(&event, 0, self.config.directory()) {
+            if pending.absorb(&event, 0, None) {
                 self.ended.push((Position::default(), pending.request));
             }
         }
@@ -51,11 +51,19 @@ impl SqliteWriter {
             }
         }
         self.commit()?;
-        let Some(database) = &self.database else { return Err(StepError::Closed) };
-        heal::mark_history(&database.connection)?;
-        self.history_is_due = false;
+        (self.history_is_due, self.history_is_open) = (false, true);
         if brought > 0 {
             tracing::info!(events = brought, "the database was filled from what was recorded before");
+        }
+        Ok(())
+    }
+
+    /// The journal has gone on with what the history left open, or it is ended: the history need not come again.
+    pub(super) fn close_history(&mut self) -> Result<(), StepError> {
+        if self.history_is_open {
+            let Some(database) = &self.database else { return Err(StepError::Closed) };
+            heal::mark_history(&database.connection)?;
+            self.history_is_open = false;
         }
         Ok(())
     }
@@ -117,12 +125,14 @@ impl SqliteWriter {
         Ok(heal::name_of(aside.as_deref()))
     }
 
-    /// Lets go of what memory holds: everything since the checkpoint is to come again.
+    /// Lets go of what memory holds: everything since the checkpoint is to come again, and the history when it left
+    /// something open.
     pub(super) fn start_over(&mut self) {
+        self.history_is_due |= std::mem::take(&mut self.history_is_open);
         self.memory.forget();
         self.pending.clear();
         self.ended.clear();
-        self.held = 0;
+        self.count();
         self.known_until = self.known_until.max(self.read);
         self.read = self.state.checkpoint;
     }
