@@ -50,7 +50,7 @@ pub(crate) struct NewBlob {
 /// A blob as it will be stored.
 enum Data {
     Held(Vec<u8>),
-    InFile(Nameless),
+    InFile(Box<Nameless>),
 }
 
 /// Why a long answer could not be packed beside the database.
@@ -126,7 +126,7 @@ impl BlobStore {
     ) -> Result<i64, StepError> {
         let packed = if answer.is_spilled() { Some(self.pack(answer)) } else { None };
         let data = match packed {
-            Some(Ok(file)) => Data::InFile(file),
+            Some(Ok(file)) => Data::InFile(Box::new(file)),
             Some(Err(Unpacked::Unreadable(failure))) => return Err(failure.into()),
             refused => {
                 if let Some(Err(Unpacked::Refused(failure))) = refused {
