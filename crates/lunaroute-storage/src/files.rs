@@ -40,6 +40,7 @@ pub(crate) fn sync_directory(_directory: &Path) -> io::Result<()> {
 }
 
 /// The directory a path lies in; a bare name lies in the current one.
-pub(crate) fn parent_of(path: &Path) -> &Path {
+#[must_use]
+pub fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -20,5 +20,6 @@ mod lock;
 pub use appending::{AppendingError, AppendingFile};
 pub use failure::{FileError, FileOperation};
 pub use file_system::{FileSystem, sync_directory};
+pub use files::parent_of;
 pub use lock::FileLock;
 pub use name::{FileName, FileNameError};

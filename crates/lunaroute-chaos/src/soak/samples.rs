@@ -87,6 +87,7 @@ pub(super) async fn sockets_left(gateway: &Gateway, before: u32) -> Result<u32> 
         if left == 0 || Instant::now() >= by {
             return Ok(left);
         }
+        // The kernel tells nobody when another process closes a socket: it is looked for.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

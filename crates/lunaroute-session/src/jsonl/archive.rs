@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lunaroute_core::Timestamp;
 use lunaroute_storage::journal::Position;
-use lunaroute_storage::{AppendingFile, compress, sync_directory};
+use lunaroute_storage::{AppendingFile, compress, parent_of, sync_directory};
 
 use super::error::{JsonlError, read_error};
 use super::line::{self, Place};
@@ -145,5 +145,5 @@ fn remove(path: &Path) -> Result<(), JsonlError> {
 }
 
 fn sync_directory_of(path: &Path) -> Result<(), JsonlError> {
-    Ok(sync_directory(path.parent().unwrap_or(Path::new(".")))?)
+    Ok(sync_directory(parent_of(path))?)
 }

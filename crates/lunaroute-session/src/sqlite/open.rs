@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lunaroute_storage::parent_of;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::heal::History;
@@ -58,8 +59,7 @@ impl SqliteConfig {
 
     /// Where the database is.
     pub(crate) fn directory(&self) -> &Path {
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        directory.unwrap_or(Path::new("."))
+        parent_of(&self.path)
     }
 }
 
@@ -226,9 +226,7 @@ fn schema_error(path: &Path, source: MigrationError) -> OpenError {
 
 /// Makes the file for this user alone; SQLite gives its companions the same rights.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent)?;
-    }
+    fs::create_dir_all(parent_of(path))?;
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
