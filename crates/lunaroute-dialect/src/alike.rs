@@ -28,8 +28,12 @@ pub(crate) struct Alike {
 impl Alike {
     /// Takes one event, by way of `reader` where it says more than other words.
     pub(crate) fn event(&mut self, event: Event<'_>, reader: &mut dyn EventReader, deltas: &mut Vec<Delta>) {
-        if let Some(delta) = self.words_of(event) {
-            deltas.push(delta);
+        if let Some(said) = &self.said
+            && let Some(words) = self.words_of(event)
+        {
+            if !deltas.last_mut().is_some_and(|last| go_on(last, said, words)) {
+                deltas.extend(with_words(said, words));
+            }
             return;
         }
         let before = deltas.len();
@@ -40,15 +44,15 @@ impl Alike {
         }
     }
 
-    fn words_of(&self, event: Event<'_>) -> Option<Delta> {
-        let said = self.said.as_ref()?;
+    /// The words of an event that differs in nothing else.
+    fn words_of<'event>(&self, event: Event<'event>) -> Option<&'event str> {
         let (head, tail) = (&self.data[..self.words.start], &self.data[self.words.end..]);
         let words = event.data.strip_prefix(head)?.strip_suffix(tail)?;
         let is_plain = words.iter().all(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ');
         if words.is_empty() || !is_plain || event.name != self.name.as_deref() {
             return None;
         }
-        with_words(said, std::str::from_utf8(words).ok()?)
+        std::str::from_utf8(words).ok()
     }
 
     fn keep(&mut self, event: Event<'_>, delta: &Delta) {
@@ -66,6 +70,20 @@ impl Alike {
         self.data.extend_from_slice(event.data);
         self.name = event.name.map(str::to_owned);
         self.said = Some(said);
+    }
+}
+
+/// Adds words to those that were said last, in the same block; `false` when something else was.
+fn go_on(last: &mut Delta, said: &Delta, words: &str) -> bool {
+    match (last, said) {
+        (Delta::Text { index, text }, Delta::Text { index: block, .. })
+        | (Delta::Reasoning { index, text }, Delta::Reasoning { index: block, .. })
+            if index == block =>
+        {
+            text.push_str(words);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Beside the times, `written` tells how many bytes SQLite handed to the system per request, log and database together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -223,12 +224,12 @@ fn events(request: &Request) -> Vec<SessionEvent> {
         (started(request), request.body.clone()),
         (read(request), none()),
         (
-            EventKind::AttemptStarted(AttemptStarted {
+            EventKind::AttemptStarted(Arc::new(AttemptStarted {
                 ordinal: 0,
                 provider: "openai".to_owned(),
                 model: Some("model-1".to_owned()),
                 reason: AttemptReason::Primary,
-            }),
+            })),
             none(),
         ),
         (
@@ -244,7 +245,7 @@ fn events(request: &Request) -> Vec<SessionEvent> {
             },
             none(),
         ),
-        (EventKind::ResponseStarted { status: 200, headers: headers(RESPONSE_HEADERS) }, none()),
+        (EventKind::ResponseStarted { status: 200, headers: headers(RESPONSE_HEADERS).into() }, none()),
         (
             EventKind::StreamDelta {
                 frames: 1,
@@ -254,7 +255,7 @@ fn events(request: &Request) -> Vec<SessionEvent> {
             },
             answer.clone(),
         ),
-        (EventKind::Response(Box::new(response())), none()),
+        (EventKind::Response(Arc::new(response())), none()),
         (EventKind::Stats(stats(request, &answer)), none()),
         (
             EventKind::Completed { ending: Ending::Completed, status: Some(200), error: None, message: None },
@@ -304,7 +305,7 @@ fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn started(request: &Request) -> EventKind {
-    EventKind::Started(Box::new(Started {
+    EventKind::Started(Arc::new(Started {
         client: "openai-sdk".to_owned(),
         external_id: Some(request.session.clone()),
         session_source: "header:x-lunaroute-session-id".to_owned(),
@@ -322,7 +323,7 @@ fn started(request: &Request) -> EventKind {
 }
 
 fn read(request: &Request) -> EventKind {
-    EventKind::Request(Box::new(RequestRead {
+    EventKind::Request(Arc::new(RequestRead {
         model: Some("model-1".to_owned()),
         messages: request.messages.clone(),
         preview: Some(noise(request.number, 200)),

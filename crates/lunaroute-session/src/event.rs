@@ -5,6 +5,8 @@
 
 mod repeats;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, RequestId,
@@ -40,11 +42,11 @@ pub struct SessionEvent {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// A request was accepted. `body` holds the request body as it arrived.
-    Started(Box<Started>),
+    Started(Arc<Started>),
     /// The request's body was read; the spans speak of the body after its content coding is undone.
-    Request(Box<RequestRead>),
+    Request(Arc<RequestRead>),
     /// A try at a provider begins.
-    AttemptStarted(AttemptStarted),
+    AttemptStarted(Arc<AttemptStarted>),
     /// The try has its response head or has failed. `body` may hold the start of a provider's answer that the client
     /// never saw, because another try followed.
     AttemptFinished {
@@ -58,7 +60,7 @@ pub enum EventKind {
         /// HTTP status that the client gets.
         status: u16,
         /// Headers that the client gets, as a record may keep them.
-        headers: Vec<(String, String)>,
+        headers: Arc<[(String, String)]>,
     },
     /// A stretch of the answer: `body` holds its bytes as the client got them, `parts` what they say.
     StreamDelta {
@@ -96,7 +98,7 @@ pub enum EventKind {
         arguments: String,
     },
     /// The answer is over: what it said in all.
-    Response(Box<ResponseRead>),
+    Response(Arc<ResponseRead>),
     /// Times and sizes of the request.
     Stats(Stats),
     /// Something failed.

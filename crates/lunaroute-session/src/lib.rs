@@ -17,6 +17,7 @@ mod recorder;
 mod recording;
 
 pub mod codec;
+mod dictionary;
 pub mod jsonl;
 mod projector;
 pub mod query;

@@ -1,5 +1,7 @@
 //! What happened, as bytes: a tag, then the fields in the order of the type.
 
+use std::sync::Arc;
+
 use lunaroute_core::{AttemptOutcome, FailureKind, MessageSpan, ToolResultSpan};
 
 use super::DecodeError;
@@ -93,14 +95,14 @@ pub(super) fn put(out: &mut Out, kind: &EventKind) {
 
 pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
     Ok(match input.byte("kind")? {
-        tag::STARTED => EventKind::Started(Box::new(take_started(input)?)),
-        tag::REQUEST => EventKind::Request(Box::new(take_request(input)?)),
-        tag::ATTEMPT_STARTED => EventKind::AttemptStarted(AttemptStarted {
+        tag::STARTED => EventKind::Started(Arc::new(take_started(input)?)),
+        tag::REQUEST => EventKind::Request(Arc::new(take_request(input)?)),
+        tag::ATTEMPT_STARTED => EventKind::AttemptStarted(Arc::new(AttemptStarted {
             ordinal: input.small("attempt")?,
             provider: input.text("provider")?,
             model: input.maybe_text("model")?,
             reason: input.word("reason")?,
-        }),
+        })),
         tag::ATTEMPT_FINISHED => EventKind::AttemptFinished {
             ordinal: input.small("attempt")?,
             outcome: AttemptOutcome {
@@ -111,9 +113,10 @@ pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
                 retry_after_ms: input.maybe("pause", In::number)?,
             },
         },
-        tag::RESPONSE_STARTED => {
-            EventKind::ResponseStarted { status: input.small("status")?, headers: input.pairs("headers")? }
-        }
+        tag::RESPONSE_STARTED => EventKind::ResponseStarted {
+            status: input.small("status")?,
+            headers: input.pairs("headers")?.into(),
+        },
         tag::STREAM_DELTA => EventKind::StreamDelta {
             frames: input.small("frames")?,
             first_us: input.number("first frame")?,
@@ -125,9 +128,9 @@ pub(super) fn take(input: &mut In<'_>) -> Result<EventKind, DecodeError> {
             name: input.text("tool")?,
             arguments: input.text("arguments")?,
         },
-        tag::RESPONSE => EventKind::Response(Box::new(take_response(input)?)),
+        tag::RESPONSE => EventKind::Response(Arc::new(take_response(input)?)),
         tag::RESPONSE_ESTIMATED => {
-            EventKind::Response(Box::new(ResponseRead { usage_estimated: true, ..take_response(input)? }))
+            EventKind::Response(Arc::new(ResponseRead { usage_estimated: true, ..take_response(input)? }))
         }
         tag::STATS => EventKind::Stats(take_stats(input)?),
         tag::ERROR => EventKind::Error { error: input.word("error")?, message: input.text("message")? },

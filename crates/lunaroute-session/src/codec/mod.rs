@@ -41,7 +41,9 @@ pub const ROLL_CALL: u8 = 2;
 const FORMAT: u8 = 2;
 const FIRST_FORMAT: u8 = 1;
 /// What follows, but for the number of bytes that it has then, is a payload without its format when it is decompressed.
+/// It is still read; what is written is compressed against the dictionary.
 const COMPRESSED: u8 = 3;
+const COMPRESSED_BY_DICTIONARY: u8 = 4;
 
 /// Events in the form of the journal, in pieces so that bodies need not be copied.
 #[derive(Debug, Clone)]
@@ -91,7 +93,7 @@ pub enum DecodeError {
     },
     /// A newer program wrote it.
     #[error(
-        "an entry of the journal has format {format}, this program knows {COMPRESSED}; use the newer program"
+        "an entry of the journal has format {format}, this program knows {COMPRESSED_BY_DICTIONARY}; use the newer program"
     )]
     Format {
         /// The format it names.
@@ -185,6 +187,7 @@ pub(crate) fn decode(payload: &Bytes, expander: &mut Expander) -> Result<Vec<Sto
         FIRST_FORMAT => first::decode(&rest).map(|event| vec![StoredEvent { event, lean: None }]),
         FORMAT => decode_run(&rest),
         COMPRESSED => decode_run(&expander.expand(&rest)?),
+        COMPRESSED_BY_DICTIONARY => decode_run(&expander.expand_by_dictionary(&rest)?),
         format => Err(DecodeError::Format { format }),
     }
 }

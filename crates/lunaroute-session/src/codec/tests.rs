@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Citation, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation,
@@ -24,7 +26,7 @@ fn is_refused(payload: Bytes) -> bool {
 }
 
 fn started(repeats: Option<Repeats>) -> EventKind {
-    EventKind::Started(Box::new(Started {
+    EventKind::Started(Arc::new(Started {
         client: "claude-code".into(),
         external_id: None,
         session_source: "fingerprint".into(),
@@ -42,7 +44,7 @@ fn started(repeats: Option<Repeats>) -> EventKind {
 }
 
 fn request() -> EventKind {
-    EventKind::Request(Box::new(RequestRead {
+    EventKind::Request(Arc::new(RequestRead {
         model: Some("m".into()),
         stream: true,
         content_encoding: Some("gzip".into()),
@@ -140,22 +142,22 @@ fn kinds() -> Vec<EventKind> {
         started(Some(Repeats { of: RequestId::generate(), prefix: 0, suffix: 1 })),
         started(None),
         request(),
-        EventKind::Request(Box::default()),
-        EventKind::AttemptStarted(AttemptStarted {
+        EventKind::Request(Arc::default()),
+        EventKind::AttemptStarted(Arc::new(AttemptStarted {
             ordinal: 3,
             provider: "p".into(),
             model: None,
             reason: AttemptReason::Fallback,
-        }),
+        })),
         EventKind::AttemptFinished { ordinal: u32::MAX, outcome },
-        EventKind::ResponseStarted { status: 200, headers: Vec::new() },
+        EventKind::ResponseStarted { status: 200, headers: Arc::new([]) },
         EventKind::StreamDelta { frames: 3, first_us: 1, last_us: u64::MAX, parts },
         provider_request(),
         EventKind::ProviderResponse { status: 529, headers: vec![("retry-after".into(), "7".into())] },
         EventKind::ProviderDelta { frames: 9 },
         EventKind::ToolCall { id: String::new(), name: "n".into(), arguments: "{}".into() },
-        EventKind::Response(Box::new(ResponseRead { usage_estimated: true, ..ResponseRead::default() })),
-        EventKind::Response(Box::new(ResponseRead {
+        EventKind::Response(Arc::new(ResponseRead { usage_estimated: true, ..ResponseRead::default() })),
+        EventKind::Response(Arc::new(ResponseRead {
             usage,
             stop: Some(StopReason::ToolUse),
             ended: true,
@@ -235,6 +237,16 @@ fn a_short_run_is_compressed_and_comes_back_as_it_was() {
 }
 
 #[test]
+fn what_was_compressed_without_the_dictionary_is_still_read() {
+    let run = run();
+    let plain = payload(&encode(&run));
+    let mut stored = Out(vec![COMPRESSED]);
+    stored.length(plain.len() - 1);
+    stored.bytes(&zstd::bulk::compress(&plain[1..], -1).expect("compresses"));
+    assert_eq!(events_of(&Bytes::from(stored.0)).expect("decodes"), run);
+}
+
+#[test]
 fn a_frame_has_a_place_for_each_of_its_events_however_alike_they_are() {
     let (session, request) = (SessionId::parse("s-1").expect("valid"), RequestId::generate());
     for events in [10, 100, 300, 500, 600] {
@@ -283,8 +295,8 @@ fn a_damaged_payload_is_an_error_at_every_cut_and_never_a_panic() {
         }
     }
     let mut newer = whole.to_vec();
-    newer[0] = 4;
-    assert!(matches!(events_of(&Bytes::from(newer)), Err(DecodeError::Format { format: 4 })));
+    newer[0] = 5;
+    assert!(matches!(events_of(&Bytes::from(newer)), Err(DecodeError::Format { format: 5 })));
 }
 
 /// As versions before this one wrote an event.

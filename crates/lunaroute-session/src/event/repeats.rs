@@ -5,8 +5,9 @@ use std::ops::Range;
 use lunaroute_core::RequestId;
 use serde::{Deserialize, Serialize};
 
-/// Bodies are compared in pieces of these lengths, one after the other: the fastest way to find where they part.
-const PIECES: [usize; 3] = [1_024, 32, 1];
+/// Bodies are compared in pieces of these lengths, one after the other, and then word by word: the fastest way to find
+/// where they part.
+const PIECES: [usize; 2] = [1_024, 32];
 
 /// How much of a body stands in an earlier one: its first `prefix` and its last `suffix` bytes are those of that body,
 /// and what is between them is new. The two overlap in neither body.
@@ -45,7 +46,17 @@ pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
         let pieces = one[same..].chunks_exact(piece).zip(other[same..].chunks_exact(piece));
         same += pieces.take_while(|(one, other)| one == other).count() * piece;
     }
-    same
+    let (one, other) = (&one[same..], &other[same..]);
+    let words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+    for (number, (one, other)) in words.enumerate() {
+        let differ = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if differ != 0 {
+            return same + number * 8 + differ.trailing_zeros() as usize / 8;
+        }
+    }
+    let words = one.len().min(other.len()) / 8 * 8;
+    let bytes = one[words..].iter().zip(&other[words..]);
+    same + words + bytes.take_while(|(one, other)| one == other).count()
 }
 
 /// Bytes at the end that both have in common.
@@ -56,7 +67,17 @@ pub(crate) fn common_suffix(one: &[u8], other: &[u8]) -> usize {
         let pieces = one.rchunks_exact(piece).zip(other.rchunks_exact(piece));
         same += pieces.take_while(|(one, other)| one == other).count() * piece;
     }
-    same
+    let (one, other) = (&one[..one.len() - same], &other[..other.len() - same]);
+    let words = one.as_rchunks().1.iter().rev().zip(other.as_rchunks().1.iter().rev());
+    for (number, (one, other)) in words.enumerate() {
+        let differ = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if differ != 0 {
+            return same + number * 8 + differ.leading_zeros() as usize / 8;
+        }
+    }
+    let words = one.len().min(other.len()) / 8 * 8;
+    let bytes = one[..one.len() - words].iter().rev().zip(other[..other.len() - words].iter().rev());
+    same + words + bytes.take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use lunaroute_core::RequestId;
 
-use crate::event::Repeats;
+use crate::event::{Repeats, common_prefix, common_suffix};
 
 /// Smaller ones are told whole: the reference has about a hundred bytes itself.
 const LEAST: usize = 256;
@@ -35,10 +35,8 @@ impl Last {
         if !self.bytes.contains(&body.len()) {
             return None;
         }
-        let same = |(ours, theirs): &(&u8, &u8)| ours == theirs;
-        let mut prefix = body.iter().zip(base).take_while(same).count();
-        let room = body.len().min(base.len()) - prefix;
-        let mut suffix = body.iter().rev().zip(base.iter().rev()).take(room).take_while(same).count();
+        let mut prefix = common_prefix(body, base);
+        let mut suffix = common_suffix(&body[prefix..], &base[prefix..]);
         // Between characters, so that what is new stays text.
         let cuts_character = |at: usize| body.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
         while prefix > 0 && cuts_character(prefix) {

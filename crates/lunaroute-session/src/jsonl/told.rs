@@ -5,6 +5,7 @@
 //! one line does not reach far.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use lunaroute_core::{RequestId, Timestamp};
 use lunaroute_storage::journal::Position;
@@ -39,7 +40,7 @@ const TRANSLATED: usize = 1024 * 1024;
 pub(super) struct Told {
     session: bool,
     position: Option<Position>,
-    started: Option<Box<Started>>,
+    started: Option<Arc<Started>>,
     openings: VecDeque<Opening>,
     question: Last,
     answer: Last,

@@ -20,6 +20,10 @@ const RUN_BYTES: usize = 1024 * 1024;
 /// What a short request needs after its start.
 const EVENTS_OF_A_RUN: usize = 8;
 
+/// So many empty runs wait to be used again, and none that ever held more events than this.
+const SPARE_RUNS: usize = 64;
+const EVENTS_OF_A_SPARE_RUN: usize = 16;
+
 /// Neighbouring events of one request, which become one entry of the journal.
 pub(crate) struct Run {
     pub(crate) events: Vec<SessionEvent>,
@@ -42,6 +46,8 @@ pub(crate) struct Batch {
     /// How many events there were when a request of this session ended.
     ends: HashMap<SessionId, u64>,
     pushed: u64,
+    /// What held the events of earlier runs.
+    spare: Vec<Vec<SessionEvent>>,
     /// The present moment, for what is pushed.
     now: Instant,
     /// Bytes of bodies in `runs`.
@@ -60,6 +66,7 @@ impl Default for Batch {
             latest: HashMap::new(),
             ends: HashMap::new(),
             pushed: 0,
+            spare: Vec::new(),
             now: Instant::now(),
             body_bytes: 0,
             openings: Vec::new(),
@@ -96,7 +103,7 @@ impl Batch {
             run.urgent = true;
         }
         self.latest.insert(event.request, self.runs.len());
-        let mut events = Vec::with_capacity(EVENTS_OF_A_RUN);
+        let mut events = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(EVENTS_OF_A_RUN));
         events.push(event);
         let (since, last) = (self.now, self.pushed);
         self.runs.push(Run { events, body_bytes: bytes, since, last, urgent, notes: 0, charge: 0 });
@@ -196,15 +203,18 @@ impl Batch {
         let bytes: usize = entries.iter().map(EncodedRun::frame_bytes).sum();
         let mut frame = Position { offset: end.offset.saturating_sub(bytes as u64), ..end };
         let mut journaled = Vec::with_capacity(self.runs.iter().map(|run| run.events.len()).sum());
-        for (run, entry) in self.runs.drain(..).zip(entries) {
+        for (mut run, entry) in self.runs.drain(..).zip(entries) {
             let next_frame = Position { offset: frame.offset + entry.frame_bytes() as u64, ..frame };
             let last = run.events.len().saturating_sub(1);
-            journaled.extend(run.events.into_iter().enumerate().map(|(number, event)| JournaledEvent {
+            journaled.extend(run.events.drain(..).enumerate().map(|(number, event)| JournaledEvent {
                 position: event_position(frame, number),
                 next: if number == last { next_frame } else { event_position(frame, number + 1) },
                 event: Arc::new(event),
             }));
             frame = next_frame;
+            if self.spare.len() < SPARE_RUNS && run.events.capacity() <= EVENTS_OF_A_SPARE_RUN {
+                self.spare.push(run.events);
+            }
         }
         journaled
     }
@@ -259,6 +269,7 @@ fn move_on(event: &mut SessionEvent) {
     event.seq += 1;
     // Its spans would point nowhere.
     if let EventKind::Request(read) = &mut event.kind {
+        let read = Arc::make_mut(read);
         (read.messages, read.tool_results) = (Vec::new(), Vec::new());
     }
 }
@@ -291,7 +302,7 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             lost_frames
         }
         EventKind::Started(started) => {
-            (started.repeats, event.body) = (None, Bytes::new());
+            (Arc::make_mut(started).repeats, event.body) = (None, Bytes::new());
             0
         }
         EventKind::AttemptFinished { .. } => {
@@ -305,8 +316,8 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             0
         }
         EventKind::Request(read) if cause == GapCause::TooLarge => {
-            read.messages = Vec::new();
-            read.tool_results = Vec::new();
+            let read = Arc::make_mut(read);
+            (read.messages, read.tool_results) = (Vec::new(), Vec::new());
             0
         }
         EventKind::ToolCall { arguments, .. } => {
@@ -315,7 +326,7 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
             0
         }
         EventKind::Response(read) => {
-            read.text_preview = None;
+            Arc::make_mut(read).text_preview = None;
             0
         }
         _ => 0,
@@ -328,7 +339,7 @@ pub(crate) fn without_content(event: &SessionEvent) -> SessionEvent {
     let lost_bytes = event.body.len() as u64;
     let gap = |lost_frames, cause| EventKind::Gap { lost_frames, lost_bytes, cause };
     let kind = match &event.kind {
-        EventKind::Started(started) => EventKind::Started(Box::new(Started {
+        EventKind::Started(started) => EventKind::Started(Arc::new(Started {
             client: started.client.clone(),
             external_id: None,
             session_source: started.session_source.clone(),

@@ -1,5 +1,7 @@
 //! The last events of a request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lunaroute_core::{Answer, Ending, Outcome, RequestId, Usage};
 
@@ -168,7 +170,7 @@ pub(crate) fn answer_events(
         })
         .collect();
     let preview: String = answer.text.chars().take(PREVIEW).collect();
-    events.push(EventKind::Response(Box::new(ResponseRead {
+    events.push(EventKind::Response(Arc::new(ResponseRead {
         provider_response_id: answer.id.clone(),
         model: answer.model.clone(),
         text_preview: (!preview.is_empty()).then_some(preview),

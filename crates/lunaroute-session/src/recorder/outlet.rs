@@ -49,7 +49,7 @@ impl Outlet {
         if let EventKind::Started(started) = &mut kept.kind
             && !same
         {
-            started.repeats = None;
+            Arc::make_mut(started).repeats = None;
         }
         self.batch.push(kept);
         same

@@ -117,7 +117,7 @@ impl OpenRequest {
             provider_exchange: None,
             provider_reply: None,
         };
-        let kept = request.emit_with(outlet, 0, EventKind::Started(Box::new(started)), body);
+        let kept = request.emit_with(outlet, 0, EventKind::Started(Arc::new(started)), body);
         if let Some(cause) = gap {
             let gap = EventKind::Gap { lost_frames: 0, lost_bytes: source_bytes, cause };
             request.emit(outlet, overhead_pre_us, gap);
@@ -193,7 +193,7 @@ impl OpenRequest {
             preview: reading.preview,
             problem: reading.problem,
         };
-        self.emit(outlet, self.overhead_pre_us, EventKind::Request(Box::new(read)));
+        self.emit(outlet, self.overhead_pre_us, EventKind::Request(Arc::new(read)));
     }
 
     /// The body could not be kept although the request was taken; the gap that says so is written and took a seq.
@@ -214,7 +214,7 @@ impl OpenRequest {
         self.provider = Some(provider.clone());
         let attempt = AttemptStarted { ordinal: self.attempts, provider, model, reason };
         self.attempts += 1;
-        self.emit(outlet, offset_us, EventKind::AttemptStarted(attempt));
+        self.emit(outlet, offset_us, EventKind::AttemptStarted(Arc::new(attempt)));
     }
 
     pub(crate) fn attempt_finished(
@@ -247,7 +247,11 @@ impl OpenRequest {
         self.status = Some(head.status);
         self.reply = Some(Box::new(Reply::new(head, reader, limits)));
         let headers = headers::for_record(&head.headers);
-        self.emit(outlet, offset_us, EventKind::ResponseStarted { status: head.status, headers });
+        self.emit(
+            outlet,
+            offset_us,
+            EventKind::ResponseStarted { status: head.status, headers: headers.into() },
+        );
     }
 
     /// The request goes to a provider of another dialect in this form.

@@ -14,6 +14,7 @@ use super::answer::AnswerBytes;
 use super::failure::StepError;
 use super::nameless::{Nameless, Unreadable};
 use super::recipe::{Ingredient, Recipe};
+use crate::dictionary::DICTIONARY;
 
 /// Zstandard level of parts of bodies: they are kept once and named often.
 const LEVEL: i32 = 3;
@@ -31,9 +32,6 @@ const RAW: i64 = 0;
 const ZSTD: i64 = 1;
 const ZSTD_DICTIONARY: i64 = 2;
 
-/// What small content is compressed against: words that most requests have. It is part of the format: one that is changed
-/// gets a codec of its own.
-const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
 /// Small content from this length on is compressed.
 const COMPRESS_SMALL_FROM: usize = 64;
 

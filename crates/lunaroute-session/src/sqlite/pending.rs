@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,10 +19,13 @@ use crate::event::{
     Stats,
 };
 
+/// Shared with the event that told them.
+type Headers = Arc<[(String, String)]>;
+
 /// One attempt as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attempt {
-    pub(crate) started: Option<(Timestamp, AttemptStarted)>,
+    pub(crate) started: Option<(Timestamp, Arc<AttemptStarted>)>,
     pub(crate) finished: Option<(Timestamp, AttemptOutcome)>,
     pub(crate) body: Bytes,
 }
@@ -93,18 +97,18 @@ pub(crate) struct Pending {
     next_seq: u32,
     /// Its row as running, once that is committed.
     pub(crate) shown: Option<Shown>,
-    pub(crate) started: Option<Box<Started>>,
+    pub(crate) started: Option<Arc<Started>>,
     pub(crate) body: Bytes,
     pub(crate) body_length: u64,
-    pub(crate) read: Option<Box<RequestRead>>,
+    pub(crate) read: Option<Arc<RequestRead>>,
     pub(crate) attempts: BTreeMap<u32, Attempt>,
-    pub(crate) head: Option<(u16, Vec<(String, String)>)>,
+    pub(crate) head: Option<(u16, Headers)>,
     /// The last of its attempts at a provider of another dialect.
     pub(crate) provider: Option<Box<ProviderForm>>,
     pub(crate) answer: AnswerBytes,
     pub(crate) samples: Samples,
     pub(crate) tools: Vec<AskedTool>,
-    pub(crate) response: Option<Box<ResponseRead>>,
+    pub(crate) response: Option<Arc<ResponseRead>>,
     pub(crate) stats: Option<Stats>,
     pub(crate) mishaps: Vec<Mishap>,
     pub(crate) lost: Option<Lost>,
@@ -267,10 +271,10 @@ impl Pending {
         plain.stats = None;
         plain.lost = None;
         if let Some(response) = &mut plain.response {
-            response.usage = lunaroute_core::Usage::default();
+            Arc::make_mut(response).usage = lunaroute_core::Usage::default();
         }
         if let Some(started) = &mut plain.started {
-            started.overhead_pre_us = 0;
+            Arc::make_mut(started).overhead_pre_us = 0;
         }
         for (_, outcome) in plain.attempts.values_mut().filter_map(|attempt| attempt.finished.as_mut()) {
             outcome.latency_us = 0;

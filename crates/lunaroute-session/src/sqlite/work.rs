@@ -253,7 +253,7 @@ impl<'writer> Work<'writer> {
 
 /// What is small of a request, in one piece.
 fn content(pending: &Pending, body_is_inline: bool, answer: Option<&AnswerBytes>) -> Content {
-    let json = |headers: &Vec<(String, String)>, output: &mut Vec<u8>| {
+    let json = |headers: &[(String, String)], output: &mut Vec<u8>| {
         serde_json::to_writer(output, headers).expect("pairs of text are JSON");
     };
     let mut content = Content::new();

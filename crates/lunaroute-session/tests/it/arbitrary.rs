@@ -1,5 +1,7 @@
 //! Events with anything in them that their types allow.
 
+use std::sync::Arc;
+
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Citation, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation,
@@ -210,26 +212,26 @@ pub(crate) fn kind() -> impl Strategy<Value = EventKind> {
         },
     );
     let attempt = (any::<u32>(), text(), maybe()).prop_map(|(ordinal, provider, model)| {
-        EventKind::AttemptStarted(AttemptStarted {
+        EventKind::AttemptStarted(Arc::new(AttemptStarted {
             ordinal,
             provider,
             model,
             reason: AttemptReason::Fallback,
-        })
+        }))
     });
     let delta = (any::<u32>(), any::<u64>(), any::<u64>(), prop::collection::vec(part(), 0..4));
     prop_oneof![
-        4 => started().prop_map(|started| EventKind::Started(Box::new(started))),
-        1 => request_read().prop_map(|read| EventKind::Request(Box::new(read))),
+        4 => started().prop_map(|started| EventKind::Started(Arc::new(started))),
+        1 => request_read().prop_map(|read| EventKind::Request(Arc::new(read))),
         1 => attempt,
         1 => (any::<u32>(), outcome).prop_map(|(ordinal, outcome)| EventKind::AttemptFinished { ordinal, outcome }),
-        1 => (any::<u16>(), headers()).prop_map(|(status, headers)| EventKind::ResponseStarted { status, headers }),
+        1 => (any::<u16>(), headers()).prop_map(|(status, headers)| EventKind::ResponseStarted { status, headers: headers.into() }),
         1 => delta.prop_map(|(frames, first_us, last_us, parts)| EventKind::StreamDelta { frames, first_us, last_us, parts }),
         1 => provider_request(),
         1 => (any::<u16>(), headers()).prop_map(|(status, headers)| EventKind::ProviderResponse { status, headers }),
         1 => any::<u32>().prop_map(|frames| EventKind::ProviderDelta { frames }),
         1 => (text(), text(), text()).prop_map(|(id, name, arguments)| EventKind::ToolCall { id, name, arguments }),
-        1 => response_read().prop_map(|read| EventKind::Response(Box::new(read))),
+        1 => response_read().prop_map(|read| EventKind::Response(Arc::new(read))),
         1 => stats().prop_map(EventKind::Stats),
         1 => text().prop_map(|message| EventKind::Error { error: FailureKind::BadRequest, message }),
         1 => (any::<u64>(), any::<u64>()).prop_map(|(lost_frames, lost_bytes)| EventKind::Gap {

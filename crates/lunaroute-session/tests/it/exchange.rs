@@ -1,5 +1,7 @@
 //! Requests as the recorder tells them, event by event: what writers are fed with in tests and benchmarks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Delta, Dialect, Ending, MessageSpan, Operation, RequestId, Role,
@@ -95,12 +97,12 @@ pub(crate) fn events(session: &str, number: u64, body: Bytes, repeats: Option<Re
         EventKind::Completed { ending: Ending::Completed, status: Some(200), error: None, message: None };
     let kinds: [(i64, EventKind, Bytes); EVENTS] = [
         (0, started(repeats), body),
-        (50, EventKind::Request(Box::new(read)), Bytes::new()),
-        (2_803, EventKind::AttemptStarted(attempt), Bytes::new()),
+        (50, EventKind::Request(Arc::new(read)), Bytes::new()),
+        (2_803, EventKind::AttemptStarted(attempt.into()), Bytes::new()),
         (3_510, EventKind::AttemptFinished { ordinal: 0, outcome }, Bytes::new()),
-        (3_670, EventKind::ResponseStarted { status: 200, headers }, Bytes::new()),
+        (3_670, EventKind::ResponseStarted { status: 200, headers: headers.into() }, Bytes::new()),
         (3_690, delta, Bytes::from(answer)),
-        (3_691, EventKind::Response(Box::new(response)), Bytes::new()),
+        (3_691, EventKind::Response(Arc::new(response)), Bytes::new()),
         (3_691, EventKind::Stats(stats), Bytes::new()),
         (3_691, ending, Bytes::new()),
     ];
@@ -127,7 +129,7 @@ pub(crate) fn request(number: u64) -> RequestId {
 }
 
 fn started(repeats: Option<Repeats>) -> EventKind {
-    EventKind::Started(Box::new(Started {
+    EventKind::Started(Arc::new(Started {
         client: "unknown".to_owned(),
         external_id: None,
         session_source: "fingerprint".to_owned(),

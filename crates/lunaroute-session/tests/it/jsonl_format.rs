@@ -1,6 +1,7 @@
 //! The lines that `docs/RECORDING.md` shows are those that are written.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ const QUESTION: &str = "{\"model\":\"gpt-5\",\"messages\":[{\"role\":\"user\",\"
 
 fn started(length: usize) -> EventKind {
     let headers = [("content-type", "application/json".to_owned()), ("content-length", length.to_string())];
-    EventKind::Started(Box::new(Started {
+    EventKind::Started(Arc::new(Started {
         client: "openai-sdk".to_owned(),
         external_id: None,
         session_source: "fingerprint".to_owned(),
@@ -109,13 +110,13 @@ fn story() -> Vec<(u8, i64, EventKind, String)> {
     let gap = EventKind::Gap { lost_frames: 3, lost_bytes: 921, cause: GapCause::QueueFull };
     vec![
         (1, 0, started(first.len()), first),
-        (1, 120, EventKind::Request(Box::new(read)), none()),
-        (1, 310, EventKind::AttemptStarted(attempt), none()),
+        (1, 120, EventKind::Request(Arc::new(read)), none()),
+        (1, 310, EventKind::AttemptStarted(attempt.into()), none()),
         (1, 311_010, EventKind::AttemptFinished { ordinal: 0, outcome }, none()),
-        (1, 311_060, EventKind::ResponseStarted { status: 200, headers }, none()),
+        (1, 311_060, EventKind::ResponseStarted { status: 200, headers: headers.into() }, none()),
         (1, 620_000, delta, "data: {\"id\":\"chatcmpl-7\"}\n\ndata: [DONE]\n\n".to_owned()),
         (1, 620_001, call, none()),
-        (1, 620_001, EventKind::Response(Box::new(response)), none()),
+        (1, 620_001, EventKind::Response(Arc::new(response)), none()),
         (1, 620_002, EventKind::Stats(stats), none()),
         (1, 620_003, completed(Ending::Completed, None), none()),
         (2, 4_000_000, started(second.len()), second),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -86,7 +87,7 @@ fn make(plans: Vec<Plan>) -> Vec<JournaledEvent> {
                 && body.told
             {
                 let (prefix, suffix) = (prefix as u64, suffix as u64);
-                started.repeats = Some(Repeats { of: *of, prefix, suffix });
+                Arc::make_mut(started).repeats = Some(Repeats { of: *of, prefix, suffix });
             }
         }
         let whole = Bytes::from(whole);
@@ -196,8 +197,8 @@ fn a_body_that_is_not_what_it_is_said_to_repeat_is_an_error_and_never_a_wrong_bo
     let directory = tempfile::tempdir().expect("a directory");
     let mut events = conversation(3, true);
     for item in &mut events {
-        if let EventKind::Started(started) = &mut std::sync::Arc::make_mut(&mut item.event).kind
-            && let Some(repeats) = &mut started.repeats
+        if let EventKind::Started(started) = &mut Arc::make_mut(&mut item.event).kind
+            && let Some(repeats) = &mut Arc::make_mut(started).repeats
             && repeats.of == exchange::request(1)
         {
             repeats.of = exchange::request(0);

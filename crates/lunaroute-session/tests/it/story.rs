@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -117,7 +118,7 @@ impl Story {
     }
 
     fn started(&self) -> EventKind {
-        EventKind::Started(Box::new(Started {
+        EventKind::Started(Arc::new(Started {
             client: self.client.clone(),
             external_id: self.external_id.clone(),
             session_source: "header:x-session".to_owned(),
@@ -141,7 +142,7 @@ impl Story {
             is_error: *is_error,
             range: range.clone(),
         };
-        EventKind::Request(Box::new(RequestRead {
+        EventKind::Request(Arc::new(RequestRead {
             model: Some(self.model.clone()),
             stream: true,
             content_encoding: self.encoding.clone(),
@@ -156,7 +157,7 @@ impl Story {
         let mut events = vec![(
             EventKind::ResponseStarted {
                 status: self.status.unwrap_or(200),
-                headers: vec![("x-text".to_owned(), self.text.clone())],
+                headers: vec![("x-text".to_owned(), self.text.clone())].into(),
             },
             Bytes::new(),
         )];
@@ -177,7 +178,7 @@ impl Story {
             events.push((EventKind::ToolCall { id, name, arguments }, Bytes::new()));
         }
         events.push((
-            EventKind::Response(Box::new(ResponseRead {
+            EventKind::Response(Arc::new(ResponseRead {
                 provider_response_id: Some(format!("msg-{}", self.text)),
                 model: Some(format!("{}-2026", self.model)),
                 text_preview: Some(self.text.clone()),
@@ -221,7 +222,7 @@ impl Story {
             model: Some(self.model.clone()),
             reason: AttemptReason::Primary,
         };
-        kinds.push((EventKind::AttemptStarted(attempt), Bytes::new()));
+        kinds.push((EventKind::AttemptStarted(attempt.into()), Bytes::new()));
         let outcome = AttemptOutcome {
             status: self.status,
             latency_us: 1_200,

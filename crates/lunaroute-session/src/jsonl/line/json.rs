@@ -92,8 +92,13 @@ pub(super) fn request(id: RequestId, output: &mut Vec<u8>) {
 
 /// A text with its quotes and escapes.
 pub(super) fn text(value: &str, output: &mut Vec<u8>) {
+    text_of_bytes(value.as_bytes(), output);
+}
+
+/// The same of bytes that are known to be text.
+pub(super) fn text_of_bytes(value: &[u8], output: &mut Vec<u8>) {
     output.push(b'"');
-    let mut rest = value.as_bytes();
+    let mut rest = value;
     loop {
         let (clean, from) = rest.split_at(clean_bytes(rest));
         output.extend_from_slice(clean);

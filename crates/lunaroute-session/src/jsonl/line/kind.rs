@@ -4,6 +4,7 @@
 //! What has no value is left out. The names are those of serde's form of the events, which reads them back.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use lunaroute_core::conversation::Seal;
 use lunaroute_core::{AttemptOutcome, Citation, Delta, MessageSpan, ToolResultSpan, Usage};
@@ -16,7 +17,7 @@ use crate::event::{
 };
 
 /// Appends `kind` and its fields. `before` is how the request before in the file began.
-pub(super) fn append(kind: &EventKind, before: &mut Option<Box<Started>>, output: &mut Vec<u8>) {
+pub(super) fn append(kind: &EventKind, before: &mut Option<Arc<Started>>, output: &mut Vec<u8>) {
     let mut fields = Fields(output);
     match kind {
         EventKind::Started(started) => started::append(started, before, &mut fields),

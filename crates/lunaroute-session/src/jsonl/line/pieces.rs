@@ -10,9 +10,6 @@ use crate::event::{common_prefix, common_suffix};
 
 pub(super) const NAME: &str = "body_pieces";
 
-/// What ends an event; other line ends stay within their piece.
-const END: &[u8] = b"\n\n";
-
 /// A shorter body is told whole.
 const LEAST: usize = 1_024;
 
@@ -29,15 +26,16 @@ pub(super) enum Piece {
     Like(usize, usize, String),
 }
 
-/// Appends the body in pieces where that makes it half as long at least; otherwise appends nothing and gives `false`.
-pub(super) fn append(body: &str, fields: &mut Fields<'_>) -> bool {
+/// Appends the body, which is text, in pieces where that makes it half as long at least; otherwise appends nothing and
+/// gives `false`.
+pub(super) fn append(body: &[u8], fields: &mut Fields<'_>) -> bool {
     if body.len() < LEAST {
         return false;
     }
     let begin = fields.0.len();
     fields.name(NAME);
     fields.0.push(b'[');
-    let mut before = "";
+    let (mut before, mut told) = (&body[..0], 0);
     for piece in Pieces(body) {
         if !before.is_empty() {
             fields.0.push(b',');
@@ -45,9 +43,8 @@ pub(super) fn append(body: &str, fields: &mut Fields<'_>) -> bool {
         append_piece(before, piece, fields.0);
         before = piece;
         // The head of it tells whether it pays.
-        let (told, written) =
-            (piece.as_ptr() as usize + piece.len() - body.as_ptr() as usize, fields.0.len() - begin);
-        if told >= LEAST && written * 2 > told {
+        told += piece.len();
+        if told >= LEAST && (fields.0.len() - begin) * 2 > told {
             fields.0.truncate(begin);
             return false;
         }
@@ -56,26 +53,26 @@ pub(super) fn append(body: &str, fields: &mut Fields<'_>) -> bool {
     true
 }
 
-fn append_piece(before: &str, piece: &str, output: &mut Vec<u8>) {
-    let (one, other) = (before.as_bytes(), piece.as_bytes());
-    let mut prefix = common_prefix(one, other);
-    let mut suffix = common_suffix(&one[prefix..], &other[prefix..]);
+fn append_piece(before: &[u8], piece: &[u8], output: &mut Vec<u8>) {
+    let mut prefix = common_prefix(before, piece);
+    let mut suffix = common_suffix(&before[prefix..], &piece[prefix..]);
     // Between characters, so that what is new stays text.
-    while !piece.is_char_boundary(prefix) {
+    let cuts_character = |at: usize| piece.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    while cuts_character(prefix) {
         prefix -= 1;
     }
-    while !piece.is_char_boundary(piece.len() - suffix) {
+    while cuts_character(piece.len() - suffix) {
         suffix -= 1;
     }
     if (prefix + suffix) * 2 < piece.len() {
-        return json::text(piece, output);
+        return json::text_of_bytes(piece, output);
     }
     output.push(b'[');
     json::number(prefix, output);
     output.push(b',');
     json::number(suffix, output);
     output.push(b',');
-    json::text(&piece[prefix..piece.len() - suffix], output);
+    json::text_of_bytes(&piece[prefix..piece.len() - suffix], output);
     output.push(b']');
 }
 
@@ -104,14 +101,16 @@ pub(super) fn join(pieces: &[Piece]) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// A body cut behind the ends of its events.
-struct Pieces<'a>(&'a str);
+/// A body cut behind the ends of its events, which are two line feeds; other line ends stay within their piece.
+struct Pieces<'a>(&'a [u8]);
 
 impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a str;
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<&'a str> {
-        let end = memchr::memmem::find(self.0.as_bytes(), END).map_or(self.0.len(), |at| at + END.len());
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // Most events have one line.
+        let mut feeds = memchr::memchr_iter(b'\n', self.0);
+        let end = feeds.find(|at| self.0.get(at + 1) == Some(&b'\n')).map_or(self.0.len(), |at| at + 2);
         let (piece, rest) = self.0.split_at(end);
         self.0 = rest;
         (!piece.is_empty()).then_some(piece)
@@ -127,7 +126,7 @@ mod tests {
 
     fn told(body: &str) -> Option<Value> {
         let mut line = b"{\"x\":0".to_vec();
-        if !append(body, &mut Fields(&mut line)) {
+        if !append(body.as_bytes(), &mut Fields(&mut line)) {
             assert_eq!(line, b"{\"x\":0");
             return None;
         }

@@ -1,16 +1,21 @@
 //! How a request began: what is as it was with the request before in the file is left out.
 
+use std::sync::Arc;
+
 use super::json::{self, Fields};
 use super::kind;
 use crate::event::Started;
 
 /// Appends the fields that differ from `before`, which becomes what was told; all of them when nothing was.
-pub(super) fn append(started: &Started, before: &mut Option<Box<Started>>, fields: &mut Fields<'_>) {
-    let Some(before) = before else {
-        all(started, fields);
-        *before = Some(Box::new(started.clone()));
-        return;
-    };
+pub(super) fn append(started: &Arc<Started>, before: &mut Option<Arc<Started>>, fields: &mut Fields<'_>) {
+    match before {
+        Some(before) => changed(started, before, fields),
+        None => all(started, fields),
+    }
+    *before = Some(Arc::clone(started));
+}
+
+fn changed(started: &Started, before: &Started, fields: &mut Fields<'_>) {
     let Started {
         client,
         external_id,
@@ -27,21 +32,21 @@ pub(super) fn append(started: &Started, before: &mut Option<Box<Started>>, field
         repeats,
     } = started;
     fields.word("kind", "started");
-    text("client", client, &mut before.client, fields);
-    optional("external_id", external_id, &mut before.external_id, fields);
-    text("session_source", session_source, &mut before.session_source, fields);
-    if std::mem::replace(&mut before.dialect, *dialect) != *dialect {
+    text("client", client, &before.client, fields);
+    optional("external_id", external_id, &before.external_id, fields);
+    text("session_source", session_source, &before.session_source, fields);
+    if before.dialect != *dialect {
         fields.word("dialect", dialect.as_str());
     }
-    if std::mem::replace(&mut before.operation, *operation) != *operation {
+    if before.operation != *operation {
         fields.word("operation", operation.as_str());
     }
-    text("listener", listener, &mut before.listener, fields);
-    text("method", method, &mut before.method, fields);
-    text("path", path, &mut before.path, fields);
-    changed_headers(headers, &mut before.headers, fields);
-    optional("client_ip", client_ip, &mut before.client_ip, fields);
-    optional("user_agent", user_agent, &mut before.user_agent, fields);
+    text("listener", listener, &before.listener, fields);
+    text("method", method, &before.method, fields);
+    text("path", path, &before.path, fields);
+    changed_headers(headers, &before.headers, fields);
+    optional("client_ip", client_ip, &before.client_ip, fields);
+    optional("user_agent", user_agent, &before.user_agent, fields);
     fields.number("overhead_pre_us", *overhead_pre_us);
     if let Some(repeats) = repeats {
         kind::repeats_field("repeats", *repeats, fields);
@@ -68,17 +73,15 @@ fn all(started: &Started, fields: &mut Fields<'_>) {
     }
 }
 
-fn text(name: &str, value: &str, before: &mut String, fields: &mut Fields<'_>) {
+fn text(name: &str, value: &str, before: &str, fields: &mut Fields<'_>) {
     if before != value {
         fields.text(name, value);
-        value.clone_into(before);
     }
 }
 
-fn optional(name: &str, value: &Option<String>, before: &mut Option<String>, fields: &mut Fields<'_>) {
+fn optional(name: &str, value: &Option<String>, before: &Option<String>, fields: &mut Fields<'_>) {
     if before != value {
         nullable(name, value.as_deref(), fields);
-        before.clone_from(value);
     }
 }
 
@@ -93,16 +96,11 @@ fn nullable(name: &str, value: Option<&str>, fields: &mut Fields<'_>) {
 }
 
 /// Where the names are as before, only the values that changed, each with its number.
-fn changed_headers(
-    headers: &[(String, String)],
-    before: &mut Vec<(String, String)>,
-    fields: &mut Fields<'_>,
-) {
+fn changed_headers(headers: &[(String, String)], before: &[(String, String)], fields: &mut Fields<'_>) {
     let same_names = headers.len() == before.len()
-        && headers.iter().zip(before.iter()).all(|((name, _), (before, _))| name == before);
+        && headers.iter().zip(before).all(|((name, _), (before, _))| name == before);
     if !same_names {
         kind::headers_field(headers, fields);
-        headers.clone_into(before);
         return;
     }
     let mut any = false;
@@ -124,7 +122,6 @@ fn changed_headers(
         fields.0.push(b',');
         json::text(value, fields.0);
         fields.0.push(b']');
-        value.clone_into(before);
     }
     if any {
         fields.0.push(b']');

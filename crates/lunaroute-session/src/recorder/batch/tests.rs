@@ -54,7 +54,7 @@ fn started(request: RequestId) -> SessionEvent {
         overhead_pre_us: 0,
         repeats: None,
     };
-    event(request, 0, EventKind::Started(Box::new(started)), BODY)
+    event(request, 0, EventKind::Started(Arc::new(started)), BODY)
 }
 
 fn seqs(run: &Run) -> Vec<u32> {
@@ -99,7 +99,8 @@ fn a_body_that_an_entry_cannot_take_is_a_gap_and_nothing_leans_on_it() {
     }
     let mut next = started(RequestId::generate());
     if let EventKind::Started(started) = &mut next.kind {
-        started.repeats = Some(crate::event::Repeats { of: request, prefix: 9_000, suffix: 0 });
+        Arc::make_mut(started).repeats =
+            Some(crate::event::Repeats { of: request, prefix: 9_000, suffix: 0 });
     }
     assert!(bodies.lean(&next, 1).is_none(), "it would lean on an empty body");
 }
@@ -116,7 +117,7 @@ fn what_was_held_back_follows_the_gap_of_its_request() {
         model: None,
         reason: lunaroute_core::AttemptReason::Primary,
     };
-    batch.push(event(request, 1, EventKind::AttemptStarted(attempt), Bytes::new()));
+    batch.push(event(request, 1, EventKind::AttemptStarted(Arc::new(attempt)), Bytes::new()));
     let past = Instant::now().checked_sub(Duration::from_secs(60)).expect("the machine runs for longer");
     let mut held = batch.hold_back(past);
     assert_eq!(held.iter().map(seqs).collect::<Vec<_>>(), [[1]]);
