@@ -34,7 +34,8 @@ pub trait Interpreter: Send + Sync {
 
 /// Reads one answer as its bytes come, whatever the pieces are.
 pub trait ResponseReader: Send {
-    /// Takes the next bytes of the body (with its content coding) and appends what they say to `deltas`.
+    /// Takes the next bytes of the body (with its content coding) and appends what they say to `deltas`, which holds nothing
+    /// but what this reader said: words that go on with its last one may be added to that. Drain it or keep it whole.
     fn read(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>);
 
     /// The body is over: appends what was still held, and [`Delta::End`] only when the answer was whole.

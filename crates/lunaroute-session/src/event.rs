@@ -37,7 +37,8 @@ pub struct SessionEvent {
     pub body: Bytes,
 }
 
-/// What happened.
+/// What happened. What is shared here is what writers keep until a request is over; a [`Filter`](crate::filter::Filter) that
+/// changes it does so by [`Arc::make_mut`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {

@@ -10,7 +10,8 @@ pub struct FilterError {
     pub reason: String,
 }
 
-/// Changes events before they are kept, such as by redaction. Fails closed.
+/// Changes events before they are kept, such as by redaction. Fails closed. What an event shares is changed by
+/// [`Arc::make_mut`](std::sync::Arc::make_mut); nobody else has it yet, so nothing is copied.
 pub trait Filter: Send + Sync {
     /// Gives the event as it may be kept.
     ///

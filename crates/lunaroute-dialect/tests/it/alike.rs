@@ -1,6 +1,9 @@
 //! Events that differ in their words alone.
 
-use lunaroute_core::{Delta, Dialect};
+use std::sync::Arc;
+
+use lunaroute_core::{Delta, Dialect, Interpreter, ResponseHead};
+use lunaroute_dialect::Dialects;
 use proptest::prelude::*;
 
 use crate::{exchange, generation, read};
@@ -82,6 +85,33 @@ proptest! {
         let read = |stream: &str| joined(read(&exchange, 200, &[], [stream.as_bytes()]));
         prop_assert_eq!(read(&alike), read(&apart));
     }
+}
+
+#[test]
+fn words_that_go_on_are_one_piece_and_those_of_another_block_are_not() {
+    let exchange = exchange(Dialect::OpenaiChat, generation(Dialect::OpenaiChat), &[]);
+    let head = ResponseHead { status: 200, headers: Arc::default() };
+    let mut reader = Dialects.response(&exchange, &head);
+    let event = |index: u32, words: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"{words}\"}}}}]}}\n\n"
+        )
+    };
+    let text = |index, text: &str| Delta::Text { index, text: text.to_owned() };
+    let mut read = |stream: String| {
+        let mut deltas = Vec::new();
+        reader.read(stream.as_bytes(), &mut deltas);
+        deltas.retain(|delta| matches!(delta, Delta::Text { .. }));
+        deltas
+    };
+    // The first event names the answer, too, so that the second is the first to be like another.
+    assert_eq!(
+        read(["ab", "cd", "ef"].map(|words| event(0, words)).concat()),
+        [text(0, "ab"), text(0, "cdef")]
+    );
+    assert_eq!(read(event(0, "gh")), [text(0, "gh")]);
+    let others = [event(0, "ij"), event(1, "kl"), event(1, "mn")].concat();
+    assert_eq!(read(others), [text(0, "ij"), text(1, "klmn")]);
 }
 
 /// Neighbouring words of one block as one piece: whether they are told one by one is the reader's affair.

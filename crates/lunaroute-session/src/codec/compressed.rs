@@ -18,12 +18,19 @@ const LONGEST: usize = 4 * 1024;
 /// What an entry has beside what the database keeps of it. Part of what the format means, as the dictionary is.
 const WORDS: &[u8] = include_bytes!("words.txt");
 
-/// A level that is made for speed: it finds what stands there twice.
+/// A level that is made for speed: it finds what stands there twice, or in the dictionary.
 const LEVEL: i32 = -1;
 
 /// What comes last is found most cheaply.
 fn dictionary() -> Vec<u8> {
     [DICTIONARY, WORDS].concat()
+}
+
+fn compressor() -> io::Result<zstd::bulk::Compressor<'static>> {
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(LEVEL, &dictionary())?;
+    // The frame's own checksum is that of the compressed form. With other words that form would say something else.
+    compressor.include_checksum(true)?;
+    Ok(compressor)
 }
 
 /// Compresses payloads, one after the other with the same memory.
@@ -43,7 +50,7 @@ impl Compressor {
             return run;
         }
         if self.zstd.is_none() {
-            self.zstd = zstd::bulk::Compressor::with_dictionary(LEVEL, &dictionary()).ok();
+            self.zstd = compressor().ok();
         }
         let Some(zstd) = &mut self.zstd else { return run };
         self.whole.clear();

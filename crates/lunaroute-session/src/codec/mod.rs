@@ -8,8 +8,8 @@
 //! The body of a start may lean on the body of an earlier start of its session: then only what is new of it is there,
 //! with the place of the earlier one and a checksum of the whole. An [`EventReader`] gives whole bodies.
 //!
-//! A short payload is compressed as a whole (its format says so): a request and an answer of a chat are mostly names of
-//! fields, and what was read of them says their words once more.
+//! A short payload is compressed as a whole (its format says so), against words that most requests have: a request and an
+//! answer of a chat are mostly names of fields, and what was read of them says their words once more.
 //!
 //! An event's position in the journal is that of its frame plus its number in the frame. A frame has more bytes than
 //! events, so positions tell events apart and order them, and what is stored of one stays valid for ever.
@@ -42,7 +42,7 @@ const FORMAT: u8 = 2;
 const FIRST_FORMAT: u8 = 1;
 /// What follows, but for the number of bytes that it has then, is a payload without its format when it is decompressed.
 /// It is still read; what is written is compressed against the dictionary.
-const COMPRESSED: u8 = 3;
+const COMPRESSED_ALONE: u8 = 3;
 const COMPRESSED_BY_DICTIONARY: u8 = 4;
 
 /// Events in the form of the journal, in pieces so that bodies need not be copied.
@@ -186,7 +186,7 @@ pub(crate) fn decode(payload: &Bytes, expander: &mut Expander) -> Result<Vec<Sto
     match format {
         FIRST_FORMAT => first::decode(&rest).map(|event| vec![StoredEvent { event, lean: None }]),
         FORMAT => decode_run(&rest),
-        COMPRESSED => decode_run(&expander.expand(&rest)?),
+        COMPRESSED_ALONE => decode_run(&expander.expand(&rest)?),
         COMPRESSED_BY_DICTIONARY => decode_run(&expander.expand_by_dictionary(&rest)?),
         format => Err(DecodeError::Format { format }),
     }

@@ -86,6 +86,31 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn where_two_stretches_part_is_found_in_every_place() {
+        let base: Vec<u8> = (0..100_u8).collect();
+        let mut checked = 0;
+        for length in 0..base.len() {
+            for place in 0..length {
+                for cut in [0, 1, 7, 40] {
+                    let mut other = base[..length].to_vec();
+                    other[place] ^= 1 << (place % 8);
+                    let one = &base[..length];
+                    let prefix = place.min(length.saturating_sub(cut));
+                    assert_eq!(common_prefix(one, &other[..length - cut.min(length)]), prefix);
+                    let suffix = (length - place - 1).min(length.saturating_sub(cut));
+                    assert_eq!(common_suffix(one, &other[cut.min(length)..]), suffix);
+                    checked += 2;
+                }
+            }
+            assert_eq!(
+                (common_prefix(&base, &base[..length]), common_suffix(&base, &base[100 - length..])),
+                (length, length)
+            );
+        }
+        println!("{checked} places found");
+    }
+
     proptest! {
         #[test]
         fn what_two_bodies_share_is_found_to_the_byte(

@@ -7,7 +7,7 @@ use lunaroute_storage::journal::{Frame, JournalError, JournalReader, Position};
 
 use super::published::Reader;
 use super::ring::Chunk;
-use crate::codec::{self, EventReader, Unreadable};
+use crate::codec::{self, DecodeError, EventReader, Unreadable};
 use crate::writer::JournaledEvent;
 
 pub(super) struct Source {
@@ -115,6 +115,12 @@ impl Source {
                 Err(Unreadable::Journal(failure)) => {
                     self.frame = Some(frame);
                     return Err(failure);
+                }
+                // Whoever passed it by would let it go with its segment.
+                Err(Unreadable::Payload(DecodeError::Format { format })) => {
+                    let (directory, position) = (self.directory.clone(), frame.position);
+                    self.frame = Some(frame);
+                    return Err(JournalError::UnknownVersion { directory, position, version: format });
                 }
                 Err(Unreadable::Payload(failure)) => {
                     tracing::error!(position = %frame.position, %failure, "an entry of the journal cannot be read");

@@ -9,7 +9,7 @@ use lunaroute_storage::journal::{JournalError, JournalReader, Position, SegmentI
 
 use super::ending::answer_events;
 use super::roll_call::{Present, RollCall};
-use crate::codec::{self, Expander};
+use crate::codec::{self, DecodeError, Expander};
 use crate::event::{EventKind, SessionEvent};
 use crate::identity::{FINGERPRINT, KnownSession};
 
@@ -45,9 +45,22 @@ impl Recovered {
                 if let Some(roll_call) = RollCall::decode(&frame.payload) {
                     recovered.take_over(roll_call);
                 }
-            } else if let Ok(stored) = codec::decode(&frame.payload, &mut expander) {
+                continue;
+            }
+            match codec::decode(&frame.payload, &mut expander) {
                 // Bodies are of no interest here, so what they lean on is not looked up.
-                stored.into_iter().for_each(|stored| recovered.take_in(stored.event, text_limit));
+                Ok(stored) => {
+                    stored.into_iter().for_each(|stored| recovered.take_in(stored.event, text_limit));
+                }
+                Err(DecodeError::Format { format }) => {
+                    return Err(JournalError::UnknownVersion {
+                        directory: directory.to_owned(),
+                        position: frame.position,
+                        version: format,
+                    });
+                }
+                // The writers tell of it.
+                Err(_) => {}
             }
         }
         Ok(recovered)

@@ -1,18 +1,22 @@
 //! Disks that hang, fail and fill up.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lunaroute_core::Ending;
+use lunaroute_session::codec;
 use lunaroute_session::event::{EventKind, GapCause, SessionEvent};
 use lunaroute_session::filter::{Filter, FilterError};
-use lunaroute_session::{JournalState, NotRecorded, RecorderConfig, Recording, SyncPolicy};
+use lunaroute_session::{JournalState, NotRecorded, RecorderConfig, Recording, SyncPolicy, WriterState};
+use lunaroute_storage::journal::{Journal, JournalConfig, Record, read_all};
 
 use crate::disks::{Faults, FaultyDisk};
 use crate::rig::{
-    PATIENCE, answer_bytes, builder, by_request, config, exchange, head, journal, start, until,
+    Desk, FakeWriter, PATIENCE, answer_bytes, builder, by_request, config, exchange, head, journal, start,
+    until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,4 +347,49 @@ async fn with_an_interval_no_first_byte_waits_for_the_disk() {
     faults.hang_syncs(false);
     recorder.shutdown(PATIENCE).await;
     assert_eq!(by_request(&journal(directory.path())).len(), 200);
+}
+
+/// A journal with an entry that only a newer program reads, and what may stand behind it.
+fn newer_journal(place: &Path, behind: &[Record<'_>]) {
+    let (mut journal, _) = Journal::open(JournalConfig::new(place)).expect("opens");
+    journal
+        .append(&[Record { kind: codec::EVENT, parts: &[&[250], b"what a newer program wrote"] }])
+        .expect("appends");
+    if !behind.is_empty() {
+        journal.append(behind).expect("appends");
+    }
+    journal.sync().expect("syncs");
+}
+
+fn has_newer_entry(place: &Path) -> bool {
+    let mut frames = read_all(place).expect("readable").map(|frame| frame.expect("whole"));
+    frames.any(|frame| frame.kind == codec::EVENT && frame.payload[0] == 250)
+}
+
+#[test]
+fn a_journal_of_a_newer_program_is_refused_and_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = directory.path().join("journal");
+    newer_journal(&place, &[]);
+    let Err(refused) = builder(config(directory.path())).start() else { panic!("started") };
+    assert!(refused.to_string().contains("use the newer program"), "{refused}");
+    assert!(has_newer_entry(&place));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_writer_passes_by_an_entry_of_a_newer_program() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = directory.path().join("journal");
+    // What recovery reads begins behind it.
+    newer_journal(&place, &[Record { kind: codec::ROLL_CALL, parts: &[b"{}"] }]);
+    let desk = Desk::new();
+    let writer = Box::new(FakeWriter { name: "behind", desk: Arc::clone(&desk) });
+    let recorder = builder(config(directory.path())).writer(writer).start().expect("starts");
+    let is_told = |state: &WriterState| match state {
+        WriterState::Degraded { reason } | WriterState::Down { reason } => reason.contains("newer program"),
+        WriterState::Healthy | WriterState::Stopped => false,
+    };
+    until(&recorder, |figures| is_told(&figures.writers[0].state)).await;
+    recorder.shutdown(Duration::from_millis(200)).await;
+    assert!(has_newer_entry(&place));
 }
