@@ -149,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_share_bytes_stay_whole() {
+        // The first two begin alike, the first and the last end alike.
+        let words = ["é", "è", "é", "ũ"];
+        let body: String = (0..80)
+            .map(|number| {
+                format!(
+                    "data: {{\"id\":\"c\",\"delta\":\"{}\",\"index\":0}}\n\n",
+                    words[number % words.len()]
+                )
+            })
+            .collect();
+        assert_eq!(back(told(&body).expect("it pays")).as_deref(), Some(body.as_bytes()));
+    }
+
+    #[test]
     fn what_is_not_there_cannot_be_referred_to() {
         for pieces in [r#"[[1,0,"x"]]"#, r#"["abc",[2,2,""]]"#, r#"["abc",[18446744073709551615,1,""]]"#] {
             assert_eq!(back(serde_json::from_str(pieces).expect("JSON")), None, "{pieces}");
