@@ -19,9 +19,12 @@ pub(super) fn target() -> Target {
         if events.is_empty() {
             return Ok(());
         }
-        let again = read(&codec::encode(&events).parts().concat())
-            .map_err(|error| format!("what was written just now cannot be read: {error}"))?;
-        same("events are read as others than were written", &events, &again)
+        for written in [codec::encode(&events), codec::encode_compressed(&events)] {
+            let again = read(&written.parts().concat())
+                .map_err(|error| format!("what was written just now cannot be read: {error}"))?;
+            same("events are read as others than were written", &events, &again)?;
+        }
+        Ok(())
     })
 }
 
@@ -69,5 +72,6 @@ fn entries() -> Vec<Vec<u8>> {
     };
     let story: Vec<SessionEvent> = (0..).zip(kinds).map(event).collect();
     let runs = [&story[..], &story[..1], &story[1..3], &story[3..]];
-    runs.map(|run| codec::encode(run).parts().concat()).into()
+    let forms = [codec::encode, codec::encode_compressed];
+    forms.iter().flat_map(|form| runs.map(|run| form(run).parts().concat())).collect()
 }

@@ -133,6 +133,15 @@ pub fn encode(events: &[SessionEvent]) -> EncodedRun {
     encode_leaning(events, None)
 }
 
+/// As [`encode`], in the form in which the recorder writes them: a short payload is compressed.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn encode_compressed(events: &[SessionEvent]) -> EncodedRun {
+    Compressor::default().compress(encode(events), events.len())
+}
+
 /// As [`encode`]; with `lean` only the new bytes of the first event's body are written.
 pub(crate) fn encode_leaning(events: &[SessionEvent], lean: Option<Lean>) -> EncodedRun {
     let first = events.first().expect("a run has an event");
