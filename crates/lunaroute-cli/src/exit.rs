@@ -27,8 +27,20 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    anstream::eprintln!("lunaroute: {error:#}");
+    anstream::eprintln!("lunaroute: {}", told(&error));
     ExitCode::from(kind(&error))
+}
+
+/// The error and its causes, each once: many say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// Whether the configuration has to be mended, something has to be made reachable, or neither.
@@ -58,5 +70,20 @@ fn kind(error: &anyhow::Error) -> u8 {
             | StartError::Recorder(_),
         ) => UNAVAILABLE,
         Some(StartError::Metrics(_) | StartError::System(_)) | None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the journal cannot be opened: {0}")]
+    struct Told(#[source] io::Error);
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let error = anyhow::Error::from(Told(io::Error::other("it is in use"))).context("cannot serve");
+        assert_eq!(told(&error), "cannot serve: the journal cannot be opened: it is in use");
     }
 }
