@@ -1,13 +1,12 @@
 //! The folder in which a gateway keeps what it records.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::workload::FOREIGN_MODEL;
 
@@ -16,10 +15,12 @@ pub(crate) const DATABASE: &str = "lunaroute.sqlite";
 pub(crate) const FILES: &str = "sessions";
 const JOURNAL: &str = "journal";
 
-/// A gateway's folder; removed with this value when it was made for one gateway alone.
+/// A gateway's folder. When it was made for one gateway alone, its files are emptied with this value and stay until the
+/// folder goes that they are in: a file system that looks for names to use again (ext4 passes by those that went within the
+/// last seconds) would let the next gateway pay for thousands of files that went.
 pub(crate) struct Home {
     path: PathBuf,
-    _own: Option<TempDir>,
+    is_own: bool,
 }
 
 /// How a gateway records.
@@ -47,12 +48,12 @@ impl Home {
     /// An empty one.
     pub(crate) fn empty(within: &Path) -> Result<Self> {
         let own = tempfile::tempdir_in(within).context("no temporary folder")?;
-        Ok(Self { path: own.path().to_owned(), _own: Some(own) })
+        Ok(Self { path: own.keep(), is_own: true })
     }
 
     /// One that is there already and stays.
     pub(crate) fn existing(path: &Path) -> Self {
-        Self { path: path.to_owned(), _own: None }
+        Self { path: path.to_owned(), is_own: false }
     }
 
     /// Writes the configuration of a gateway that keeps its records here. With `foreign`, one model is at a provider that
@@ -119,6 +120,25 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.is_own {
+            empty(&self.path);
+        }
+    }
+}
+
+/// Takes the bytes out of all files in a folder. One that cannot be emptied takes room until the folder goes.
+fn empty(folder: &Path) {
+    for path in fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            empty(&path);
+        } else {
+            let _room_stays_taken = File::create(&path);
+        }
+    }
+}
+
 /// Bytes of a file, or of all files in a folder; 0 when there is none.
 fn size(path: &Path) -> Result<u64> {
     let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
@@ -160,5 +180,9 @@ mod tests {
             fs::write(path, vec![0; bytes]).unwrap();
         }
         assert_eq!(home.sizes().unwrap(), Sizes { database: 15, journal: 3, files: 2 });
+        let existing = Home::existing(&home.path);
+        drop(home);
+        assert_eq!(existing.sizes().unwrap(), Sizes::default(), "its files are empty");
+        assert!(existing.path.join("sessions/day/b.jsonl").exists(), "and still there");
     }
 }

@@ -30,6 +30,11 @@ impl Repeats {
         Self { of, prefix: prefix as u64, suffix: suffix as u64 }
     }
 
+    /// So much of it as lies within that many bytes at the start and at the end.
+    pub(crate) fn within(self, prefix: u64, suffix: u64) -> Self {
+        Self { prefix: self.prefix.min(prefix), suffix: self.suffix.min(suffix), ..self }
+    }
+
     /// The bytes of a body of this length that are new; `None` when it is shorter than what it repeats.
     #[must_use]
     pub fn middle(&self, length: usize) -> Option<Range<usize>> {

@@ -14,6 +14,9 @@ use crate::event::{EventKind, Repeats, SessionEvent, common_prefix, common_suffi
 /// Bytes of bodies and of what was read of them that are kept.
 const KEPT_BYTES: usize = 12 * 1024 * 1024;
 
+/// What is kept of a request beside its body and what that says.
+const REQUEST_BYTES: usize = 512;
+
 /// A longer body is not kept: it would take the place of all others.
 const LONGEST: usize = KEPT_BYTES / 4;
 
@@ -34,6 +37,7 @@ pub(crate) struct Conversation {
 struct Known {
     conversation: Conversation,
     session: SessionId,
+    /// Empty once it is not compared with any more.
     body: Bytes,
     reading: Option<RequestReading>,
     bytes: usize,
@@ -114,9 +118,9 @@ impl Bodies {
         let limit = if conversation.external_id.is_some() { PER_CONVERSATION } else { PER_CLIENT };
         let ids = self.conversations.entry(conversation.clone()).or_default();
         ids.push_front(request);
-        // What is not compared with any more may still be leant on by what was found to repeat it a moment ago.
-        ids.truncate(limit);
-        let bytes = body.len();
+        let outdated = ids.split_off(limit.min(ids.len()));
+        outdated.into_iter().for_each(|id| self.let_body_go(id));
+        let bytes = REQUEST_BYTES + body.len();
         self.bytes += bytes;
         self.order.push_back(request);
         let known = Known { conversation, session, body, reading: None, bytes, place: None };
@@ -124,9 +128,19 @@ impl Bodies {
         self.make_room();
     }
 
+    /// The body is not compared with any more. Where it stands is still known: what was found to repeat it a moment ago may
+    /// lean on it.
+    fn let_body_go(&mut self, request: RequestId) {
+        let Some(known) = self.known.get_mut(&request) else { return };
+        self.bytes -= known.bytes - REQUEST_BYTES;
+        known.bytes = REQUEST_BYTES;
+        known.body = Bytes::new();
+        known.reading = None;
+    }
+
     /// Keeps what the body of a request says.
     pub(crate) fn keep_reading(&mut self, request: RequestId, reading: &RequestReading) {
-        let Some(known) = self.known.get_mut(&request) else { return };
+        let Some(known) = self.known.get_mut(&request).filter(|known| !known.body.is_empty()) else { return };
         let texts = [&reading.system_text, &reading.first_user_text];
         let bytes = texts.into_iter().flatten().map(String::len).sum::<usize>()
             + (reading.messages.len() + reading.tool_results.len())
@@ -181,5 +195,41 @@ impl Bodies {
     /// What was said of places does not hold any more.
     pub(crate) fn forget_places(&mut self) {
         self.known.values_mut().for_each(|known| known.place = None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> RequestId {
+        RequestId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn of_a_client_that_names_no_session_the_last_bodies_are_held_and_the_places_of_all() {
+        let conversation = Conversation {
+            dialect: Dialect::OpenaiChat,
+            operation: Operation::Chat,
+            client: "sdk".to_owned(),
+            external_id: None,
+        };
+        let session = SessionId::parse("s").expect("a session id");
+        let body = Bytes::from(vec![b'x'; 10_000]);
+        let mut bodies = Bodies::default();
+        for number in 1..=40 {
+            bodies.keep(conversation.clone(), id(number), session.clone(), body.clone());
+            bodies.keep_reading(id(number), &RequestReading::default());
+        }
+        let held = bodies.known.values().filter(|known| !known.body.is_empty()).count();
+        assert_eq!((held, bodies.known.len()), (PER_CLIENT, 40));
+        assert_eq!(bodies.bytes, PER_CLIENT * body.len() + 40 * REQUEST_BYTES);
+        let repeats = |number| Repeats { of: id(number), prefix: 10_000, suffix: 0 };
+        assert!(bodies.earlier(&repeats(40)).is_some());
+        // What is said late of a body that has gone is not taken for what the next one repeats.
+        bodies.keep_reading(id(1), &RequestReading::default());
+        assert!(bodies.earlier(&repeats(1)).is_none() && bodies.is_of(&repeats(1), &session));
+        (1..=40).for_each(|number| bodies.forget(id(number)));
+        assert_eq!(bodies.bytes, 0);
     }
 }

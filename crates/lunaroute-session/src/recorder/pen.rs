@@ -214,6 +214,10 @@ impl Pen {
         let (request, kept) = OpenRequest::open(begin, opened, self.limits.body, &mut self.outlet);
         if let Some(conversation) = conversation.filter(|_| kept) {
             self.bodies.keep(conversation, id, request.session.clone(), body);
+            if let Some(reading) = request.reading() {
+                // At once: the next turn may be in the same batch.
+                self.bodies.keep_reading(id, reading);
+            }
         }
         self.unread.push(id);
         self.open.insert(id, request);
@@ -243,9 +247,12 @@ impl Pen {
         let Some(request) = self.open.get(&id) else { return };
         let reading = match unread {
             Unread::Reading(reading) => *reading,
-            Unread::Body(body) => self.read(&request.exchange, &body, request.repeats.as_ref()),
+            Unread::Body(body) => {
+                let reading = self.read(&request.exchange, &body, request.repeats.as_ref());
+                self.bodies.keep_reading(id, &reading);
+                reading
+            }
         };
-        self.bodies.keep_reading(id, &reading);
         if let Some(request) = self.open.get_mut(&id) {
             request.tell_reading(reading, &mut self.outlet);
         }

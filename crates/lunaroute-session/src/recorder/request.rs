@@ -175,6 +175,14 @@ impl OpenRequest {
         outlet.push(event)
     }
 
+    /// What the body says, when it had to be read before the request could be opened.
+    pub(crate) fn reading(&self) -> Option<&RequestReading> {
+        match &self.unread {
+            Some(Unread::Reading(reading)) => Some(reading),
+            Some(Unread::Body(_)) | None => None,
+        }
+    }
+
     /// What is still to be read of the body.
     pub(crate) fn take_unread(&mut self) -> Option<Unread> {
         self.unread.take()

@@ -331,7 +331,13 @@ pub(crate) fn restore(
 ) -> Result<(Vec<u8>, Recipe), BlobError> {
     let mut recipe = Recipe::decode(recipe).ok_or(BlobError::Recipe)?;
     if recipe.is_inline {
-        return Ok((inline.to_vec(), recipe));
+        let body = match &recipe.lean {
+            None => inline.to_vec(),
+            Some(lean) => {
+                lean.whole(&read_blob(connection, lean.content)?, inline).ok_or(BlobError::Recipe)?
+            }
+        };
+        return Ok((body, recipe));
     }
     let mut body = Vec::new();
     for part in &mut recipe.parts {

@@ -13,6 +13,7 @@ use super::decode::decoded;
 use super::failure::StepError;
 use super::pending::Pending;
 use super::recipe::{Ingredient, Recipe};
+use super::small::{Lean, SmallBodies};
 use crate::event::{Repeats, RequestRead};
 
 /// A body below this length is kept with the request's other small content.
@@ -33,27 +34,46 @@ pub(crate) struct BodyReferences {
     pub(crate) decoded: Option<Vec<u8>>,
     /// Whether the body goes with the small content.
     pub(crate) is_inline: bool,
+    /// What of it goes with the small content of another request.
+    pub(crate) lean: Option<Lean>,
     /// How many bytes at the start and the end of the readable body are those of a body whose tool results are known.
     pub(crate) known: (usize, usize),
     /// What later requests may repeat.
     recipe: Option<Arc<Recipe>>,
+    /// The request at which the search for a stored body ended without one, and what this body repeats of it.
+    unstored: Option<Repeats>,
 }
 
 impl BodyReferences {
     /// What a row has that was written earlier.
     pub(crate) fn stored(body: Vec<u8>, decoded: Option<Vec<u8>>) -> Self {
-        let is_inline = Recipe::decode(&body).is_some_and(|recipe| recipe.is_inline);
-        Self { body: Some(body), decoded, is_inline, ..Self::default() }
+        let recipe = Recipe::decode(&body).filter(|recipe| recipe.is_inline);
+        let (is_inline, lean) = (recipe.is_some(), recipe.and_then(|recipe| recipe.lean));
+        Self { body: Some(body), decoded, is_inline, lean, ..Self::default() }
     }
 }
 
+/// A stored body that a request's body repeats, or is.
+#[derive(Clone)]
+struct Known {
+    session: SessionId,
+    recipe: Arc<Recipe>,
+    /// What the request's body has in common with it at its start and its end; beyond everything when it is that body.
+    prefix: u64,
+    suffix: u64,
+}
+
 /// The recipes of the latest requests, by request. Bounded; what it forgets is asked of the database.
+///
+/// Of requests that run side by side a later one may be over first. Its recipe is remembered for the one that it repeats, too,
+/// so that those between them find it.
 #[derive(Default)]
 pub(crate) struct Recipes {
-    by_request: HashMap<RequestId, (SessionId, Arc<Recipe>)>,
+    by_request: HashMap<RequestId, Known>,
     /// Oldest first.
     order: VecDeque<RequestId>,
     parts: usize,
+    pub(crate) small: SmallBodies,
 }
 
 impl Recipes {
@@ -65,39 +85,49 @@ impl Recipes {
     /// Remembers what a request's body is made of, once that is written.
     pub(crate) fn remember(&mut self, request: RequestId, session: &SessionId, references: &BodyReferences) {
         let Some(recipe) = &references.recipe else { return };
-        self.parts += weight(recipe);
-        match self.by_request.insert(request, (session.clone(), recipe.clone())) {
-            Some((_, before)) => self.parts -= weight(&before),
+        let known =
+            |prefix, suffix| Known { session: session.clone(), recipe: recipe.clone(), prefix, suffix };
+        self.insert(request, known(u64::MAX, u64::MAX));
+        if let Some(Repeats { of, prefix, suffix }) = references.unstored {
+            self.insert(of, known(prefix, suffix));
+        }
+    }
+
+    fn insert(&mut self, request: RequestId, known: Known) {
+        self.parts += weight(&known.recipe);
+        match self.by_request.insert(request, known) {
+            Some(before) => self.parts -= weight(&before.recipe),
             None => self.order.push_back(request),
         }
         while self.parts > REMEMBERED_PARTS
             && let Some(oldest) = self.order.pop_front()
         {
-            if let Some((_, recipe)) = self.by_request.remove(&oldest) {
-                self.parts -= weight(&recipe);
+            if let Some(known) = self.by_request.remove(&oldest) {
+                self.parts -= weight(&known.recipe);
             }
         }
     }
 
-    /// The recipe of an earlier request of the session.
-    fn of(
-        &self,
-        connection: &Connection,
-        session: &SessionId,
-        request: RequestId,
-    ) -> Result<Option<Arc<Recipe>>, StepError> {
-        if let Some((owner, recipe)) = self.by_request.get(&request) {
-            return Ok((owner == session).then(|| recipe.clone()));
-        }
-        let mut statement = connection.prepare_cached(
-            "SELECT body FROM requests WHERE id = ?1 AND session_id = ?2 AND body IS NOT NULL AND decoded IS NULL",
-        )?;
-        let body: Option<Vec<u8>> =
-            statement.query_row((request.to_string(), session.as_str()), |row| row.get(0)).optional()?;
-        match body {
-            None => Ok(None),
-            Some(body) => Ok(blobs::measured(connection, &body)?.map(Arc::new)),
-        }
+    /// What is remembered of a request of the session.
+    fn known(&self, session: &SessionId, request: RequestId) -> Option<&Known> {
+        self.by_request.get(&request).filter(|known| known.session == *session)
+    }
+}
+
+/// The recipe of an earlier request of the session, as the database has it.
+fn stored(
+    connection: &Connection,
+    session: &SessionId,
+    request: RequestId,
+) -> Result<Option<Arc<Recipe>>, StepError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body FROM requests WHERE id = ?1 AND session_id = ?2 AND body IS NOT NULL AND decoded IS NULL",
+    )?;
+    let body: Option<Vec<u8>> =
+        statement.query_row((request.to_string(), session.as_str()), |row| row.get(0)).optional()?;
+    match body {
+        None => Ok(None),
+        Some(body) => Ok(blobs::measured(connection, &body)?.map(Arc::new)),
     }
 }
 
@@ -124,9 +154,14 @@ pub(crate) fn references(
     let Some(coding) = coding else {
         let cut = cut(body.len(), &read.messages);
         if is_inline {
-            return Ok(BodyReferences { body: Some(inline(&cut).encode()), is_inline, ..Default::default() });
+            let recipe = Recipe { lean: earlier.0.small.find(session, body), ..inline(&cut) };
+            let encoded = Some(recipe.encode());
+            return Ok(BodyReferences { body: encoded, is_inline, lean: recipe.lean, ..Default::default() });
         }
-        let repeated = repeated(connection, earlier, pending)?;
+        let (repeated, unstored) = match search(connection, earlier, pending)? {
+            Search::Found(repeated) => (repeated, None),
+            Search::EndedAt(repeats) => (None, Some(repeats)),
+        };
         let known = repeated.as_ref().map_or((0, 0), |repeated| (repeated.prefix, repeated.suffix));
         let recipe = make(connection, store, session, body, cut, repeated.as_ref())?;
         let encoded = Some(recipe.encode());
@@ -134,8 +169,10 @@ pub(crate) fn references(
             body: encoded,
             decoded: None,
             is_inline,
+            lean: None,
             known,
             recipe: Some(Arc::new(recipe)),
+            unstored: unstored.filter(|repeats| repeats.of != pending.request),
         });
     };
     let arrived = cut(body.len(), &[]);
@@ -173,7 +210,7 @@ fn inline(cut: &Cut) -> Recipe {
         separator: part.separator,
         role: part.role,
     };
-    Recipe { parts: cut.parts.iter().map(part).collect(), first: cut.first, is_inline: true }
+    Recipe { parts: cut.parts.iter().map(part).collect(), first: cut.first, is_inline: true, lean: None }
 }
 
 fn make(
@@ -194,38 +231,54 @@ fn make(
         };
         parts.push(Ingredient { blob, length, separator: part.separator, role: part.role });
     }
-    Ok(Recipe { parts, first: cut.first, is_inline: false })
+    Ok(Recipe { parts, first: cut.first, is_inline: false, lean: None })
 }
 
 /// So many requests that are not over yet are looked through for one whose body is stored: agents of one session that
 /// run side by side repeat each other.
 const RUNNING: usize = 32;
 
-/// What the body of `pending` repeats of one that is stored. Where the earlier request is not over yet, what that one
+/// What a search for a stored body came to.
+enum Search {
+    /// A body is stored; `None` when it is too short for what is said about it.
+    Found(Option<Repeated>),
+    /// None is stored of those that are repeated; the last of them, which is the request itself when it repeats none.
+    EndedAt(Repeats),
+}
+
+/// Looks for a stored body that the body of `pending` repeats. Where the earlier request is not over yet, what that one
 /// repeats itself is repeated, too.
-fn repeated(
+fn search(
     connection: &Connection,
     (recipes, running): (&Recipes, &HashMap<RequestId, Pending>),
     pending: &Pending,
-) -> Result<Option<Repeated>, StepError> {
+) -> Result<Search, StepError> {
+    let session = &pending.session;
+    let found = |repeats: &Repeats, recipe: Arc<Recipe>| {
+        Search::Found(Repeated::new(repeats, recipe, pending.body.len()))
+    };
     let repeats_of = |pending: &Pending| pending.started.as_ref().and_then(|started| started.repeats);
-    let Some(mut repeats) = repeats_of(pending) else { return Ok(None) };
-    for _ in 0..RUNNING {
-        let earlier = running.get(&repeats.of).filter(|earlier| earlier.session == pending.session);
-        // One that runs is not asked of the database, unless it is shown there.
-        let may_be_stored =
-            earlier.is_none_or(|earlier| earlier.completed.is_some() || earlier.shown.is_some());
-        if may_be_stored && let Some(recipe) = recipes.of(connection, &pending.session, repeats.of)? {
-            return Ok(Repeated::new(&repeats, recipe, pending.body.len()));
+    // It is itself all that it has, and one that repeats it may be stored already.
+    let mut repeats = Repeats { of: pending.request, prefix: u64::MAX, suffix: u64::MAX };
+    let mut further = repeats_of(pending);
+    for _ in 0..=RUNNING {
+        if let Some(known) = recipes.known(session, repeats.of) {
+            let in_common = repeats.within(known.prefix, known.suffix);
+            return Ok(found(&in_common, known.recipe.clone()));
         }
-        let Some(further) = earlier.and_then(repeats_of) else { return Ok(None) };
-        repeats = Repeats {
-            of: further.of,
-            prefix: repeats.prefix.min(further.prefix),
-            suffix: repeats.suffix.min(further.suffix),
-        };
+        let Some(next) = further else { break };
+        repeats = Repeats { of: next.of, ..repeats.within(next.prefix, next.suffix) };
+        let earlier = running.get(&repeats.of).filter(|earlier| earlier.session == *session);
+        // Of those in memory the database has only what is shown; what this transaction stored of them is remembered.
+        if earlier.is_none_or(|earlier| earlier.shown.is_some())
+            && recipes.known(session, repeats.of).is_none()
+            && let Some(recipe) = stored(connection, session, repeats.of)?
+        {
+            return Ok(found(&repeats, recipe));
+        }
+        further = earlier.and_then(repeats_of);
     }
-    Ok(None)
+    Ok(Search::EndedAt(repeats))
 }
 
 /// An earlier body that a body repeats at its start and its end.
@@ -286,7 +339,12 @@ mod tests {
             separator: 0,
             role: Some(Role::User),
         };
-        Arc::new(Recipe { parts: (1..).zip(lengths).map(part).collect(), first: 0, is_inline: false })
+        Arc::new(Recipe {
+            parts: (1..).zip(lengths).map(part).collect(),
+            first: 0,
+            is_inline: false,
+            lean: None,
+        })
     }
 
     proptest! {

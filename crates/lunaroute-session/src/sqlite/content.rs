@@ -45,6 +45,12 @@ impl Content {
         self.lengths[section as usize] = Some(self.bytes.len() - start);
     }
 
+    /// Where a section begins, when it is there.
+    pub(crate) fn start(&self, section: Section) -> Option<usize> {
+        let (before, from) = self.lengths.split_at(section as usize);
+        from[0].map(|_| before.iter().flatten().sum())
+    }
+
     /// The lengths of the sections, each one higher than it is; 0 for one that is not there.
     pub(crate) fn sections(&self) -> Vec<u8> {
         let mut sections = Vec::with_capacity(SECTIONS * 2);

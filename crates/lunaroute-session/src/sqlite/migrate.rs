@@ -20,7 +20,8 @@ macro_rules! migrations {
 }
 
 /// Every migration; its version is its place, counted from 1.
-pub(crate) const MIGRATIONS: [Migration; 3] = migrations!["0001_record", "0002_translation", "0003_removed"];
+pub(crate) const MIGRATIONS: [Migration; 4] =
+    migrations!["0001_record", "0002_translation", "0003_removed", "0004_small_bodies"];
 
 /// Why a database's schema cannot be used. Nothing was changed in it.
 #[derive(Debug, thiserror::Error)]

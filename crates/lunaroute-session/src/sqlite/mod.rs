@@ -25,6 +25,7 @@ mod retention;
 mod row;
 mod samples;
 mod sessions;
+mod small;
 mod state;
 mod stored;
 mod table;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use lunaroute_core::Role;
 
+use super::small::Lean;
+
 /// A part of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ingredient {
@@ -25,17 +27,30 @@ pub(crate) struct Recipe {
     pub(crate) first: usize,
     /// The bytes are kept with the request's other small content.
     pub(crate) is_inline: bool,
+    /// Of an inline recipe: what of the bytes is kept with another request.
+    pub(crate) lean: Option<Lean>,
 }
+
+/// In the place of a role: what stands there is no part but what the body leans on.
+const LEANS: u64 = 7;
 
 const ROLES: [Option<Role>; 5] =
     [None, Some(Role::System), Some(Role::User), Some(Role::Assistant), Some(Role::Tool)];
 
 impl Recipe {
     /// The recipe as bytes: inline or not and `first`, then for each part the difference to the blob before (inline: its
-    /// length), and separator and role in one number.
+    /// length), and separator and role in one number. What an inline one leans on comes before its parts.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(2 + self.parts.len() * 3);
         push(&mut bytes, (self.first as u64) << 1 | u64::from(self.is_inline));
+        if let Some(lean) = &self.lean {
+            push(&mut bytes, lean.content.cast_unsigned());
+            push(&mut bytes, LEANS);
+            for range in [&lean.prefix, &lean.suffix] {
+                push(&mut bytes, range.start as u64);
+                push(&mut bytes, range.len() as u64);
+            }
+        }
         let mut before = 0;
         for part in &self.parts {
             if self.is_inline {
@@ -56,10 +71,21 @@ impl Recipe {
         let mut rest = bytes;
         let head = take(&mut rest)?;
         let is_inline = head & 1 == 1;
-        let mut recipe = Self { parts: Vec::new(), first: usize::try_from(head >> 1).ok()?, is_inline };
+        let first = usize::try_from(head >> 1).ok()?;
+        let mut recipe = Self { parts: Vec::new(), first, is_inline, lean: None };
         let mut before = 0_i64;
         while !rest.is_empty() {
             let number = take(&mut rest)?;
+            if is_inline
+                && recipe.lean.is_none()
+                && recipe.parts.is_empty()
+                && rest.first() == Some(&(LEANS as u8))
+            {
+                rest = &rest[1..];
+                let (prefix, suffix) = (take_range(&mut rest)?, take_range(&mut rest)?);
+                recipe.lean = Some(Lean { content: number.cast_signed(), prefix, suffix });
+                continue;
+            }
             let mut length = 0;
             if is_inline {
                 length = usize::try_from(number).ok()?;
@@ -77,7 +103,7 @@ impl Recipe {
     /// The blobs that it names; some may stand in it more than once.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = i64> {
         let named = if self.is_inline { &[][..] } else { &self.parts };
-        named.iter().map(|part| part.blob)
+        named.iter().map(|part| part.blob).chain(self.lean.as_ref().map(|lean| lean.content))
     }
 
     /// The messages of the conversation in its order, as ranges of the body. Lengths must be known.
@@ -121,6 +147,13 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Takes a start and a length.
+fn take_range(bytes: &mut &[u8]) -> Option<Range<usize>> {
+    let start = usize::try_from(take(bytes)?).ok()?;
+    let length = usize::try_from(take(bytes)?).ok()?;
+    Some(start..start.checked_add(length)?)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -133,6 +166,7 @@ mod tests {
             parts in proptest::collection::vec((any::<i64>(), 0_usize..1 << 40, 0_usize..1 << 40, 0_usize..5), 0..50),
             first in 0_usize..1_000,
             is_inline in any::<bool>(),
+            lean in proptest::option::of((any::<i64>(), 0_usize..1 << 40, 0_usize..1 << 40, 0_usize..1 << 40)),
         ) {
             let parts = parts
                 .into_iter()
@@ -143,7 +177,12 @@ mod tests {
                     role: ROLES[role],
                 })
                 .collect();
-            let recipe = Recipe { parts, first, is_inline };
+            let lean = lean.filter(|_| is_inline).map(|(content, start, prefix, suffix)| Lean {
+                content,
+                prefix: start..start + prefix,
+                suffix: start..start + suffix,
+            });
+            let recipe = Recipe { parts, first, is_inline, lean };
             prop_assert_eq!(Recipe::decode(&recipe.encode()), Some(recipe));
         }
 

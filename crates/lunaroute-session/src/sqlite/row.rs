@@ -19,6 +19,8 @@ pub(crate) struct Kept {
     pub(crate) decoded: Option<Vec<u8>>,
     pub(crate) content: Option<i64>,
     pub(crate) sections: Option<Vec<u8>>,
+    /// Where a whole small body stands in the content.
+    pub(crate) body_start: Option<usize>,
     pub(crate) answer: Option<i64>,
     /// The blob of each attempt's body, by its number; attempts without one are left out.
     pub(crate) attempt_bodies: Vec<(u32, i64)>,

@@ -134,6 +134,7 @@ impl<'writer> Work<'writer> {
             None => self.references(pending, session)?,
         };
         let kept = self.keep(pending, Some(&references), session)?;
+        let whole_body = kept.content.zip(kept.body_start);
         let row = RequestRow::new(pending, session, kept)?;
         if !self.write(pending, &row)? {
             self.memory.store.drop_gathered();
@@ -149,6 +150,9 @@ impl<'writer> Work<'writer> {
         }
         if body_is_new {
             self.take_body(pending, &references)?;
+        }
+        if let Some((content, start)) = whole_body {
+            self.memory.recipes.small.remember(session, content, start, &pending.body);
         }
         let change = tools::ask(self.connection, &mut self.memory.store, pending)?;
         self.memory.store.store(self.connection, session)?;
@@ -215,7 +219,12 @@ impl<'writer> Work<'writer> {
         let over = pending.completed.is_some();
         let answer = Some(&pending.answer).filter(|answer| over && answer.kept() > 0);
         let small = answer.filter(|answer| answer.kept() <= SMALL_ANSWER);
-        let content = content(pending, references.is_some_and(|references| references.is_inline), small);
+        let inline = references.filter(|references| references.is_inline && !pending.body.is_empty());
+        let inline = inline.map(|references| match &references.lean {
+            None => &pending.body[..],
+            Some(lean) => &pending.body[lean.middle(pending.body.len())],
+        });
+        let content = content(pending, inline, small);
         let store = &mut self.memory.store;
         let mut kept = Kept {
             body: references.and_then(|references| references.body.clone()),
@@ -225,6 +234,8 @@ impl<'writer> Work<'writer> {
         if !content.bytes.is_empty() {
             kept.content = Some(store.hold(self.connection, &content.bytes)?);
             kept.sections = Some(content.sections());
+            let is_whole = references.is_some_and(|references| references.lean.is_none());
+            kept.body_start = content.start(Section::Body).filter(|_| is_whole);
         }
         if let Some(answer) = answer.filter(|answer| answer.kept() > SMALL_ANSWER) {
             kept.answer = Some(store.hold_answer(self.connection, answer, pending.told_hash())?);
@@ -252,7 +263,7 @@ impl<'writer> Work<'writer> {
 }
 
 /// What is small of a request, in one piece.
-fn content(pending: &Pending, body_is_inline: bool, answer: Option<&AnswerBytes>) -> Content {
+fn content(pending: &Pending, inline_body: Option<&[u8]>, answer: Option<&AnswerBytes>) -> Content {
     let json = |headers: &[(String, String)], output: &mut Vec<u8>| {
         serde_json::to_writer(output, headers).expect("pairs of text are JSON");
     };
@@ -273,8 +284,8 @@ fn content(pending: &Pending, body_is_inline: bool, answer: Option<&AnswerBytes>
     if !pending.samples.is_empty() {
         content.add(Section::Samples, |output| pending.samples.write(output));
     }
-    if body_is_inline && !pending.body.is_empty() {
-        content.add(Section::Body, |output| output.extend_from_slice(&pending.body));
+    if let Some(body) = inline_body {
+        content.add(Section::Body, |output| output.extend_from_slice(body));
     }
     if let Some(answer) = answer {
         content.add(Section::Answer, |output| {

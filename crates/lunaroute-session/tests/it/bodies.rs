@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 
 use bytes::Bytes;
 use lunaroute_core::{
@@ -302,5 +302,58 @@ async fn the_reading_of_the_turn_before_helps_and_strangers_have_nothing_in_comm
     let requests = by_request(&journal(directory.path()));
     for request in strangers {
         assert_eq!(repeats(&requests[&request][0]), None, "{:?}", requests[&request][0].kind);
+    }
+}
+
+/// Reads its first body only once the gate is open.
+struct Gated {
+    watched: Watched,
+    gate: Barrier,
+    passed: AtomicBool,
+}
+
+impl Interpreter for Gated {
+    fn request(&self, exchange: &Exchange, body: &[u8]) -> RequestReading {
+        if !self.passed.swap(true, Ordering::SeqCst) {
+            self.gate.wait();
+        }
+        self.watched.request(exchange, body)
+    }
+
+    fn request_after(&self, exchange: &Exchange, body: &[u8], earlier: &Earlier<'_>) -> RequestReading {
+        self.watched.request_after(exchange, body, earlier)
+    }
+
+    fn response(&self, exchange: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader> {
+        self.watched.response(exchange, head)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_that_come_together_help_each_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let gated = Arc::new(Gated {
+        watched: Watched::default(),
+        gate: Barrier::new(2),
+        passed: AtomicBool::new(false),
+    });
+    let recorder = builder(config(directory.path())).interpreter(gated.clone()).start().expect("starts");
+    // Their client names no session, so they are read before anything is written; while the first one is, all others come.
+    let unnamed = |body: &Bytes| {
+        let mut start = ask_with(body);
+        start.hint.external_id = None;
+        start
+    };
+    let turns = turns(9);
+    let mut recordings: Vec<_> = turns.iter().map(|body| recorder.begin(unnamed(body))).collect();
+    gated.gate.wait();
+    recordings.iter_mut().for_each(|recording| recording.close(Ending::Completed, None));
+    recorder.flush(PATIENCE).await.expect("everything is written");
+    let after = gated.watched.after.lock().expect("unpoisoned").len();
+    assert_eq!((gated.watched.whole.load(Ordering::SeqCst), after), (1, 8));
+    recorder.shutdown(PATIENCE).await;
+    let requests = by_request(&journal(directory.path()));
+    for (recording, body) in recordings.iter().zip(&turns) {
+        assert!(requests[&recording.request()][0].body == body, "the body of another");
     }
 }

@@ -1,10 +1,10 @@
 //! Long answers, and requests of one session that run side by side, in the SQLite projection.
 
-use lunaroute_core::Role;
+use lunaroute_core::{Role, SessionId};
 use lunaroute_session::query::{SessionQuery, SqliteQuery};
-use lunaroute_session::sqlite::{History, SqliteConfig, SqliteWriter};
+use lunaroute_session::sqlite::{History, Remover, SqliteConfig, SqliteWriter};
 use lunaroute_session::verify::{VerifyInput, verify};
-use lunaroute_session::writer::{ItemOutcome, SessionWriter};
+use lunaroute_session::writer::{ItemOutcome, JournaledEvent, SessionWriter};
 
 use crate::story::{Place, Story, one, told, write};
 
@@ -149,6 +149,132 @@ fn what_a_running_request_repeats_is_repeated_by_the_next_one_too() {
     let added = blobs() - before;
     assert!((1..10).contains(&added), "{added} stretches were stored again");
     write(&mut writer, &of(1).collect::<Vec<_>>());
+    let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+    for story in &stories {
+        assert_eq!(query.request_body(story.id()).expect("is kept"), story.body);
+    }
+    assert_kept(&place, &stories);
+}
+
+#[test]
+fn requests_of_one_session_that_end_in_any_order_store_once_what_they_share() {
+    // Too short to be found by their content.
+    let message = |number: usize| (Role::User, format!("\"{number:0>150}\""));
+    let mut stories = Vec::<Story>::new();
+    for number in 1..=6 {
+        let count = 40 + usize::try_from(number).expect("small");
+        let story = Story::new(number, "s").with_messages(&(0..count).map(message).collect::<Vec<_>>());
+        stories.push(match stories.last() {
+            Some(earlier) => story.repeating(earlier),
+            None => story,
+        });
+    }
+    let events = told(&stories);
+    for order in [[3, 1, 2, 0, 5, 4], [5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5]] {
+        for batches in [1, 6] {
+            let place = Place::new();
+            let mut writer = place.usual_writer();
+            // All have begun before the first of them ends.
+            write(&mut writer, &events.iter().filter(|item| item.event.seq < 2).cloned().collect::<Vec<_>>());
+            for numbers in order.chunks(6 / batches) {
+                let of = |number: &usize| {
+                    let id = stories[*number].id();
+                    events.iter().filter(move |item| item.event.request == id && item.event.seq >= 2).cloned()
+                };
+                write(&mut writer, &numbers.iter().flat_map(of).collect::<Vec<_>>());
+            }
+            drop(writer);
+            let blobs = one::<i64>(&place, "SELECT count(*) FROM blobs");
+            // Those of the longest body, what each brings besides its body, and where bodies end in another way.
+            assert!((40..100).contains(&blobs), "{order:?} in {batches}: {blobs} stretches");
+            let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+            for story in &stories {
+                assert_eq!(query.request_body(story.id()).expect("is kept"), story.body);
+            }
+            assert_kept(&place, &stories);
+        }
+    }
+}
+
+/// A chat of short turns: each says all that was said before.
+fn chat(session: &str, numbers: std::ops::Range<u64>) -> Vec<Story> {
+    let said = |number: u64| {
+        let words = blake3::hash(&number.to_be_bytes()).to_hex();
+        (Role::User, format!("{{\"role\":\"user\",\"content\":\"{words} {words}\"}}"))
+    };
+    numbers
+        .clone()
+        .map(|number| {
+            let turns = number - numbers.start + 3;
+            Story::new(number, session).with_messages(&(0..turns).map(said).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+#[test]
+fn a_small_body_that_comes_again_is_kept_once() {
+    let place = Place::new();
+    let mut writer = place.usual_writer();
+    let stories = [chat("s1", 1..12), chat("s2", 21..32)].concat();
+    // Turn about, in batches that hold parts of both.
+    let mut turns = stories.clone();
+    turns.sort_by_key(|story| story.number % 20);
+    for batch in told(&turns).chunks(37) {
+        write(&mut writer, batch);
+    }
+    let raw: usize = stories.iter().map(|story| story.body.len()).sum();
+    let content =
+        one::<i64>(&place, "SELECT sum(raw_len) FROM blobs WHERE id IN (SELECT content FROM requests)");
+    let besides = one::<i64>(
+        &place,
+        "SELECT sum(raw_len) FROM blobs WHERE id NOT IN (SELECT content FROM requests WHERE content IS NOT NULL)",
+    );
+    println!("{raw} bytes of bodies, {content} bytes of small content, {besides} bytes besides");
+    assert!(stories.iter().all(|story| story.body.len() < 4_096), "all are small");
+    // With headers, previews, samples and answers, which are a quarter of the bodies.
+    assert!(usize::try_from(content).expect("positive") * 3 < raw * 2, "{content} of {raw}");
+    let check = |stories: &[Story]| {
+        let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
+        for story in stories {
+            assert_eq!(query.request_body(story.id()).expect("is kept"), story.body, "{}", story.number);
+            let messages = query.request(story.id()).expect("is there").messages;
+            assert_eq!(messages.len(), story.messages.len());
+        }
+        assert_kept(&place, stories);
+    };
+    check(&stories);
+    // A writer that begins anew knows no body yet, and goes on all the same.
+    drop(writer);
+    let mut writer = place.usual_writer();
+    let further = chat("s1", 1..14).split_off(11);
+    let all = [stories.clone(), further.clone()].concat();
+    let from = told(&all).split_off(told(&stories).len());
+    write(&mut writer, &from);
+    check(&all);
+    // What a session leans on goes with it, and only with it.
+    let remover = Remover::open(&SqliteConfig::new(place.path()), None).expect("opens");
+    assert!(remover.remove(&SessionId::parse("s1").expect("a session id")).expect("removes"));
+    check(&stories[11..]);
+}
+
+#[test]
+fn a_small_body_that_was_shown_while_it_ran_is_kept_whole_for_those_that_follow() {
+    let place = Place::new();
+    // Shows each request as running as soon as it has begun.
+    let mut writer = place.writer();
+    let stories = chat("s", 1..8);
+    let events = told(&stories);
+    for pair in stories.chunks(2) {
+        let of = |wanted: fn(u32) -> bool| {
+            let ids: Vec<_> = pair.iter().map(Story::id).collect();
+            let is_of =
+                move |item: &&JournaledEvent| ids.contains(&item.event.request) && wanted(item.event.seq);
+            events.iter().filter(is_of).cloned().collect::<Vec<_>>()
+        };
+        write(&mut writer, &of(|seq| seq < 3));
+        write(&mut writer, &of(|seq| seq >= 3));
+    }
+    drop(writer);
     let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
     for story in &stories {
         assert_eq!(query.request_body(story.id()).expect("is kept"), story.body);

@@ -55,9 +55,9 @@ fn what_is_not_ours_is_refused_and_left_as_it_was() {
         OpenError::Schema { source, .. } => expected(source),
         _ => false,
     };
-    check("INSERT INTO schema_version VALUES (4, '0004_later', 'x', 0)", |error| {
-        error.to_string().contains("schema 4 is newer than this build's 3")
-            && schema(error, |error| matches!(error, MigrationError::Newer { found: 4, known: 3 }))
+    check("INSERT INTO schema_version VALUES (5, '0005_later', 'x', 0)", |error| {
+        error.to_string().contains("schema 5 is newer than this build's 4")
+            && schema(error, |error| matches!(error, MigrationError::Newer { found: 5, known: 4 }))
     });
     check("UPDATE schema_version SET checksum = 'x' WHERE version = 1", |error| {
         schema(error, |error| matches!(error, MigrationError::Altered { version: 1, .. }))

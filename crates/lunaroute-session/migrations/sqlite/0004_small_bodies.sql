@@ -1,0 +1,2 @@
+-- A small body may lean on the small content of an earlier request of its session, which its recipe names: what comes
+-- again is kept once. No table changes; a program that does not know this must not read such a database.
