@@ -94,10 +94,11 @@ impl Files {
         let written = file.write(runs.iter().copied().flatten(), &mut buffer);
         let is_dirty = file.is_dirty();
         self.buffer = buffer;
-        self.unsynced_bytes += written?;
+        // What fails half-way has lines in the file, too.
         if is_dirty && !was_dirty {
             self.dirty.push(key);
         }
+        self.unsynced_bytes += written?;
         if self.open.len() > self.open_files {
             self.close_oldest();
         }

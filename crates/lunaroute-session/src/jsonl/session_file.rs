@@ -12,6 +12,9 @@ use super::tail::Tail;
 use super::told::Told;
 use crate::writer::JournaledEvent;
 
+/// Lines are written when they have so many bytes, so that those of a long answer are not in memory all at once.
+const WRITE_BYTES: usize = 256 * 1024;
+
 pub(super) struct SessionFile {
     path: PathBuf,
     /// Closed when others are needed more.
@@ -82,32 +85,42 @@ impl SessionFile {
         Ok(!was_open)
     }
 
-    /// Writes the lines of those events that are not in the file yet, in one piece; says how many bytes they have.
-    /// `buffer` is for their text.
+    /// Writes the lines of those events that are not in the file yet, in one piece unless they are many; says how many bytes
+    /// they have. `buffer` is for their text.
     pub(super) fn write<'a>(
         &mut self,
         items: impl Iterator<Item = &'a JournaledEvent>,
         buffer: &mut Vec<u8>,
     ) -> Result<usize, JsonlError> {
         buffer.clear();
-        let mut last = self.last;
+        let (mut last, mut written) = (self.last, 0);
         for item in items {
             let place = Place { position: item.position, seq: item.event.seq };
             if last.is_none_or(|last| last < place) {
                 self.told.append(&item.event, place, buffer);
                 last = Some(place);
             }
+            if buffer.len() >= WRITE_BYTES {
+                written += self.write_out(buffer, last)?;
+            }
         }
-        if buffer.is_empty() {
+        Ok(written + self.write_out(buffer, last)?)
+    }
+
+    /// Writes the lines, of which the last is that of `last`, and empties their buffer.
+    fn write_out(&mut self, lines: &mut Vec<u8>, last: Option<Place>) -> Result<usize, JsonlError> {
+        if lines.is_empty() {
             return Ok(0);
         }
-        if let Err(failure) = self.append(buffer) {
+        if let Err(failure) = self.append(lines) {
             // The events come again; what their lines told is not in the file.
             self.told.forget();
             return Err(failure);
         }
         self.last = last;
-        Ok(buffer.len())
+        let written = lines.len();
+        lines.clear();
+        Ok(written)
     }
 
     fn append(&mut self, lines: &[u8]) -> Result<(), JsonlError> {

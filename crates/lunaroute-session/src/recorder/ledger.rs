@@ -19,6 +19,9 @@ use crate::codec::{self, Compressor, EncodedRun};
 /// What no request waits for is made durable this often under the policy of groups.
 const GROUP_REST: Duration = Duration::from_millis(200);
 
+/// From so many bytes on it does not wait: until the disk has them, they are in memory for the journal and for the writers.
+const GROUP_BYTES: u64 = 1024 * 1024;
+
 /// Pause before a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -194,6 +197,7 @@ impl Ledger {
         }
         let due = match self.shared.sync {
             SyncPolicy::Group if !self.unsynced.is_empty() => since,
+            SyncPolicy::Group if self.journal.health().unsynced_bytes >= GROUP_BYTES => since,
             SyncPolicy::Group => since + GROUP_REST,
             SyncPolicy::Interval(interval) => since + interval,
         };
