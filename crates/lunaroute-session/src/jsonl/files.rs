@@ -64,7 +64,7 @@ impl Files {
         })
     }
 
-    /// Writes the lines of a batch, one write per file. After a failure the batch is to come again.
+    /// Writes the lines of a batch, one write per file unless they are many. After a failure the batch is to come again.
     pub(super) fn write(&mut self, batch: &[JournaledEvent], durable: Position) -> Result<(), JsonlError> {
         let of = |item: &JournaledEvent| names::day(item.event.at);
         let same_file =
@@ -141,6 +141,12 @@ impl Files {
     /// Whether so much is not durable that it should be made so now.
     pub(super) fn is_full(&self) -> bool {
         self.unsynced_bytes >= UNSYNCED_BYTES || self.dirty.len() >= KNOWN_FILES
+    }
+
+    /// How many files have lines that the next sync makes durable.
+    #[cfg(test)]
+    pub(super) fn unsynced(&self) -> usize {
+        self.dirty.len()
     }
 
     /// Makes all lines durable. After a failure the events since the last success are to come again.

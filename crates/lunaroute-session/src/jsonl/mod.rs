@@ -258,8 +258,24 @@ mod tests {
         assert!(writer.flush().expect_err("nothing to vouch for").rewind);
         assert_eq!(writer.checkpoint().expect("known"), durable);
         writer.write(&events(60..130)).expect("written");
+        assert_eq!(writer.files.unsynced(), 12, "what was written again has to be made durable");
         assert_eq!(writer.flush().expect("flushed").position, events(129..130)[0].next);
         assert_eq!(seqs(directory.path()), (0..130).collect::<Vec<_>>());
         println!("lost 0, doubled 0 of 130 events in 12 files; {refused}");
+    }
+
+    #[test]
+    fn long_lines_of_one_batch_are_written_in_pieces_and_in_order() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
+        let mut batch = events(0..60);
+        for item in &mut batch {
+            std::sync::Arc::make_mut(&mut item.event).body = Bytes::from(vec![b'x'; 100_000]);
+        }
+        writer.write(&batch).expect("written");
+        // What comes again is there already.
+        writer.write(&batch).expect("written");
+        writer.flush().expect("flushed");
+        assert_eq!(seqs(directory.path()), (0..60).collect::<Vec<_>>());
     }
 }

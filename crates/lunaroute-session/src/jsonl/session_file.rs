@@ -163,9 +163,9 @@ impl SessionFile {
         self.told.forget();
     }
 
-    /// Whether lines in the file are not durable.
+    /// Whether lines in the file are not durable. What is to be cut off are none.
     pub(super) fn is_dirty(&self) -> bool {
-        self.bytes > self.durable_bytes
+        self.cut_to.map_or(self.bytes, |length| length.min(self.bytes)) > self.durable_bytes
     }
 
     pub(super) fn close(&mut self) {

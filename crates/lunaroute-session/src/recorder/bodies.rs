@@ -15,7 +15,7 @@ use crate::event::{EventKind, Repeats, SessionEvent, common_prefix, common_suffi
 const KEPT_BYTES: usize = 12 * 1024 * 1024;
 
 /// What is kept of a request beside its body and what that says.
-const REQUEST_BYTES: usize = 512;
+const REQUEST_BYTES: usize = 1_024;
 
 /// A longer body is not kept: it would take the place of all others.
 const LONGEST: usize = KEPT_BYTES / 4;
@@ -52,6 +52,8 @@ pub(crate) struct Bodies {
     conversations: HashMap<Conversation, VecDeque<RequestId>>,
     /// The oldest first.
     order: VecDeque<RequestId>,
+    /// Those that are not compared with any more, and whose body a request that was just taken in may yet be read after.
+    outdated: Vec<RequestId>,
     bytes: usize,
 }
 
@@ -118,8 +120,7 @@ impl Bodies {
         let limit = if conversation.external_id.is_some() { PER_CONVERSATION } else { PER_CLIENT };
         let ids = self.conversations.entry(conversation.clone()).or_default();
         ids.push_front(request);
-        let outdated = ids.split_off(limit.min(ids.len()));
-        outdated.into_iter().for_each(|id| self.let_body_go(id));
+        self.outdated.extend(ids.split_off(limit.min(ids.len())));
         let bytes = REQUEST_BYTES + body.len();
         self.bytes += bytes;
         self.order.push_back(request);
@@ -128,14 +129,16 @@ impl Bodies {
         self.make_room();
     }
 
-    /// The body is not compared with any more. Where it stands is still known: what was found to repeat it a moment ago may
-    /// lean on it.
-    fn let_body_go(&mut self, request: RequestId) {
-        let Some(known) = self.known.get_mut(&request) else { return };
-        self.bytes -= known.bytes - REQUEST_BYTES;
-        known.bytes = REQUEST_BYTES;
-        known.body = Bytes::new();
-        known.reading = None;
+    /// Lets go of the bodies that are not compared with any more; every request has been read. Where they stand is still
+    /// known: what was found to repeat one of them a moment ago may lean on it.
+    pub(crate) fn let_outdated_go(&mut self) {
+        for request in self.outdated.drain(..) {
+            let Some(known) = self.known.get_mut(&request) else { continue };
+            self.bytes -= known.bytes - REQUEST_BYTES;
+            known.bytes = REQUEST_BYTES;
+            known.body = Bytes::new();
+            known.reading = None;
+        }
     }
 
     /// Keeps what the body of a request says.
@@ -155,7 +158,11 @@ impl Bodies {
     pub(crate) fn forget(&mut self, request: RequestId) {
         let Some(known) = self.known.remove(&request) else { return };
         self.bytes -= known.bytes;
-        self.order.retain(|&id| id != request);
+        if self.order.front() == Some(&request) {
+            self.order.pop_front();
+        } else {
+            self.order.retain(|&id| id != request);
+        }
         if let Some(ids) = self.conversations.get_mut(&known.conversation) {
             ids.retain(|&id| id != request);
             if ids.is_empty() {
@@ -221,6 +228,11 @@ mod tests {
             bodies.keep(conversation.clone(), id(number), session.clone(), body.clone());
             bodies.keep_reading(id(number), &RequestReading::default());
         }
+        assert!(
+            bodies.earlier(&Repeats { of: id(1), prefix: 10_000, suffix: 0 }).is_some(),
+            "until all are read"
+        );
+        bodies.let_outdated_go();
         let held = bodies.known.values().filter(|known| !known.body.is_empty()).count();
         assert_eq!((held, bodies.known.len()), (PER_CLIENT, 40));
         assert_eq!(bodies.bytes, PER_CLIENT * body.len() + 40 * REQUEST_BYTES);

@@ -273,6 +273,7 @@ impl Pen {
         for id in std::mem::take(&mut self.unread) {
             self.read_body(id);
         }
+        self.bodies.let_outdated_go();
     }
 
     fn write_due_stretches(&mut self, now: Instant) {

@@ -58,10 +58,13 @@ impl BodyReferences {
 struct Known {
     session: SessionId,
     recipe: Arc<Recipe>,
-    /// What the request's body has in common with it at its start and its end; beyond everything when it is that body.
+    /// What the request's body has in common with it at its start and its end; [`WHOLE`] when it is that body.
     prefix: u64,
     suffix: u64,
 }
+
+/// More than any body has.
+const WHOLE: u64 = u64::MAX;
 
 /// The recipes of the latest requests, by request. Bounded; what it forgets is asked of the database.
 ///
@@ -87,8 +90,10 @@ impl Recipes {
         let Some(recipe) = &references.recipe else { return };
         let known =
             |prefix, suffix| Known { session: session.clone(), recipe: recipe.clone(), prefix, suffix };
-        self.insert(request, known(u64::MAX, u64::MAX));
-        if let Some(Repeats { of, prefix, suffix }) = references.unstored {
+        self.insert(request, known(WHOLE, WHOLE));
+        if let Some(Repeats { of, prefix, suffix }) = references.unstored
+            && !self.by_request.contains_key(&of)
+        {
             self.insert(of, known(prefix, suffix));
         }
     }
@@ -162,7 +167,9 @@ pub(crate) fn references(
             Search::Found(repeated) => (repeated, None),
             Search::EndedAt(repeats) => (None, Some(repeats)),
         };
-        let known = repeated.as_ref().map_or((0, 0), |repeated| (repeated.prefix, repeated.suffix));
+        // A result belongs to the request that began first, so those of a later one are not taken for known.
+        let earlier = repeated.as_ref().filter(|repeated| repeated.is_earlier);
+        let known = earlier.map_or((0, 0), |repeated| (repeated.prefix, repeated.suffix));
         let recipe = make(connection, store, session, body, cut, repeated.as_ref())?;
         let encoded = Some(recipe.encode());
         return Ok(BodyReferences {
@@ -254,17 +261,18 @@ fn search(
     pending: &Pending,
 ) -> Result<Search, StepError> {
     let session = &pending.session;
-    let found = |repeats: &Repeats, recipe: Arc<Recipe>| {
-        Search::Found(Repeated::new(repeats, recipe, pending.body.len()))
+    let found = |repeats: &Repeats, recipe: Arc<Recipe>, is_earlier: bool| {
+        let repeated = Repeated::new(repeats, recipe, pending.body.len());
+        Search::Found(repeated.map(|repeated| Repeated { is_earlier, ..repeated }))
     };
     let repeats_of = |pending: &Pending| pending.started.as_ref().and_then(|started| started.repeats);
     // It is itself all that it has, and one that repeats it may be stored already.
-    let mut repeats = Repeats { of: pending.request, prefix: u64::MAX, suffix: u64::MAX };
+    let mut repeats = Repeats { of: pending.request, prefix: WHOLE, suffix: WHOLE };
     let mut further = repeats_of(pending);
     for _ in 0..=RUNNING {
         if let Some(known) = recipes.known(session, repeats.of) {
             let in_common = repeats.within(known.prefix, known.suffix);
-            return Ok(found(&in_common, known.recipe.clone()));
+            return Ok(found(&in_common, known.recipe.clone(), known.prefix == WHOLE));
         }
         let Some(next) = further else { break };
         repeats = Repeats { of: next.of, ..repeats.within(next.prefix, next.suffix) };
@@ -274,7 +282,7 @@ fn search(
             && recipes.known(session, repeats.of).is_none()
             && let Some(recipe) = stored(connection, session, repeats.of)?
         {
-            return Ok(found(&repeats, recipe));
+            return Ok(found(&repeats, recipe, true));
         }
         further = earlier.and_then(repeats_of);
     }
@@ -288,6 +296,8 @@ struct Repeated {
     length: usize,
     prefix: usize,
     suffix: usize,
+    /// Whether its request began before; else it only ended before.
+    is_earlier: bool,
 }
 
 /// How far the earlier recipe was looked through; parts are asked for in order.
@@ -304,7 +314,7 @@ impl Repeated {
         let prefix = usize::try_from(repeats.prefix).ok()?;
         let suffix = usize::try_from(repeats.suffix).ok()?;
         let fits = prefix.checked_add(suffix)? <= length.min(earlier);
-        fits.then_some(Self { recipe, length: earlier, prefix, suffix })
+        fits.then_some(Self { recipe, length: earlier, prefix, suffix, is_earlier: true })
     }
 
     /// The blob of a part that lies within what is repeated, when the earlier body was cut in the same way there.

@@ -331,29 +331,46 @@ impl Interpreter for Gated {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_that_come_together_help_each_other() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let gated = Arc::new(Gated {
-        watched: Watched::default(),
-        gate: Barrier::new(2),
-        passed: AtomicBool::new(false),
-    });
-    let recorder = builder(config(directory.path())).interpreter(gated.clone()).start().expect("starts");
-    // Their client names no session, so they are read before anything is written; while the first one is, all others come.
-    let unnamed = |body: &Bytes| {
-        let mut start = ask_with(body);
-        start.hint.external_id = None;
-        start
-    };
-    let turns = turns(9);
-    let mut recordings: Vec<_> = turns.iter().map(|body| recorder.begin(unnamed(body))).collect();
-    gated.gate.wait();
-    recordings.iter_mut().for_each(|recording| recording.close(Ending::Completed, None));
-    recorder.flush(PATIENCE).await.expect("everything is written");
-    let after = gated.watched.after.lock().expect("unpoisoned").len();
-    assert_eq!((gated.watched.whole.load(Ordering::SeqCst), after), (1, 8));
-    recorder.shutdown(PATIENCE).await;
-    let requests = by_request(&journal(directory.path()));
-    for (recording, body) in recordings.iter().zip(&turns) {
-        assert!(requests[&recording.request()][0].body == body, "the body of another");
+    // Of a client that names no session they are read before anything is written, else afterwards.
+    for external_id in [None, Some("run-1".to_owned())] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let gate = Barrier::new(2);
+        let gated = Arc::new(Gated { watched: Watched::default(), gate, passed: AtomicBool::new(false) });
+        let recorder = builder(config(directory.path())).interpreter(gated.clone()).start().expect("starts");
+        let named = |body: &Bytes| {
+            let mut start = ask_with(body);
+            start.hint.external_id = external_id.clone();
+            start
+        };
+        let turns = turns(9);
+        // While the first is read, all others come.
+        let mut recordings: Vec<_> = turns.iter().map(|body| recorder.begin(named(body))).collect();
+        gated.gate.wait();
+        recordings.iter_mut().for_each(|recording| recording.close(Ending::Completed, None));
+        recorder.flush(PATIENCE).await.expect("everything is written");
+        let after = gated.watched.after.lock().expect("unpoisoned").len();
+        assert_eq!((gated.watched.whole.load(Ordering::SeqCst), after), (1, 8), "{external_id:?}");
+        recorder.shutdown(PATIENCE).await;
+        let requests = by_request(&journal(directory.path()));
+        for (recording, body) in recordings.iter().zip(&turns) {
+            assert!(requests[&recording.request()][0].body == body, "the body of another");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_of_one_session_that_take_turns_are_read_after_their_own_last_turn() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let watched = Arc::new(Watched::default());
+    let recorder = builder(config(directory.path())).interpreter(watched.clone()).start().expect("starts");
+    for round in 0..3 {
+        for agent in 0..4 {
+            let said: Vec<u8> = (0..=round).flat_map(|turn| noise(agent * 10 + turn, 9_000)).collect();
+            ask(&recorder, ask_with(&said.into())).await;
+        }
+    }
+    recorder.flush(PATIENCE).await.expect("everything is written");
+    let after = watched.after.lock().expect("unpoisoned").len();
+    assert_eq!((watched.whole.load(Ordering::SeqCst), after), (4, 8));
+    recorder.shutdown(PATIENCE).await;
 }

@@ -159,11 +159,15 @@ fn what_a_running_request_repeats_is_repeated_by_the_next_one_too() {
 #[test]
 fn requests_of_one_session_that_end_in_any_order_store_once_what_they_share() {
     // Too short to be found by their content.
-    let message = |number: usize| (Role::User, format!("\"{number:0>150}\""));
+    let message = |number: usize| {
+        let role = if number == 7 { Role::Tool } else { Role::User };
+        (role, format!("\"{number:0>150}\""))
+    };
     let mut stories = Vec::<Story>::new();
     for number in 1..=6 {
         let count = 40 + usize::try_from(number).expect("small");
-        let story = Story::new(number, "s").with_messages(&(0..count).map(message).collect::<Vec<_>>());
+        let mut story = Story::new(number, "s").with_messages(&(0..count).map(message).collect::<Vec<_>>());
+        story.results = vec![("call".to_owned(), Some(false), story.messages[7].1.clone())];
         stories.push(match stories.last() {
             Some(earlier) => story.repeating(earlier),
             None => story,
@@ -191,6 +195,9 @@ fn requests_of_one_session_that_end_in_any_order_store_once_what_they_share() {
             for story in &stories {
                 assert_eq!(query.request_body(story.id()).expect("is kept"), story.body);
             }
+            let result_of =
+                one::<String>(&place, "SELECT result_request_id FROM tool_calls WHERE id = 'call'");
+            assert_eq!(result_of, stories[0].id().to_string(), "{order:?}: of the request that began first");
             assert_kept(&place, &stories);
         }
     }
@@ -255,6 +262,11 @@ fn a_small_body_that_comes_again_is_kept_once() {
     let remover = Remover::open(&SqliteConfig::new(place.path()), None).expect("opens");
     assert!(remover.remove(&SessionId::parse("s1").expect("a session id")).expect("removes"));
     check(&stories[11..]);
+    // The writer that knew those bodies knows that they have gone.
+    let again = [all.clone(), vec![Story { number: 60, ..further[0].clone() }]].concat();
+    write(&mut writer, &told(&again).split_off(told(&all).len()));
+    check(&again[again.len() - 1..]);
+    check(&stories[11..]);
 }
 
 #[test]
@@ -272,9 +284,22 @@ fn a_small_body_that_was_shown_while_it_ran_is_kept_whole_for_those_that_follow(
             events.iter().filter(is_of).cloned().collect::<Vec<_>>()
         };
         write(&mut writer, &of(|seq| seq < 3));
+        if pair[0].number == 5 {
+            // Another process goes on from the row as running, and is told again what it was.
+            drop(writer);
+            writer = place.writer();
+            write(&mut writer, &of(|seq| seq < 3));
+        }
         write(&mut writer, &of(|seq| seq >= 3));
     }
     drop(writer);
+    let raw: usize = stories.iter().map(|story| story.body.len()).sum();
+    let content =
+        one::<i64>(&place, "SELECT sum(raw_len) FROM blobs WHERE id IN (SELECT content FROM requests)");
+    assert!(
+        usize::try_from(content).expect("positive") < raw,
+        "{content} of {raw}: with headers and answers"
+    );
     let query = SqliteQuery::open_read_only(&place.path()).expect("opens");
     for story in &stories {
         assert_eq!(query.request_body(story.id()).expect("is kept"), story.body);
