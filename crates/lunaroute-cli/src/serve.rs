@@ -24,7 +24,7 @@ pub(crate) fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resu
     lunaroute_server::raise_descriptor_limit();
     let runtime = runtime()?;
     let environment = Environment::of_process();
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Before anybody can know that the gateway runs: a signal from now on drains it.
         let mut signals = Signals::listen()?;
         let gateway = Gateway::start(&config, &environment).await?;
@@ -41,7 +41,10 @@ pub(crate) fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resu
                 Err(Code(INTERRUPTED).into())
             }
         }
-    })
+    });
+    // A thread that the disk holds up does not delay the end.
+    runtime.shutdown_background();
+    served
 }
 
 /// One line for a program that waits for the gateway, on standard output; people read the log.

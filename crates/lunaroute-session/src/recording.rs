@@ -16,7 +16,8 @@ use crate::recorder::note::{
     Begin, Close, Entry, Lost, Note, NoteKind, ProviderForm, RequestStart, Stripped,
 };
 use crate::recorder::opening::{Opening, Stage};
-use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES};
+use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES, Queued};
+use crate::recorder::seat::Guest;
 use crate::recorder::shared::{Shared, micros};
 use crate::recorder::{JournalState, NotRecorded, SyncPolicy};
 
@@ -94,15 +95,13 @@ impl Recording {
         let ticket = Arc::clone(&self.ticket);
         async move {
             let wait = ticket.shared.begin_wait;
-            let reached = tokio::time::timeout(wait, async {
-                if ticket.opening.is_held() {
-                    std::future::poll_fn(|context| ticket.poll_room(context)).await;
-                    ticket.send_held(true);
-                }
-                ticket.opening.reached(Stage::Written).await
-            })
-            .await;
-            ticket.send_held(false);
+            let reached = match ticket.write_here() {
+                Some(stage) => Ok(stage),
+                None => tokio::time::timeout(wait, ticket.until_written()).await,
+            };
+            if ticket.send_held(false) {
+                ticket.shared.see_to_it(Guest::Request);
+            }
             let written = ticket.judge(reached.ok(), wait);
             ticket.unwritten.store(written.is_err(), Ordering::Relaxed);
             written
@@ -123,6 +122,10 @@ impl Recording {
             }
             if ticket.is_hopeless() {
                 return ticket.judge(None, Duration::ZERO);
+            }
+            if ticket.opening.stage() >= Stage::Durable {
+                // Without a timer, which may have to wake a thread.
+                return ticket.judge(Some(ticket.opening.stage()), Duration::ZERO);
             }
             let wait = ticket.shared.durable_wait;
             let reached = tokio::time::timeout(wait, ticket.opening.reached(Stage::Durable)).await;
@@ -314,12 +317,39 @@ impl Ticket {
         let now = Instant::now();
         let offset_us = micros(now.saturating_duration_since(self.base));
         let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, count, kind };
-        let taken =
-            !self.refused.load(Ordering::Relaxed) && self.shared.queue.push(Entry::Note(note), now).is_ok();
-        if !taken {
-            add(&self.shared.counters.gaps, u64::from(count));
+        let queued =
+            (!self.refused.load(Ordering::Relaxed)).then(|| self.shared.queue.push(Entry::Note(note), now));
+        match queued {
+            Some(Ok(Queued::Settled)) => {}
+            Some(Ok(Queued::Sleeping)) => self.shared.see_to_it_soon(),
+            Some(Err(_)) | None => {
+                add(&self.shared.counters.gaps, u64::from(count));
+                return false;
+            }
         }
-        taken
+        true
+    }
+
+    /// Has the start written by whoever waits for it, without waiting for a thread; gives how far it is when it is written,
+    /// or cannot be.
+    fn write_here(&self) -> Option<Stage> {
+        if self.opening.is_held() {
+            return None;
+        }
+        if self.opening.stage() == Stage::Waiting {
+            self.shared.see_to_it(Guest::Request);
+        }
+        Some(self.opening.stage()).filter(|&stage| stage > Stage::Waiting)
+    }
+
+    async fn until_written(&self) -> Stage {
+        if self.opening.is_held() {
+            std::future::poll_fn(|context| self.poll_room(context)).await;
+            if self.send_held(true) {
+                self.shared.see_to_it(Guest::Request);
+            }
+        }
+        self.opening.reached(Stage::Written).await
     }
 
     /// Takes the bytes out of a note when there is no room for them, and says what is missing then. The note itself is
@@ -345,15 +375,16 @@ impl Ticket {
         }
     }
 
-    /// Sends the start that waited for room, with its body or without.
-    fn send_held(&self, with_body: bool) {
-        let Some(mut begin) = self.opening.take_held() else { return };
+    /// Sends the start that waited for room, with its body or without; says whether it had waited.
+    fn send_held(&self, with_body: bool) -> bool {
+        let Some(mut begin) = self.opening.take_held() else { return false };
         self.shared.queue.forget_waker(self.request);
         if !with_body {
             begin.stripped = begin.start.body.len() as u64;
             begin.start.body = Bytes::new();
         }
         self.send_begin(begin);
+        true
     }
 
     /// Whether waiting for the start to be durable most likely takes until the disk is mended.

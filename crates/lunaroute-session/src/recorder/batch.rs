@@ -146,6 +146,15 @@ impl Batch {
         held.iter_mut().filter(behind).for_each(|run| run.events.iter_mut().for_each(move_on));
     }
 
+    /// Goes on with what was held back, because the rest was not appended.
+    pub(crate) fn take_back(&mut self, held: Vec<Run>) {
+        self.runs.extend(held);
+        // Of two runs of a request the later one stands later.
+        let requests = self.runs.iter().enumerate();
+        self.latest =
+            requests.filter_map(|(index, run)| Some((run.events.first()?.request, index))).collect();
+    }
+
     /// Empties it, but for what was held back; what it takes to hold events stays for the next ones.
     pub(crate) fn clear(&mut self, held: Vec<Run>) {
         self.latest.clear();

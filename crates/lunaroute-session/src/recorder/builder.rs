@@ -1,7 +1,6 @@
 //! Puts a recorder together and starts its threads.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -127,6 +126,8 @@ impl RecorderBuilder {
             unread: Vec::new(),
             stretches: VecDeque::new(),
             barriers: Vec::new(),
+            entries: Vec::new(),
+            busy_at: Instant::now(),
         };
         let interrupted = pen.end_what_was_left(recovered);
         add(&shared.counters.interrupted, interrupted);
@@ -192,15 +193,11 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<(), Recor
 }
 
 /// The life of the pen's thread, and what is left to do after it, however it ends.
-fn run(mut pen: Pen) {
+fn run(pen: Pen) {
     let shared = Arc::clone(&pen.shared);
-    let result = catch_unwind(AssertUnwindSafe(|| pen.run()));
-    let state = match result {
-        Ok(_) => JournalState::Stopped,
-        Err(_) => JournalState::Dead,
-    };
-    let failed = state != JournalState::Stopped;
-    shared.set_journal_state(state);
+    shared.seat.put(Box::new(pen));
+    let failed = !take_turns(&shared);
+    shared.set_journal_state(if failed { JournalState::Dead } else { JournalState::Stopped });
     for entry in shared.queue.end() {
         match entry {
             Entry::Note(note) => {
@@ -214,6 +211,7 @@ fn run(mut pen: Pen) {
         }
     }
     // Those that it had in hand; one that was told already stays told.
+    let mut pen = shared.seat.take();
     pen.barriers.drain(..).for_each(|barrier| barrier.give_up());
     pen.outlet.batch.openings.drain(..).for_each(|opening| opening.advance(Stage::Failed));
     // The journal's lock goes before anybody is told, so that the next recorder can open it.
@@ -225,6 +223,19 @@ fn run(mut pen: Pen) {
         shared.published.stop(shared.queue.stop_by().unwrap_or_else(Instant::now));
     }
     shared.pen_ended();
+}
+
+/// Writes until the recorder stops; `false` when the work broke off.
+fn take_turns(shared: &Shared) -> bool {
+    let mut turn = shared.seat.write(Pen::first_turn);
+    loop {
+        match turn {
+            Some(Some(look)) => shared.queue.wait(look.until, look.lazy),
+            Some(None) => return true,
+            None => return false,
+        }
+        turn = shared.seat.write(Pen::turn);
+    }
 }
 
 impl Pen {

@@ -1,4 +1,6 @@
-//! The journal in the pen's hands: appending, syncing, what is done when the disk is full or fails, and pruning.
+//! The journal in the pen's hands: appending, what is done when the disk is full or fails, and pruning.
+
+mod sync;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,19 +13,19 @@ use super::bodies::Bodies;
 use super::config::SyncPolicy;
 use super::figures::{JournalState, add};
 use super::opening::{Opening, Stage};
-use super::shared::{Shared, micros};
-use super::syncer::{Done, Job, Syncer};
+use super::shared::Shared;
+use super::syncer::Syncer;
 use super::unpublished::Unpublished;
 use crate::codec::{self, Compressor, EncodedRun};
 
-/// What no request waits for is made durable this often under the policy of groups.
-const GROUP_REST: Duration = Duration::from_millis(200);
-
-/// From so many bytes on it does not wait: until the disk has them, they are in memory for the journal and for the writers.
-const GROUP_BYTES: u64 = 1024 * 1024;
-
 /// Pause before a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A disk that takes longer for a sync may be about to hold up whoever writes.
+const QUICK_SYNC: Duration = Duration::from_millis(5);
+
+/// More than what a guest brings takes in the journal.
+const GUEST_BYTES: usize = 1024 * 1024;
 
 /// A segment with less than this is not worth a new one.
 const REST_BYTES: u64 = 64 * 1024;
@@ -41,6 +43,8 @@ pub(crate) struct Ledger {
     compressor: Compressor,
     /// Since when something is appended that no sync speaks of.
     dirty_since: Option<Instant>,
+    /// When the sync began whose outcome is not taken back.
+    syncing_since: Option<Instant>,
     retry_at: Option<Instant>,
     /// When the disk was found full. A small entry may fit although it is, so that state lasts for a while.
     full_at: Option<Instant>,
@@ -72,6 +76,7 @@ impl Ledger {
             unpublished,
             compressor: Compressor::default(),
             dirty_since: None,
+            syncing_since: None,
             retry_at: None,
             full_at: None,
             roll_called: 0,
@@ -84,7 +89,6 @@ impl Ledger {
     /// Appends the batch and tells its openings; the batch is left with what is still to be told. Tries for as long as
     /// it takes: nothing that was accepted is given up before the time of a shutdown is over.
     pub(crate) fn append(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> Result<(), Abandoned> {
-        let (notes, charge) = batch.settled();
         let mut reduced = None;
         let (entries, end) = loop {
             match self.try_append(batch, bodies, reduced.is_some()) {
@@ -101,8 +105,36 @@ impl Ledger {
         } else if self.full_at.is_none() && self.retry_at.is_none() {
             self.change_state(JournalState::Healthy);
         }
+        self.appended(batch, reduced, &entries, end);
+        Ok(())
+    }
+
+    /// Whether nothing is known that would hold up who appends now, `held` bytes beside what comes.
+    pub(crate) fn is_quick(&mut self, held: usize) -> bool {
+        self.take_synced();
+        let disk = self.syncing_since.is_none_or(|since| since.elapsed() < QUICK_SYNC);
+        disk && self.retry_at.is_none() && self.full_at.is_none() && self.journal.has_room(held + GUEST_BYTES)
+    }
+
+    /// As [`append`](Self::append), but tries only once; the batch stays as it is when the disk does not take it.
+    pub(crate) fn append_quickly(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> bool {
+        match self.try_append(batch, bodies, false) {
+            Ok((entries, end)) => {
+                self.appended(batch, None, &entries, end);
+                true
+            }
+            Err(failure) => {
+                self.report(&failure);
+                false
+            }
+        }
+    }
+
+    /// Tells what was appended. `reduced` says how many notes are lost because only what is essential was.
+    fn appended(&mut self, batch: &mut Batch, reduced: Option<u64>, entries: &[EncodedRun], end: Position) {
         self.appended_at = Instant::now();
         self.dirty_since.get_or_insert(self.appended_at);
+        let (notes, charge) = batch.settled();
         let lost = reduced.unwrap_or(0);
         let counters = &self.shared.counters;
         add(&counters.gaps, lost);
@@ -110,7 +142,7 @@ impl Ledger {
         self.shared.queue.release(notes, charge);
         self.shared.grow_segment(end);
         if !self.shared.projectors.is_empty() {
-            self.unpublished.add(batch.take_journaled(&entries, end));
+            self.unpublished.add(batch.take_journaled(entries, end));
         }
         for opening in batch.openings.drain(..) {
             opening.advance(if reduced.is_some() { Stage::Bare } else { Stage::Written });
@@ -119,7 +151,6 @@ impl Ledger {
         if self.shared.sync != SyncPolicy::Group {
             self.unsynced.clear();
         }
-        Ok(())
     }
 
     /// Gives the entries of the batch and where the last of them ends.
@@ -186,108 +217,6 @@ impl Ledger {
         } else {
             tracing::error!(state = told, "the journal is not healthy");
         }
-    }
-
-    /// When something is to be made durable; `None` while there is nothing, or while the disk is at it.
-    pub(crate) fn sync_due(&self) -> Option<Instant> {
-        let since = self.dirty_since?;
-        if self.syncer.is_busy() {
-            // What came meanwhile has a sync of its own: the pen has itself called when the present one is over.
-            return if self.syncer.call_back() { None } else { Some(since) };
-        }
-        let due = match self.shared.sync {
-            SyncPolicy::Group if !self.unsynced.is_empty() => since,
-            SyncPolicy::Group if self.journal.health().unsynced_bytes >= GROUP_BYTES => since,
-            SyncPolicy::Group => since + GROUP_REST,
-            SyncPolicy::Interval(interval) => since + interval,
-        };
-        Some(self.retry_at.map_or(due, |retry_at| due.max(retry_at)))
-    }
-
-    /// Has everything appended made durable on the other thread, when that is due.
-    pub(crate) fn sync_if_due(&mut self) {
-        if let Some(done) = self.syncer.take_done() {
-            self.finish(done);
-        }
-        if self.syncer.is_busy() || self.sync_due().is_none_or(|due| due > Instant::now()) {
-            return;
-        }
-        let Some(sync) = self.journal.begin_sync().filter(|_| self.retry_at.is_none()) else {
-            self.sync();
-            return;
-        };
-        let chunk = self.unpublished.take(sync.end());
-        let job = Job { sync, openings: std::mem::take(&mut self.unsynced), chunk };
-        match self.syncer.submit(job) {
-            None => self.dirty_since = None,
-            // Without that thread, this one waits for the disk itself.
-            Some(job) => {
-                self.unsynced = job.openings;
-                self.unpublished.give_up();
-                self.sync();
-            }
-        }
-    }
-
-    /// Takes note of a sync that is over. One that failed is made good here.
-    fn finish(&mut self, done: Done) {
-        self.unsynced.splice(0..0, done.openings);
-        let failed = !done.finished.succeeded();
-        let synced = self.journal.finish_sync(done.finished);
-        if failed {
-            self.unpublished.give_up();
-            let synced = synced.and_then(|_| self.journal.sync());
-            self.settle(synced);
-        }
-    }
-
-    /// Makes everything appended durable and lets the projectors have it; says whether that is done.
-    pub(crate) fn sync(&mut self) -> bool {
-        if let Some(done) = self.syncer.wait() {
-            self.finish(done);
-        }
-        let started = Instant::now();
-        let synced = self.journal.sync();
-        let counters = &self.shared.counters;
-        add(&counters.syncs, 1);
-        add(&counters.sync_micros, micros(started.elapsed()));
-        self.settle(synced)
-    }
-
-    /// Tells what came of a sync of everything.
-    fn settle(&mut self, synced: Result<Position, JournalError>) -> bool {
-        match synced {
-            Ok(end) => {
-                if self.retry_at.take().is_some() {
-                    self.change_state(JournalState::Healthy);
-                }
-                self.dirty_since = None;
-                self.unsynced.drain(..).for_each(|opening| opening.advance(Stage::Durable));
-                self.shared.grow_segment(end);
-                self.shared.published.publish(end, self.unpublished.take(end));
-                true
-            }
-            Err(failure) => {
-                self.report(&failure);
-                add(&self.shared.counters.retried, 1);
-                self.unpublished.give_up();
-                self.unsynced.drain(..).for_each(|opening| opening.advance(Stage::Failed));
-                self.dirty_since.get_or_insert_with(Instant::now);
-                self.retry_at = Some(Instant::now() + RETRY);
-                false
-            }
-        }
-    }
-
-    /// Syncs until it is done, or the time of a shutdown is over.
-    pub(crate) fn sync_at_last(&mut self) -> Result<(), Abandoned> {
-        while !self.sync() {
-            self.shared.queue.pause(Instant::now() + RETRY);
-            if self.shared.queue.stop_by().is_some_and(|stop_by| stop_by <= Instant::now()) {
-                return Err(Abandoned);
-            }
-        }
-        Ok(())
     }
 
     pub(crate) fn end(&self) -> Position {

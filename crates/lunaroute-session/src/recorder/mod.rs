@@ -19,6 +19,7 @@ mod recover;
 mod reply;
 mod request;
 mod roll_call;
+pub(crate) mod seat;
 mod settle;
 pub(crate) mod shared;
 mod syncer;

@@ -1,5 +1,7 @@
-//! The one thread that writes: it takes everything that is queued, turns notes into events, appends them in one go,
-//! makes them durable when it is due, and tells whoever waits.
+//! The one that writes: it takes everything that is queued, turns notes into events, appends them in one go, makes them
+//! durable when it is due, and tells whoever waits. Its thread does so, or a [guest](super::seat) while that sleeps.
+
+mod turns;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,8 +11,9 @@ use lunaroute_core::{
     Ending, Exchange, Interpreter, Observer, Outcome, RequestId, RequestReading, Timestamp,
 };
 
+pub(crate) use self::turns::Look;
 use super::barrier::Barrier;
-use super::batch::Run;
+use super::batch::{Batch, Run};
 use super::bodies::Bodies;
 use super::coalesce::Piece;
 use super::figures::add;
@@ -57,49 +60,13 @@ pub(crate) struct Pen {
     /// When which answer's joined frames are to be written, earliest first.
     pub(crate) stretches: VecDeque<(Instant, RequestId)>,
     pub(crate) barriers: Vec<Arc<Barrier>>,
+    /// What holds the entries of a turn.
+    pub(crate) entries: Vec<Entry>,
+    /// When there was something to do last.
+    pub(crate) busy_at: Instant,
 }
 
 impl Pen {
-    /// Works until the recorder stops; fails when the disk did not take everything by then.
-    pub(crate) fn run(&mut self) -> Result<(), Abandoned> {
-        let mut entries = Vec::new();
-        // What an earlier process left open is ended before anything else.
-        self.commit()?;
-        self.call_roll(&[]);
-        self.ledger.sync();
-        loop {
-            // Of an open request something always comes, so it is looked for anyhow.
-            let lazy = !self.open.is_empty();
-            let taken = self.shared.queue.take(&mut entries, self.next_look(lazy), lazy);
-            self.shared.hold_since([taken.oldest, self.oldest_held()].into_iter().flatten().min());
-            self.outlet.batch.at(Instant::now());
-            for entry in entries.drain(..) {
-                self.take_in(entry)?;
-            }
-            self.write_due_stretches(Instant::now());
-            self.commit_ripe()?;
-            self.ledger.sync_if_due();
-            self.read_bodies();
-            self.shared.hold_since(self.oldest_held());
-            self.pass_barriers()?;
-            self.ledger.keep_house();
-            self.rest_if_idle();
-            if taken.stopping {
-                return self.stop();
-            }
-        }
-    }
-
-    fn next_look(&self, lazy: bool) -> Option<Instant> {
-        let stretch = self.stretches.front().map(|(due, _)| *due);
-        let unwritten = self.outlet.batch.oldest().map(|since| since + self.limits.coalesce);
-        let lazy = lazy.then(|| Instant::now() + self.limits.coalesce);
-        [stretch, unwritten, lazy, self.ledger.sync_due(), self.ledger.house_due()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
     /// Since when there is something that waits to be joined or to go with what follows it.
     fn oldest_held(&self) -> Option<Instant> {
         let stretch = self.stretches.front().map(|(due, _)| *due - self.limits.coalesce);
@@ -315,24 +282,52 @@ impl Pen {
         self.append(held)
     }
 
-    /// Appends the batch, from which `held` was taken out, and tells the observer who has ended.
-    fn append(&mut self, mut held: Vec<Run>) -> Result<(), Abandoned> {
+    /// The same, without waiting for a disk that does not take it; says whether it did.
+    fn try_commit_ripe(&mut self) -> bool {
+        let now = Instant::now();
+        let held = self.outlet.batch.hold_back(now.checked_sub(self.limits.coalesce).unwrap_or(now));
         let mut batch = std::mem::take(&mut self.outlet.batch);
-        if !batch.runs.is_empty() {
+        let written = if batch.runs.is_empty() {
+            batch.clear(held);
+            true
+        } else if self.ledger.append_quickly(&mut batch, &mut self.bodies) {
+            self.appended(&mut batch, held);
+            true
+        } else {
+            batch.take_back(held);
+            false
+        };
+        self.outlet.batch = batch;
+        written
+    }
+
+    /// Appends the batch, from which `held` was taken out, and tells the observer who has ended.
+    fn append(&mut self, held: Vec<Run>) -> Result<(), Abandoned> {
+        let mut batch = std::mem::take(&mut self.outlet.batch);
+        if batch.runs.is_empty() {
+            batch.clear(held);
+        } else {
             if let Err(abandoned) = self.ledger.append(&mut batch, &mut self.bodies) {
                 self.ledger.give_up(&mut batch);
                 return Err(abandoned);
             }
-            for &id in &batch.bared {
-                self.bodies.forget(id);
-                if let Some(request) = self.open.get_mut(&id) {
-                    request.lose_body();
-                }
+            self.appended(&mut batch, held);
+        }
+        self.outlet.batch = batch;
+        Ok(())
+    }
+
+    /// The batch is in the journal: what was held back moves up.
+    fn appended(&mut self, batch: &mut Batch, mut held: Vec<Run>) {
+        for &id in &batch.bared {
+            self.bodies.forget(id);
+            if let Some(request) = self.open.get_mut(&id) {
+                request.lose_body();
             }
-            batch.move_on(&mut held);
-            if self.ledger.wants_roll_call() {
-                self.call_roll(&held);
-            }
+        }
+        batch.move_on(&mut held);
+        if self.ledger.wants_roll_call() {
+            self.call_roll(&held);
         }
         if let Some(observer) = &self.observer {
             for outcome in &batch.outcomes {
@@ -340,8 +335,6 @@ impl Pen {
             }
         }
         batch.clear(held);
-        self.outlet.batch = batch;
-        Ok(())
     }
 
     /// Lets the journal's segment go when nothing has happened for a while.

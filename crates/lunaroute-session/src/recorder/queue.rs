@@ -27,6 +27,9 @@ const BEGIN_LIMIT: usize = 100_000;
 /// So many waiting bytes wake the pen even though it would look by itself soon.
 const WAKE_BYTES: usize = 512 * 1024;
 
+/// With more entries waiting than this, or as many bytes as wake the pen, the pen's thread does its work itself.
+const FEW_ENTRIES: usize = 256;
+
 #[derive(Default)]
 struct Inner {
     entries: Vec<Entry>,
@@ -35,6 +38,10 @@ struct Inner {
     bytes: usize,
     /// Whether `entries` holds anything that somebody waits for.
     urgent: bool,
+    /// Somebody will see to what is urgent: nobody else need.
+    promised: bool,
+    /// So many of `entries` want everything on the disk.
+    flushes: usize,
     pen: Pen,
     /// The pen is to look although nothing came.
     called: bool,
@@ -77,6 +84,16 @@ pub(crate) struct Taken {
     pub(crate) stopping: bool,
 }
 
+/// What is left to do for whoever has queued an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an entry that somebody waits for may lie until the pen looks by itself"]
+pub(crate) enum Queued {
+    /// Nothing: the pen knows, or nobody waits for it.
+    Settled,
+    /// The pen sleeps and is to be told, or its work to be done, when there is time for that.
+    Sleeping,
+}
+
 /// The queue did not take an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -102,7 +119,10 @@ impl Queue {
     }
 
     /// Queues an entry. Its charge is given back by [`release`](Self::release).
-    pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<(), Refused> {
+    ///
+    /// A pen that is about to look by itself is not woken: that is a system call, and who queues what somebody waits for can
+    /// choose a better moment for it, or do the work.
+    pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<Queued, Refused> {
         let (charge, count, is_urgent, is_begin) = match &entry {
             Entry::Note(Note { charge, count, kind, .. }) => {
                 let is_begin = matches!(kind, NoteKind::Begin(_));
@@ -120,6 +140,8 @@ impl Queue {
         if let Entry::Note(_) = entry {
             self.waiting_bytes.fetch_add(charge, Ordering::SeqCst);
             self.waiting_notes.fetch_add(count as usize, Ordering::Relaxed);
+        } else {
+            inner.flushes += 1;
         }
         inner.entries.push(entry);
         inner.urgent |= is_urgent;
@@ -127,20 +149,22 @@ impl Queue {
         inner.bytes += charge;
         let wakes = match inner.pen {
             Pen::Waiting => true,
-            Pen::Lazy => is_urgent || inner.bytes >= WAKE_BYTES,
+            Pen::Lazy => inner.flushes > 0 || inner.bytes >= WAKE_BYTES,
             Pen::Busy | Pen::Gone => false,
         };
         if wakes {
-            inner.pen = Pen::Busy;
-            drop(inner);
-            self.wake.notify_one();
+            self.wake_pen(inner);
+            return Ok(Queued::Settled);
         }
-        Ok(())
+        // Who begins a request waits for it, and sees to it then.
+        let sleeping = inner.pen == Pen::Lazy && is_urgent && !is_begin;
+        let unseen = sleeping && !std::mem::replace(&mut inner.promised, true);
+        Ok(if unseen { Queued::Sleeping } else { Queued::Settled })
     }
 
-    /// Moves everything that waits into `entries`, waiting until `until` when there is nothing. With `lazy`, what nobody
-    /// waits for ends the wait only when it is much.
-    pub(crate) fn take(&self, entries: &mut Vec<Entry>, until: Option<Instant>, lazy: bool) -> Taken {
+    /// Waits until there is something for the pen's thread, or until `until`. With `lazy`, what nobody waits for ends the
+    /// wait only when it is much.
+    pub(crate) fn wait(&self, until: Option<Instant>, lazy: bool) {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
@@ -149,10 +173,7 @@ impl Queue {
                 if lazy { inner.urgent || inner.bytes >= WAKE_BYTES } else { !inner.entries.is_empty() };
             if due || enough || std::mem::take(&mut inner.called) || inner.stop_by.is_some() {
                 inner.pen = Pen::Busy;
-                inner.bytes = 0;
-                inner.urgent = false;
-                std::mem::swap(&mut inner.entries, entries);
-                return Taken { oldest: inner.oldest.take(), stopping: inner.stop_by.is_some() };
+                return;
             }
             inner.pen = if lazy { Pen::Lazy } else { Pen::Waiting };
             inner = match until {
@@ -162,6 +183,34 @@ impl Queue {
                 }
             };
         }
+    }
+
+    /// Moves everything that waits into `entries`. For the pen's thread, after a [`wait`](Self::wait).
+    pub(crate) fn take(&self, entries: &mut Vec<Entry>) -> Taken {
+        take(&mut self.lock(), entries)
+    }
+
+    /// Moves everything that waits into `entries`, for somebody who does the work of the pen's thread; nothing when that
+    /// is awake, and when there is much, or anything that takes long.
+    pub(crate) fn take_few(&self, entries: &mut Vec<Entry>) -> Option<Taken> {
+        let mut inner = self.lock();
+        let few = inner.entries.len() <= FEW_ENTRIES && inner.bytes < WAKE_BYTES && inner.flushes == 0;
+        let sleeps = matches!(inner.pen, Pen::Lazy | Pen::Waiting) && inner.stop_by.is_none();
+        (few && sleeps).then(|| take(&mut inner, entries))
+    }
+
+    /// Wakes the pen when it sleeps although somebody waits for what is queued.
+    pub(crate) fn nudge(&self) {
+        let inner = self.lock();
+        if inner.urgent && matches!(inner.pen, Pen::Lazy | Pen::Waiting) {
+            self.wake_pen(inner);
+        }
+    }
+
+    fn wake_pen(&self, mut inner: MutexGuard<'_, Inner>) {
+        inner.pen = Pen::Busy;
+        drop(inner);
+        self.wake.notify_one();
     }
 
     /// Wakes the pen.
@@ -273,6 +322,12 @@ impl Queue {
     }
 }
 
+fn take(inner: &mut Inner, entries: &mut Vec<Entry>) -> Taken {
+    (inner.bytes, inner.urgent, inner.promised, inner.flushes) = (0, false, false, 0);
+    std::mem::swap(&mut inner.entries, entries);
+    Taken { oldest: inner.oldest.take(), stopping: inner.stop_by.is_some() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -286,7 +341,8 @@ mod tests {
     fn entries_until_the_end(queue: &Queue) -> usize {
         let (mut entries, mut got) = (Vec::new(), 0);
         loop {
-            let taken = queue.take(&mut entries, None, false);
+            queue.wait(None, false);
+            let taken = queue.take(&mut entries);
             // Where it may lose its turn to whoever queues more and then asks for the end.
             thread::yield_now();
             got += entries.drain(..).count();
@@ -305,7 +361,8 @@ mod tests {
             thread::scope(|scope| {
                 let pen = scope.spawn(|| entries_until_the_end(&queue));
                 for _ in 0..3 {
-                    queue.push(flush(), Instant::now()).expect("the pen is there");
+                    let queued = queue.push(flush(), Instant::now());
+                    assert_eq!(queued, Ok(Queued::Settled), "the pen is there");
                 }
                 queue.stop(Instant::now() + Duration::from_secs(5));
                 pen.join().expect("the pen ends") != 3

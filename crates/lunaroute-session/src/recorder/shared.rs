@@ -13,6 +13,7 @@ use super::config::{RecorderConfig, SyncPolicy};
 use super::error::NotRecorded;
 use super::figures::{Counters, Figures, JournalState, read, seconds};
 use super::queue::Queue;
+use super::seat::Seat;
 use crate::event::GapCause;
 use crate::projector::{ProjectorState, Published};
 
@@ -21,6 +22,7 @@ const NEVER: u64 = u64::MAX;
 
 pub(crate) struct Shared {
     pub(crate) queue: Queue,
+    pub(crate) seat: Seat,
     pub(crate) counters: Counters,
     pub(crate) published: Arc<Published>,
     pub(crate) projectors: Vec<Arc<ProjectorState>>,
@@ -47,6 +49,7 @@ impl Shared {
     ) -> Self {
         Self {
             queue: Queue::new(config.queue_bytes),
+            seat: Seat::default(),
             counters: Counters::default(),
             published,
             projectors,

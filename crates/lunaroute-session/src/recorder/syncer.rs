@@ -7,6 +7,7 @@ use lunaroute_storage::journal::{FinishedSync, PendingSync};
 
 use super::figures::add;
 use super::opening::{Opening, Stage};
+use super::seat::Guest;
 use super::shared::{Shared, micros};
 use crate::projector::Chunk;
 
@@ -67,6 +68,11 @@ impl Syncer {
         self.lock().busy
     }
 
+    /// Whether the job is done as it should be.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.lock().done.as_ref().is_some_and(|done| done.finished.succeeded())
+    }
+
     /// The outcome of the job, when it is done.
     pub(crate) fn take_done(&self) -> Option<Done> {
         let mut state = self.lock();
@@ -111,11 +117,13 @@ impl Syncer {
                 shared.published.publish(end, chunk);
             }
             let mut state = self.lock();
-            let wakes = state.awaited || !finished.succeeded();
+            let (awaited, succeeded) = (state.awaited, finished.succeeded());
             state.done = Some(Done { finished, openings });
             drop(state);
             self.changed.notify_all();
-            if wakes {
+            // What came meanwhile has a sync of its own, which this thread can begin as well as the pen's.
+            let begun = succeeded && awaited && shared.write_as_guest(None, Guest::Syncer);
+            if !begun && (awaited || !succeeded) {
                 shared.queue.call();
             }
         }

@@ -11,6 +11,7 @@ mod jsonl_read;
 mod query;
 mod recorder;
 mod recorder_faults;
+mod recorder_guests;
 mod recorder_long;
 mod recorder_pressure;
 mod rig;

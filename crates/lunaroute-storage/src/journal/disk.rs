@@ -33,7 +33,7 @@ pub trait Disk: Send {
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// One open file of a [`Disk`]. One thread writes to it; another may make it durable meanwhile.
+/// One open file of a [`Disk`]. One thread at a time writes to it; another may make it durable meanwhile.
 pub trait DiskFile: Send + Sync {
     /// Writes a first part of `bytes` at the end of the file and says how long that part was.
     ///

@@ -210,6 +210,15 @@ impl Journal {
         Ok(self.tail.end())
     }
 
+    /// Whether an append of at most `bytes` bytes, frames included, goes where the last one went: without a new segment, and
+    /// without a sync because too much waits for one.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let unsynced = self.tail.pending_bytes() + bytes <= self.config.unsynced_bytes;
+        let segment = self.tail.segment_bytes() + bytes as u64 <= self.config.segment_bytes;
+        self.tail.has_segment() && unsynced && segment
+    }
+
     /// Goes on in a new segment, so that the present one can be [pruned](Self::prune) once nobody needs it; does nothing
     /// when that is empty.
     ///

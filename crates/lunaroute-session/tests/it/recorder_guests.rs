@@ -1,0 +1,215 @@
+//! Requests that write their start themselves, because the recorder's thread sleeps.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lunaroute_core::Ending;
+use lunaroute_session::{JournalState, NotRecorded, Recorder, RecorderConfig};
+use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
+use tokio::task::JoinSet;
+
+use crate::rig::{PATIENCE, builder, by_request, config, journal, start, until};
+
+/// What happens to a write of any thread but the recorder's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Guests {
+    #[default]
+    Write,
+    Fail,
+    Panic,
+    Hang,
+}
+
+#[derive(Default)]
+struct Watch {
+    guests: Mutex<Guests>,
+    changed: Condvar,
+    /// Writes of other threads than the recorder's, hanging ones included.
+    seen: Mutex<u64>,
+}
+
+impl Watch {
+    fn set(&self, guests: Guests) {
+        *self.guests.lock().expect("unpoisoned") = guests;
+        self.changed.notify_all();
+    }
+
+    fn seen(&self) -> u64 {
+        *self.seen.lock().expect("unpoisoned")
+    }
+
+    fn pass(&self) -> io::Result<()> {
+        if thread::current().name().is_some_and(|name| name.starts_with("lunaroute-")) {
+            return Ok(());
+        }
+        *self.seen.lock().expect("unpoisoned") += 1;
+        let guests = self.guests.lock().expect("unpoisoned");
+        let guests = self.changed.wait_while(guests, |guests| *guests == Guests::Hang);
+        let now = *guests.expect("unpoisoned");
+        match now {
+            Guests::Fail => Err(io::Error::from_raw_os_error(5)),
+            Guests::Panic => panic!("as the test wants it"),
+            Guests::Write | Guests::Hang => Ok(()),
+        }
+    }
+}
+
+struct WatchedDisk(Arc<Watch>);
+
+impl Disk for WatchedDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(WatchedFile { watch: Arc::clone(&self.0), file: LocalDisk.create(path)? }))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.remove(path)
+    }
+
+    fn sync_existing(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.sync_existing(path)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        LocalDisk.sync_directory(directory)
+    }
+}
+
+struct WatchedFile {
+    watch: Arc<Watch>,
+    file: Box<dyn DiskFile>,
+}
+
+impl DiskFile for WatchedFile {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.watch.pass()?;
+        self.file.write(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.truncate(length)
+    }
+}
+
+fn watched(directory: &Path, begin_wait: Duration) -> (Recorder, Arc<Watch>) {
+    let watch = Arc::new(Watch::default());
+    // A guest begins no segment.
+    let config = RecorderConfig { begin_wait, segment_bytes: 64 << 20, ..config(directory) };
+    let disk = Box::new(WatchedDisk(Arc::clone(&watch)));
+    (builder(config).disk(disk).start().expect("starts"), watch)
+}
+
+/// A request from its start to its end, in a task as a gateway's requests are.
+async fn request(recorder: &Recorder) -> Result<(), NotRecorded> {
+    let recorder = recorder.clone();
+    let served = async move {
+        let mut recording = recorder.begin(start(b"x"));
+        let written = recording.written().await;
+        let durable = if written.is_ok() { recording.durable().await } else { written };
+        recording.close(Ending::Completed, None);
+        durable
+    };
+    in_a_task(served).await
+}
+
+async fn in_a_task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    tasks.join_next().await.expect("a task").expect("no panic reaches it")
+}
+
+/// Requests until one of them has written something itself; says how many they were.
+async fn until_a_guest_writes(recorder: &Recorder, watch: &Watch) -> usize {
+    let begun = Instant::now();
+    let before = watch.seen();
+    let mut requests = 0;
+    while watch.seen() == before {
+        assert!(begun.elapsed() < PATIENCE, "none of {requests} requests wrote anything itself");
+        // Whether it was recorded as promised is for the caller to say.
+        drop(request(recorder).await);
+        requests += 1;
+    }
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_start_writes_it_while_the_recorder_sleeps() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, watch) = watched(directory.path(), PATIENCE);
+    let requests = until_a_guest_writes(&recorder, &watch).await;
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = recorder.figures();
+    assert_eq!((figures.received, figures.gaps), (figures.written, 0), "{figures:?}");
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), requests);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_runtime_with_one_thread_is_never_held_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, watch) = watched(directory.path(), PATIENCE);
+    let before = watch.seen();
+    for _ in 0..50 {
+        request(&recorder).await.expect("recorded");
+    }
+    assert_eq!(watch.seen(), before, "nobody else looks after its timers");
+    recorder.shutdown(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_for_a_request_is_written_by_the_recorder() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, watch) = watched(directory.path(), PATIENCE);
+    watch.set(Guests::Fail);
+    let requests = until_a_guest_writes(&recorder, &watch).await;
+    let figures = until(&recorder, |figures| figures.journal == JournalState::Healthy).await;
+    assert!(figures.failed > 0, "{figures:?}");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    let figures = recorder.figures();
+    assert_eq!((figures.received, figures.gaps), (figures.written, 0), "{figures:?}");
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), requests, "once each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_holds_a_request_up_holds_up_no_other_task() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, watch) = watched(directory.path(), Duration::from_millis(250));
+    watch.set(Guests::Hang);
+    let before = watch.seen();
+    let mut held_up = JoinSet::new();
+    let (its_recorder, its_watch) = (recorder.clone(), Arc::clone(&watch));
+    held_up.spawn(async move { until_a_guest_writes(&its_recorder, &its_watch).await });
+    while watch.seen() == before {
+        tokio::task::yield_now().await;
+    }
+    // Its connections and timers are looked after by one thread at a time: by none if the other one slept.
+    for _ in 0..20 {
+        let timer = in_a_task(tokio::time::sleep(Duration::from_millis(1)));
+        tokio::time::timeout(PATIENCE, timer).await.expect("timers go on");
+    }
+    let other = tokio::time::timeout(PATIENCE, request(&recorder)).await.expect("told in time");
+    assert!(other.is_err(), "promised while the disk hangs");
+    watch.set(Guests::Write);
+    let requests = held_up.join_next().await.expect("a task").expect("ends");
+    recorder.flush(PATIENCE).await.expect("flushed");
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), requests + 1, "none is lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_breaks_off_in_a_request_ends_the_recorder_and_not_the_request() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorder, watch) = watched(directory.path(), PATIENCE);
+    watch.set(Guests::Panic);
+    until_a_guest_writes(&recorder, &watch).await;
+    until(&recorder, |figures| figures.journal == JournalState::Dead).await;
+    assert!(matches!(request(&recorder).await, Err(NotRecorded::Dead)));
+    recorder.shutdown(PATIENCE).await;
+}
