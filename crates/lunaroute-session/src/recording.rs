@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use lunaroute_core::{AttemptOutcome, AttemptReason, Ending, Failure, FailureKind, RequestId, ResponseHead};
 use tokio::time::Sleep;
 
@@ -45,6 +47,8 @@ struct Ticket {
     refused: AtomicBool,
     /// It was waited for the start to be written, in vain.
     unwritten: AtomicBool,
+    /// One of its bodies is coded: to read a little of it may take long.
+    coded: AtomicBool,
 }
 
 struct Digest {
@@ -68,8 +72,9 @@ impl Recording {
         let opening = Arc::new(Opening::new());
         let request = start.id;
         let begin = Box::new(Begin { start, base, opening: Arc::clone(&opening), stripped: 0 });
+        let coded = AtomicBool::new(is_coded(&begin.start.exchange.headers));
         let (refused, unwritten) = (AtomicBool::new(false), AtomicBool::new(false));
-        let ticket = Arc::new(Ticket { shared, request, base, opening, refused, unwritten });
+        let ticket = Arc::new(Ticket { shared, request, base, opening, refused, unwritten, coded });
         add(&ticket.shared.counters.received, 1);
         if ticket.shared.queue.has_room() {
             ticket.send_begin(begin);
@@ -158,6 +163,7 @@ impl Recording {
 
     /// The head of that provider's answer.
     pub fn provider_response(&self, head: &ResponseHead) {
+        self.ticket.look_at(head);
         self.ticket.send(NoteKind::ProviderResponse(head.clone()), HEAD_BYTES);
     }
 
@@ -181,6 +187,7 @@ impl Recording {
 
     /// The head of the answer goes to the client.
     pub fn response_started(&self, head: &ResponseHead) {
+        self.ticket.look_at(head);
         self.ticket.send(NoteKind::ResponseStarted(head.clone()), HEAD_BYTES);
     }
 
@@ -294,7 +301,17 @@ impl Drop for Recording {
     }
 }
 
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_ENCODING)
+}
+
 impl Ticket {
+    fn look_at(&self, head: &ResponseHead) {
+        if is_coded(&head.headers) {
+            self.coded.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         self.shared.queue.poll_room(self.request, &self.opening, context)
     }
@@ -316,7 +333,9 @@ impl Ticket {
         add(&self.shared.counters.received, u64::from(count));
         let now = Instant::now();
         let offset_us = micros(now.saturating_duration_since(self.base));
-        let note = Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, count, kind };
+        let is_heavy = self.coded.load(Ordering::Relaxed);
+        let note =
+            Note { request: self.request, offset_us, charge: bytes + NOTE_BYTES, count, is_heavy, kind };
         let queued =
             (!self.refused.load(Ordering::Relaxed)).then(|| self.shared.queue.push(Entry::Note(note), now));
         match queued {
@@ -365,7 +384,8 @@ impl Ticket {
     fn send_begin(&self, begin: Box<Begin>) {
         let charge = begin.start.body.len() + NOTE_BYTES + HEAD_BYTES;
         let offset_us = begin.start.overhead_pre_us;
-        let note = Note { request: self.request, offset_us, charge, count: 1, kind: NoteKind::Begin(begin) };
+        let (is_heavy, kind) = (self.coded.load(Ordering::Relaxed), NoteKind::Begin(begin));
+        let note = Note { request: self.request, offset_us, charge, count: 1, is_heavy, kind };
         if let Err(refused) = self.shared.queue.push(Entry::Note(note), Instant::now()) {
             self.refused.store(true, Ordering::Relaxed);
             add(&self.shared.counters.gaps, 1);

@@ -94,6 +94,8 @@ pub(crate) struct Note {
     pub(crate) charge: usize,
     /// How many things it tells of: frames that were there at once are one note, anything else is one thing.
     pub(crate) count: u32,
+    /// To take it in may take long: it may be the end of a coded body that says thousands of times as much as it is long.
+    pub(crate) is_heavy: bool,
     pub(crate) kind: NoteKind,
 }
 

@@ -82,7 +82,7 @@ impl Pen {
     }
 
     fn take_note(&mut self, note: Note) {
-        let Note { request: id, offset_us, charge, count, kind } = note;
+        let Note { request: id, offset_us, charge, count, kind, .. } = note;
         if let NoteKind::Begin(begin) = kind {
             self.begin(*begin);
             return self.outlet.batch.settle_notes(id, u64::from(count), charge);

@@ -27,8 +27,9 @@ const BEGIN_LIMIT: usize = 100_000;
 /// So many waiting bytes wake the pen even though it would look by itself soon.
 const WAKE_BYTES: usize = 512 * 1024;
 
-/// With more entries waiting than this, or as many bytes as wake the pen, the pen's thread does its work itself.
+/// With more entries or bytes waiting than this the pen's thread does its work itself.
 const FEW_ENTRIES: usize = 256;
+const FEW_BYTES: usize = 256 * 1024;
 
 #[derive(Default)]
 struct Inner {
@@ -40,8 +41,8 @@ struct Inner {
     urgent: bool,
     /// Somebody will see to what is urgent: nobody else need.
     promised: bool,
-    /// So many of `entries` want everything on the disk.
-    flushes: usize,
+    /// Among `entries` is one that may take long.
+    heavy: bool,
     pen: Pen,
     /// The pen is to look although nothing came.
     called: bool,
@@ -123,12 +124,12 @@ impl Queue {
     /// A pen that is about to look by itself is not woken: that is a system call, and who queues what somebody waits for can
     /// choose a better moment for it, or do the work.
     pub(crate) fn push(&self, entry: Entry, now: Instant) -> Result<Queued, Refused> {
-        let (charge, count, is_urgent, is_begin) = match &entry {
-            Entry::Note(Note { charge, count, kind, .. }) => {
+        let (charge, is_urgent, is_begin, is_heavy, is_flush) = match &entry {
+            Entry::Note(Note { charge, kind, is_heavy, .. }) => {
                 let is_begin = matches!(kind, NoteKind::Begin(_));
-                (*charge, *count, is_begin || matches!(kind, NoteKind::Close(_)), is_begin)
+                (*charge, is_begin || matches!(kind, NoteKind::Close(_)), is_begin, *is_heavy, false)
             }
-            Entry::Flush(_) => (0, 0, true, false),
+            Entry::Flush(_) => (0, true, false, true, true),
         };
         let mut inner = self.lock();
         if inner.pen == Pen::Gone {
@@ -137,19 +138,18 @@ impl Queue {
         if is_begin && inner.entries.len() >= BEGIN_LIMIT {
             return Err(Refused::Full);
         }
-        if let Entry::Note(_) = entry {
+        if let Entry::Note(note) = &entry {
             self.waiting_bytes.fetch_add(charge, Ordering::SeqCst);
-            self.waiting_notes.fetch_add(count as usize, Ordering::Relaxed);
-        } else {
-            inner.flushes += 1;
+            self.waiting_notes.fetch_add(note.count as usize, Ordering::Relaxed);
         }
         inner.entries.push(entry);
         inner.urgent |= is_urgent;
+        inner.heavy |= is_heavy;
         inner.oldest.get_or_insert(now);
         inner.bytes += charge;
         let wakes = match inner.pen {
             Pen::Waiting => true,
-            Pen::Lazy => inner.flushes > 0 || inner.bytes >= WAKE_BYTES,
+            Pen::Lazy => is_flush || inner.bytes >= WAKE_BYTES,
             Pen::Busy | Pen::Gone => false,
         };
         if wakes {
@@ -194,7 +194,7 @@ impl Queue {
     /// is awake, and when there is much, or anything that takes long.
     pub(crate) fn take_few(&self, entries: &mut Vec<Entry>) -> Option<Taken> {
         let mut inner = self.lock();
-        let few = inner.entries.len() <= FEW_ENTRIES && inner.bytes < WAKE_BYTES && inner.flushes == 0;
+        let few = inner.entries.len() <= FEW_ENTRIES && inner.bytes <= FEW_BYTES && !inner.heavy;
         let sleeps = matches!(inner.pen, Pen::Lazy | Pen::Waiting) && inner.stop_by.is_none();
         (few && sleeps).then(|| take(&mut inner, entries))
     }
@@ -323,7 +323,7 @@ impl Queue {
 }
 
 fn take(inner: &mut Inner, entries: &mut Vec<Entry>) -> Taken {
-    (inner.bytes, inner.urgent, inner.promised, inner.flushes) = (0, false, false, 0);
+    (inner.bytes, inner.urgent, inner.promised, inner.heavy) = (0, false, false, false);
     std::mem::swap(&mut inner.entries, entries);
     Taken { oldest: inner.oldest.take(), stopping: inner.stop_by.is_some() }
 }

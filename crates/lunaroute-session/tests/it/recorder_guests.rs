@@ -2,11 +2,15 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lunaroute_core::Ending;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, HeaderValue};
+use lunaroute_core::{Delta, Ending, Exchange, Interpreter, RequestReading, ResponseHead, ResponseReader};
 use lunaroute_session::{JournalState, NotRecorded, Recorder, RecorderConfig};
 use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
 use tokio::task::JoinSet;
@@ -42,7 +46,7 @@ impl Watch {
     }
 
     fn pass(&self) -> io::Result<()> {
-        if thread::current().name().is_some_and(|name| name.starts_with("lunaroute-")) {
+        if is_recorders_own() {
             return Ok(());
         }
         *self.seen.lock().expect("unpoisoned") += 1;
@@ -55,6 +59,10 @@ impl Watch {
             Guests::Write | Guests::Hang => Ok(()),
         }
     }
+}
+
+fn is_recorders_own() -> bool {
+    thread::current().name().is_some_and(|name| name.starts_with("lunaroute-"))
 }
 
 struct WatchedDisk(Arc<Watch>);
@@ -212,4 +220,76 @@ async fn work_that_breaks_off_in_a_request_ends_the_recorder_and_not_the_request
     until(&recorder, |figures| figures.journal == JournalState::Dead).await;
     assert!(matches!(request(&recorder).await, Err(NotRecorded::Dead)));
     recorder.shutdown(PATIENCE).await;
+}
+
+/// Answers that others than the recorder's threads have read, plain ones and coded ones.
+#[derive(Default)]
+struct ReadByGuests {
+    plain: AtomicU64,
+    coded: AtomicU64,
+}
+
+struct WatchedReaders(Arc<ReadByGuests>);
+
+impl Interpreter for WatchedReaders {
+    fn request(&self, _: &Exchange, _: &[u8]) -> RequestReading {
+        RequestReading::default()
+    }
+
+    fn response(&self, _: &Exchange, head: &ResponseHead) -> Box<dyn ResponseReader> {
+        let coded = head.headers.contains_key(CONTENT_ENCODING);
+        Box::new(WatchedReader { coded, read: Arc::clone(&self.0) })
+    }
+}
+
+struct WatchedReader {
+    coded: bool,
+    read: Arc<ReadByGuests>,
+}
+
+impl ResponseReader for WatchedReader {
+    fn read(&mut self, _: &[u8], _: &mut Vec<Delta>) {
+        if !is_recorders_own() {
+            let count = if self.coded { &self.read.coded } else { &self.read.plain };
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn finish(&mut self, deltas: &mut Vec<Delta>) {
+        self.read(&[], deltas);
+    }
+}
+
+async fn answered(recorder: &Recorder, coded: bool) {
+    let recorder = recorder.clone();
+    let mut headers = HeaderMap::new();
+    if coded {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    in_a_task(async move {
+        let mut recording = recorder.begin(start(b"x"));
+        recording.written().await.expect("written");
+        recording.response_started(&ResponseHead { status: 200, headers: Arc::new(headers) });
+        recording.durable().await.expect("durable");
+        recording.frame(Bytes::from_static(b"a piece"));
+        recording.close(Ending::Completed, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_a_bomb_is_read_by_the_recorder_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let read = Arc::new(ReadByGuests::default());
+    let config = RecorderConfig { segment_bytes: 64 << 20, ..config(directory.path()) };
+    let interpreter = Arc::new(WatchedReaders(Arc::clone(&read)));
+    let recorder = Recorder::builder(config).interpreter(interpreter).start().expect("starts");
+    let begun = Instant::now();
+    while read.plain.load(Ordering::SeqCst) < 20 {
+        assert!(begun.elapsed() < PATIENCE, "no request has read anything itself");
+        answered(&recorder, true).await;
+        answered(&recorder, false).await;
+    }
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(read.coded.load(Ordering::SeqCst), 0);
 }

@@ -87,7 +87,6 @@ impl Pen {
             }
         }
         self.entries = entries;
-        self.write_due_stretches(Instant::now());
         let written = self.try_commit_ripe();
         let synced = written && self.ledger.sync_quickly_if_due();
         if guest == Guest::Idle {
