@@ -16,7 +16,7 @@ use crate::arguments::{RunOptions, Settings};
 use crate::config::load_for;
 use crate::environment;
 use crate::exit::Code;
-use crate::serve::{Signals, Stop, report_stop, runtime, start_log};
+use crate::serve::{Signals, Stop, block_on, report_stop, start_log};
 
 /// How long a gateway on this machine may take to say that it is there.
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings, options: &RunOptions) -> anyhow::Result<(
         config.log.level = "warn".to_owned();
     }
     start_log(&config)?;
-    runtime()?.block_on(async {
+    block_on(async {
         let address = environment::address(settings, Some(config.listen))?;
         let (gateway, address) = if address.port() != 0 && is_gateway(address).await {
             (None, address)

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use lunaroute_server::config::{Config, Environment};
 use lunaroute_server::{Gateway, StopReport};
 use serde_json::json;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{ServeOptions, Settings};
@@ -22,9 +21,8 @@ pub(crate) fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resu
     let config = load_for(settings, options.listen)?;
     start_log(&config)?;
     lunaroute_server::raise_descriptor_limit();
-    let runtime = runtime()?;
     let environment = Environment::of_process();
-    let served = runtime.block_on(async {
+    block_on(async {
         // Before anybody can know that the gateway runs: a signal from now on drains it.
         let mut signals = Signals::listen()?;
         let gateway = Gateway::start(&config, &environment).await?;
@@ -41,10 +39,7 @@ pub(crate) fn serve(settings: &Settings, options: &ServeOptions) -> anyhow::Resu
                 Err(Code(INTERRUPTED).into())
             }
         }
-    });
-    // A thread that the disk holds up does not delay the end.
-    runtime.shutdown_background();
-    served
+    })
 }
 
 /// One line for a program that waits for the gateway, on standard output; people read the log.
@@ -102,9 +97,12 @@ impl Signals {
     }
 }
 
-/// A runtime for a command.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+/// Runs a command's work. What it has not waited for ends with it: a thread that the disk holds up delays nothing.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }
 
 /// The log on standard error, with colours for a terminal that wants them.

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use crate::arguments::{KeptBodies, SimulateOptions};
 use crate::output::print_json;
-use crate::serve::{Signals, runtime};
+use crate::serve::{Signals, block_on};
 
 pub(crate) fn simulate(options: &SimulateOptions) -> anyhow::Result<()> {
-    runtime()?.block_on(async {
+    block_on(async {
         let mut signals = Signals::listen()?;
         let bodies = match options.bodies {
             KeptBodies::Length => BodyPolicy::Length,

@@ -19,6 +19,9 @@ const RECORDER_TIME: Duration = Duration::from_secs(5);
 /// Time between the moment from which cut answers count as ours and the cut itself.
 const CUT_DELAY: Duration = Duration::from_millis(100);
 
+/// So long they may take to be cut.
+const CUT_TIME: Duration = Duration::from_secs(5);
+
 /// A gateway that runs. Dropped without [`Gateway::stop`], it ends at once; the journal then holds what was accepted.
 pub struct Gateway {
     house: Arc<House>,
@@ -84,7 +87,8 @@ impl Gateway {
             Err(_) => {
                 // From here on an answer that ends early was cut by us; the listener cuts them a moment later.
                 self.house.cutting.store(true, Ordering::Relaxed);
-                self.listener.join_next().await
+                // A connection that the disk holds up in the middle of a write cannot even be cut.
+                tokio::time::timeout(CUT_DELAY + CUT_TIME, self.listener.join_next()).await.ok().flatten()
             }
         };
         let connections = connections.and_then(Result::ok).unwrap_or_default();

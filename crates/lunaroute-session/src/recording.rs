@@ -19,7 +19,6 @@ use crate::recorder::note::{
 };
 use crate::recorder::opening::{Opening, Stage};
 use crate::recorder::queue::{HEAD_BYTES, NOTE_BYTES, Queued};
-use crate::recorder::seat::Guest;
 use crate::recorder::shared::{Shared, micros};
 use crate::recorder::{JournalState, NotRecorded, SyncPolicy};
 
@@ -90,7 +89,9 @@ impl Recording {
         self.ticket.request
     }
 
-    /// Resolves when the start is in the journal, in [`begin_wait`](crate::RecorderConfig::begin_wait) at the latest.
+    /// Resolves when the start is in the journal, in [`begin_wait`](crate::RecorderConfig::begin_wait) at the latest: that
+    /// is how long it waits for others. Where the recorder's thread sleeps, a task of a runtime with several threads writes
+    /// the start itself, and takes as long as the system call does.
     /// The walk awaits it before the first byte goes upstream. Without room for the body in the queue the start is
     /// written without it, together with a gap.
     ///
@@ -105,7 +106,7 @@ impl Recording {
                 None => tokio::time::timeout(wait, ticket.until_written()).await,
             };
             if ticket.send_held(false) {
-                ticket.shared.see_to_it(Guest::Request);
+                ticket.shared.see_to_it();
             }
             let written = ticket.judge(reached.ok(), wait);
             ticket.unwritten.store(written.is_err(), Ordering::Relaxed);
@@ -356,7 +357,7 @@ impl Ticket {
             return None;
         }
         if self.opening.stage() == Stage::Waiting {
-            self.shared.see_to_it(Guest::Request);
+            self.shared.see_to_it();
         }
         Some(self.opening.stage()).filter(|&stage| stage > Stage::Waiting)
     }
@@ -365,7 +366,7 @@ impl Ticket {
         if self.opening.is_held() {
             std::future::poll_fn(|context| self.poll_room(context)).await;
             if self.send_held(true) {
-                self.shared.see_to_it(Guest::Request);
+                self.shared.see_to_it();
             }
         }
         self.opening.reached(Stage::Written).await

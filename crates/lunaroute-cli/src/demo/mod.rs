@@ -16,7 +16,7 @@ use lunaroute_sim::Provider as Simulated;
 
 use crate::arguments::{DemoOptions, Settings};
 use crate::exit::Code;
-use crate::serve::{Signals, report_stop, runtime, start_log};
+use crate::serve::{Signals, block_on, report_stop, start_log};
 
 /// How long the record may take to show what has happened.
 const PROJECTION_TIME: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub(crate) fn demo(settings: &Settings, options: &DemoOptions) -> anyhow::Result
     let mut config = configuration(records.path());
     config.log.level = settings.overrides.log_level.clone().unwrap_or_else(|| "error".to_owned());
     start_log(&config)?;
-    runtime()?.block_on(show(settings, options, config, records))
+    block_on(show(settings, options, config, records))
 }
 
 async fn show(

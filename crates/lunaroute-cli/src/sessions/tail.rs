@@ -8,7 +8,7 @@ use lunaroute_session::query::{Page, RequestFilter, RequestRecord, SessionQuery}
 
 use super::show::one_line;
 use crate::output::{self, figure, milliseconds, print_json, text};
-use crate::serve::{Signals, runtime};
+use crate::serve::{Signals, block_on};
 
 /// How often the database is asked for what is new.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub(super) fn tail(query: &dyn SessionQuery, lines: u32, follow: bool, json: boo
     if !follow {
         return Ok(());
     }
-    runtime()?.block_on(async {
+    block_on(async {
         let mut signals = Signals::listen()?;
         loop {
             tokio::select! {

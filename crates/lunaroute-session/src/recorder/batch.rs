@@ -146,6 +146,11 @@ impl Batch {
         held.iter_mut().filter(behind).for_each(|run| run.events.iter_mut().for_each(move_on));
     }
 
+    /// Bytes of the bodies of what is ripe, once the rest was taken out.
+    pub(crate) fn ripe_bytes(&self) -> usize {
+        self.runs.iter().map(|run| run.body_bytes).sum()
+    }
+
     /// Goes on with what was held back, because the rest was not appended.
     pub(crate) fn take_back(&mut self, held: Vec<Run>) {
         self.runs.extend(held);

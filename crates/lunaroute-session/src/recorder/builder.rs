@@ -64,7 +64,7 @@ impl RecorderBuilder {
         self
     }
 
-    /// What is told of every start and end, from the recorder's thread.
+    /// What is told of every start and end, by one thread at a time: mostly the recorder's.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self

@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A disk that takes longer for a sync may be about to hold up whoever writes.
 const QUICK_SYNC: Duration = Duration::from_millis(5);
 
-/// More than what a guest brings takes in the journal.
+/// More than what a guest brings takes in the journal beside bodies.
 const GUEST_BYTES: usize = 1024 * 1024;
 
 /// A segment with less than this is not worth a new one.
@@ -109,14 +109,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether nothing is known that would hold up who appends now, `held` bytes beside what comes.
-    pub(crate) fn is_quick(&mut self, held: usize) -> bool {
+    /// Whether nothing is known that would hold up who appends now.
+    pub(crate) fn is_quick(&mut self) -> bool {
         self.take_synced();
         let disk = self.syncing_since.is_none_or(|since| since.elapsed() < QUICK_SYNC);
-        disk && self.retry_at.is_none() && self.full_at.is_none() && self.journal.has_room(held + GUEST_BYTES)
+        let sound = self.retry_at.is_none() && self.full_at.is_none() && !self.syncer.has_failed();
+        disk && sound && !self.wants_roll_call() && self.has_room(0)
     }
 
-    /// As [`append`](Self::append), but tries only once; the batch stays as it is when the disk does not take it.
+    /// Whether bodies of so many bytes, and what goes with them, find room without a new segment and without a sync.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.journal.has_room(bytes + GUEST_BYTES)
+    }
+
+    /// As [`append`](Self::append), but does not try again; the batch stays as it is when the disk does not take it.
     pub(crate) fn append_quickly(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> bool {
         match self.try_append(batch, bodies, false) {
             Ok((entries, end)) => {

@@ -1,4 +1,4 @@
-//! The recorder: one handle for the gateway, one thread that writes, one thread for each writer.
+//! The recorder: one handle for the gateway, one pen that writes, one thread for each writer.
 
 pub(crate) mod barrier;
 mod batch;
@@ -19,7 +19,7 @@ mod recover;
 mod reply;
 mod request;
 mod roll_call;
-pub(crate) mod seat;
+mod seat;
 mod settle;
 pub(crate) mod shared;
 mod syncer;

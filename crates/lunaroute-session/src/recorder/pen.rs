@@ -290,7 +290,9 @@ impl Pen {
         let written = if batch.runs.is_empty() {
             batch.clear(held);
             true
-        } else if self.ledger.append_quickly(&mut batch, &mut self.bodies) {
+        } else if self.ledger.has_room(batch.ripe_bytes())
+            && self.ledger.append_quickly(&mut batch, &mut self.bodies)
+        {
             self.appended(&mut batch, held);
             true
         } else {

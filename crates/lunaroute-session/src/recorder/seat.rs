@@ -37,10 +37,8 @@ struct State {
 /// Who does the work of the pen's thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guest {
-    /// A request that waits for its start to be written.
-    Request,
-    /// A thread of the client's path of which nobody wants anything at the moment.
-    Idle,
+    /// A task of the client's path.
+    Task,
     /// The thread that waits for the disk.
     Syncer,
 }
@@ -130,8 +128,8 @@ fn spare_runtime() -> Option<Handle> {
 
 impl Shared {
     /// Sees to what is queued because somebody waits for it: here, or by waking the pen's thread.
-    pub(crate) fn see_to_it(&self, guest: Guest) {
-        let done = spare_runtime().is_some_and(|runtime| self.write_as_guest(Some(runtime), guest));
+    pub(crate) fn see_to_it(&self) {
+        let done = spare_runtime().is_some_and(|runtime| self.write_as_guest(Some(runtime), Guest::Task));
         if !done {
             self.queue.nudge();
         }
@@ -143,7 +141,7 @@ impl Shared {
             Ok(runtime) => {
                 let shared = Arc::clone(self);
                 // Without an owner: it ends at once, and where it never runs the pen's thread looks by itself.
-                drop(runtime.spawn(async move { shared.see_to_it(Guest::Idle) }));
+                drop(runtime.spawn(async move { shared.see_to_it() }));
             }
             Err(_) => self.queue.nudge(),
         }
@@ -152,8 +150,8 @@ impl Shared {
     /// Does what the pen's thread would do if it were awake; says whether that is done, or somebody is at it.
     pub(crate) fn write_as_guest(&self, runtime: Option<Handle>, guest: Guest) -> bool {
         let Some(pen) = self.seat.borrow(runtime) else {
-            // Whoever has it looks at the queue again when it is back.
-            return true;
+            // Whoever has it looks at the queue again when it is back, but perhaps not for the next sync.
+            return guest != Guest::Syncer;
         };
         match self.seat.lend(pen, |pen| pen.write_as_guest(guest)) {
             Some(GuestTurn::Declined) => return false,

@@ -73,6 +73,11 @@ impl Syncer {
         self.lock().done.as_ref().is_some_and(|done| done.finished.succeeded())
     }
 
+    /// Whether the job is over and nothing came of it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().done.as_ref().is_some_and(|done| !done.finished.succeeded())
+    }
+
     /// The outcome of the job, when it is done.
     pub(crate) fn take_done(&self) -> Option<Done> {
         let mut state = self.lock();

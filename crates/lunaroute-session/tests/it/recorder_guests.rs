@@ -11,11 +11,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use lunaroute_core::{Delta, Ending, Exchange, Interpreter, RequestReading, ResponseHead, ResponseReader};
-use lunaroute_session::{JournalState, NotRecorded, Recorder, RecorderConfig};
+use lunaroute_session::event::{EventKind, SessionEvent};
+use lunaroute_session::{JournalState, NotRecorded, Recorder, RecorderConfig, SyncPolicy};
 use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
 use tokio::task::JoinSet;
 
-use crate::rig::{PATIENCE, builder, by_request, config, journal, start, until};
+use crate::disks::{Faults, FaultyDisk};
+use crate::rig::{Desk, FakeWriter, PATIENCE, builder, by_request, config, journal, start, until};
 
 /// What happens to a write of any thread but the recorder's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -292,4 +294,61 @@ async fn what_may_be_a_bomb_is_read_by_the_recorder_alone() {
     }
     recorder.shutdown(PATIENCE).await;
     assert_eq!(read.coded.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn nobody_waits_for_the_recorder_to_look_by_itself() {
+    const TASKS: usize = 8;
+    const REQUESTS: usize = 100;
+    let directory = tempfile::tempdir().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    // So that starts come while others are being made durable.
+    faults.sync_takes.store(1, Ordering::SeqCst);
+    let config = RecorderConfig {
+        coalesce: 10 * PATIENCE,
+        begin_wait: PATIENCE,
+        durable_wait: PATIENCE,
+        segment_bytes: 64 << 20,
+        ..config(directory.path())
+    };
+    let recorder = builder(config).disk(Box::new(FaultyDisk(faults))).start().expect("starts");
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        let recorder = recorder.clone();
+        tasks.spawn(async move {
+            for _ in 0..REQUESTS {
+                request(&recorder).await.expect("written and durable in time");
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.expect("each request is recorded");
+    }
+    recorder.shutdown(PATIENCE).await;
+    assert_eq!(by_request(&journal(directory.path())).len(), TASKS * REQUESTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_request_writes_is_durable_when_the_interval_is_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let watch = Arc::new(Watch::default());
+    let config = RecorderConfig {
+        sync: SyncPolicy::Interval(Duration::from_millis(5)),
+        coalesce: 10 * PATIENCE,
+        segment_bytes: 64 << 20,
+        ..config(directory.path())
+    };
+    let desk = Desk::new();
+    // What is not durable no writer gets.
+    let writer = Box::new(FakeWriter { name: "fake", desk: Arc::clone(&desk) });
+    let disk = Box::new(WatchedDisk(Arc::clone(&watch)));
+    let recorder = builder(config).disk(disk).writer(writer).start().expect("starts");
+    let mut requests = 0;
+    for _ in 0..5 {
+        requests += until_a_guest_writes(&recorder, &watch).await;
+        let is_end = |event: &&SessionEvent| matches!(event.kind, EventKind::Completed { .. });
+        let ends = || desk.events().iter().filter(is_end).count();
+        until(&recorder, |_| ends() == requests).await;
+    }
+    recorder.shutdown(PATIENCE).await;
 }

@@ -71,7 +71,7 @@ impl Pen {
     /// What of it can be done without waiting, for somebody whose own work has to go on.
     pub(crate) fn write_as_guest(&mut self, guest: Guest) -> GuestTurn {
         let hectic = guest != Guest::Syncer && self.busy_at.elapsed() < BREATH;
-        if hectic || !self.ledger.is_quick(self.outlet.batch.body_bytes) {
+        if hectic || !self.ledger.is_quick() {
             return GuestTurn::Declined;
         }
         let mut entries = std::mem::take(&mut self.entries);
@@ -87,13 +87,12 @@ impl Pen {
             }
         }
         self.entries = entries;
-        let written = self.try_commit_ripe();
-        let synced = written && self.ledger.sync_quickly_if_due();
-        if guest == Guest::Idle {
-            self.read_bodies();
-        }
+        let done = self.try_commit_ripe() && self.ledger.sync_quickly_if_due();
         self.shared.hold_since(self.oldest_held());
-        if synced { GuestTurn::Done } else { GuestTurn::Unfinished }
+        // The pen's thread sleeps for as long as it thought right before this turn.
+        let soon = Instant::now() + self.limits.coalesce;
+        let due = self.ledger.sync_due().is_some_and(|due| guest == Guest::Syncer || due < soon);
+        if done && !due { GuestTurn::Done } else { GuestTurn::Unfinished }
     }
 
     fn next_look(&self) -> Look {
