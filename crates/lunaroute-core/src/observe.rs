@@ -16,8 +16,8 @@ pub struct Earlier<'a> {
 }
 
 /// Reads bodies for the record. Implemented over the dialect crate and handed to the recorder by the server, because
-/// the two never name each other. Runs off the client's path, or where a request would only
-/// wait for it, and may fail without any effect on what travels.
+/// the two never name each other. Runs off the client's path, or where a request would only wait for it, and may fail
+/// without any effect on what travels.
 pub trait Interpreter: Send + Sync {
     /// Reads a request body as it arrived (with its content coding).
     fn request(&self, exchange: &Exchange, body: &[u8]) -> RequestReading;

@@ -2,8 +2,9 @@
 //! them for good.
 //!
 //! The client's path hands notes to a bounded queue. The pen turns them into events, passes them through the filter
-//! and appends them to the journal: a thread of its own, or whoever waits for it while that sleeps. Each writer (a database, files) has a thread of its own that follows the
-//! journal from the writer's own checkpoint, so a slow or broken writer falls behind and stops nobody.
+//! and appends them to the journal: a thread of its own, or whoever waits for it while that sleeps. Each writer (a
+//! database, files) has a thread of its own that follows the journal from the writer's own checkpoint, so a slow or broken
+//! writer falls behind and stops nobody.
 //!
 //! What this crate never does: it knows no HTTP server or client and no vendor's JSON (an
 //! [`Interpreter`](lunaroute_core::Interpreter) is handed to it), it finds no personal data (a

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
@@ -20,6 +20,8 @@ pub(crate) struct Faults {
     pub(crate) synced: AtomicU64,
     /// Milliseconds that each sync takes.
     pub(crate) sync_takes: AtomicU64,
+    /// Asked before each write, on the thread that writes.
+    pub(crate) before_write: OnceLock<Box<dyn Fn() -> io::Result<()> + Send + Sync>>,
     hanging: Mutex<Hanging>,
     released: Condvar,
 }
@@ -89,6 +91,7 @@ struct FaultyFile {
 
 impl DiskFile for FaultyFile {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.faults.before_write.get().map_or(Ok(()), |before| before())?;
         self.faults.wait(|hanging| hanging.writes);
         self.faults.check()?;
         let room = self.faults.room.load(Ordering::SeqCst);

@@ -13,7 +13,6 @@ use http::header::{CONTENT_ENCODING, HeaderValue};
 use lunaroute_core::{Delta, Ending, Exchange, Interpreter, RequestReading, ResponseHead, ResponseReader};
 use lunaroute_session::event::{EventKind, SessionEvent};
 use lunaroute_session::{JournalState, NotRecorded, Recorder, RecorderConfig, SyncPolicy};
-use lunaroute_storage::journal::disk::{Disk, DiskFile, LocalDisk};
 use tokio::task::JoinSet;
 
 use crate::disks::{Faults, FaultyDisk};
@@ -67,51 +66,19 @@ fn is_recorders_own() -> bool {
     thread::current().name().is_some_and(|name| name.starts_with("lunaroute-"))
 }
 
-struct WatchedDisk(Arc<Watch>);
-
-impl Disk for WatchedDisk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(WatchedFile { watch: Arc::clone(&self.0), file: LocalDisk.create(path)? }))
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        LocalDisk.remove(path)
-    }
-
-    fn sync_existing(&self, path: &Path) -> io::Result<()> {
-        LocalDisk.sync_existing(path)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        LocalDisk.sync_directory(directory)
-    }
-}
-
-struct WatchedFile {
-    watch: Arc<Watch>,
-    file: Box<dyn DiskFile>,
-}
-
-impl DiskFile for WatchedFile {
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.watch.pass()?;
-        self.file.write(bytes)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file.truncate(length)
-    }
+/// A disk whose writes are watched.
+fn watched_disk() -> (Box<FaultyDisk>, Arc<Watch>) {
+    let (faults, watch) = (Arc::new(Faults::default()), Arc::new(Watch::default()));
+    let watching = Arc::clone(&watch);
+    let fresh = faults.before_write.set(Box::new(move || watching.pass())).is_ok();
+    assert!(fresh, "nobody else watches it");
+    (Box::new(FaultyDisk(faults)), watch)
 }
 
 fn watched(directory: &Path, begin_wait: Duration) -> (Recorder, Arc<Watch>) {
-    let watch = Arc::new(Watch::default());
+    let (disk, watch) = watched_disk();
     // A guest begins no segment.
     let config = RecorderConfig { begin_wait, segment_bytes: 64 << 20, ..config(directory) };
-    let disk = Box::new(WatchedDisk(Arc::clone(&watch)));
     (builder(config).disk(disk).start().expect("starts"), watch)
 }
 
@@ -199,7 +166,8 @@ async fn a_disk_that_holds_a_request_up_holds_up_no_other_task() {
     while watch.seen() == before {
         tokio::task::yield_now().await;
     }
-    // Its connections and timers are looked after by one thread at a time: by none if the other one slept.
+    // Its connections and timers are looked after by one thread at a time: by none if the other one slept. No pace is kept
+    // by these timers; that they end is what is tried.
     for _ in 0..20 {
         let timer = in_a_task(tokio::time::sleep(Duration::from_millis(1)));
         tokio::time::timeout(PATIENCE, timer).await.expect("timers go on");
@@ -331,7 +299,7 @@ async fn nobody_waits_for_the_recorder_to_look_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_request_writes_is_durable_when_the_interval_is_over() {
     let directory = tempfile::tempdir().expect("a directory");
-    let watch = Arc::new(Watch::default());
+    let (disk, watch) = watched_disk();
     let config = RecorderConfig {
         sync: SyncPolicy::Interval(Duration::from_millis(5)),
         coalesce: 10 * PATIENCE,
@@ -341,7 +309,6 @@ async fn what_a_request_writes_is_durable_when_the_interval_is_over() {
     let desk = Desk::new();
     // What is not durable no writer gets.
     let writer = Box::new(FakeWriter { name: "fake", desk: Arc::clone(&desk) });
-    let disk = Box::new(WatchedDisk(Arc::clone(&watch)));
     let recorder = builder(config).disk(disk).writer(writer).start().expect("starts");
     let mut requests = 0;
     for _ in 0..5 {
