@@ -1,13 +1,74 @@
 //! Words and ids that follow from a seed.
 
-/// What the simulated model knows to say. The length is a power of two, so every word is as likely.
+use std::borrow::Cow;
+
+/// What the simulated model knows to say, with the space before it. The length is a power of two, so every word is as
+/// likely.
 const WORDS: [&str; 64] = [
-    "the", "moon", "route", "finds", "a", "quiet", "path", "over", "water", "while", "small", "lights",
-    "answer", "each", "other", "from", "shore", "to", "shore", "and", "nobody", "asks", "why", "wind",
-    "carries", "letters", "that", "were", "never", "sent", "under", "bridges", "of", "stone", "where",
-    "boats", "sleep", "until", "morning", "opens", "its", "grey", "door", "with", "patient", "hands",
-    "measured", "like", "tides", "are", "by", "those", "who", "keep", "count", "stars", "in", "ledgers",
-    "bound", "with", "silver", "thread", "before", "dawn",
+    " the",
+    " moon",
+    " route",
+    " finds",
+    " a",
+    " quiet",
+    " path",
+    " over",
+    " water",
+    " while",
+    " small",
+    " lights",
+    " answer",
+    " each",
+    " other",
+    " from",
+    " shore",
+    " to",
+    " shore",
+    " and",
+    " nobody",
+    " asks",
+    " why",
+    " wind",
+    " carries",
+    " letters",
+    " that",
+    " were",
+    " never",
+    " sent",
+    " under",
+    " bridges",
+    " of",
+    " stone",
+    " where",
+    " boats",
+    " sleep",
+    " until",
+    " morning",
+    " opens",
+    " its",
+    " grey",
+    " door",
+    " with",
+    " patient",
+    " hands",
+    " measured",
+    " like",
+    " tides",
+    " are",
+    " by",
+    " those",
+    " who",
+    " keep",
+    " count",
+    " stars",
+    " in",
+    " ledgers",
+    " bound",
+    " with",
+    " silver",
+    " thread",
+    " before",
+    " dawn",
 ];
 
 const ID_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -44,10 +105,10 @@ impl Voice {
     }
 
     /// So many words, each but the first with the space before it: one token each.
-    pub(crate) fn words(&self, label: &str, count: usize) -> Vec<String> {
-        let word = |byte: &u8| WORDS[usize::from(*byte) % WORDS.len()];
-        let spaced = |(position, byte)| {
-            if position == 0 { word(byte).to_owned() } else { format!(" {}", word(byte)) }
+    pub(crate) fn words(&self, label: &str, count: usize) -> Vec<Cow<'static, str>> {
+        let spaced = |(position, byte): (usize, &u8)| {
+            let word = WORDS[usize::from(*byte) % WORDS.len()];
+            Cow::Borrowed(if position == 0 { word.trim_start() } else { word })
         };
         self.bytes(label, count).iter().enumerate().map(spaced).collect()
     }

@@ -1,5 +1,7 @@
 //! What the simulated model says, before a dialect puts it on the wire.
 
+use std::borrow::Cow;
+
 use lunaroute_core::{Dialect, StopReason, Usage};
 
 use super::Recipe;
@@ -44,9 +46,9 @@ pub(crate) fn calls(voice: &Voice, tools: &[OfferedTool], count: u32) -> Vec<Pla
 /// The answer in pieces of one token each.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) reasoning: Vec<String>,
+    pub(crate) reasoning: Vec<Cow<'static, str>>,
     /// Visible text, or the words of the refusal.
-    pub(crate) text: Vec<String>,
+    pub(crate) text: Vec<Cow<'static, str>>,
     pub(crate) refused: bool,
     pub(crate) calls: Vec<PlannedCall>,
     pub(crate) stop: StopReason,
@@ -100,6 +102,6 @@ fn usage(recipe: &Recipe, reasoning: usize, text: usize) -> Usage {
 }
 
 /// The text cut after each white space, so that joined pieces are the text.
-pub(crate) fn pieces(text: &str) -> Vec<String> {
-    text.split_inclusive(char::is_whitespace).map(str::to_owned).collect()
+pub(crate) fn pieces(text: &str) -> Vec<Cow<'static, str>> {
+    text.split_inclusive(char::is_whitespace).map(|piece| Cow::Owned(piece.to_owned())).collect()
 }

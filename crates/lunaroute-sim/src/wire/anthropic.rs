@@ -67,9 +67,8 @@ pub(super) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
             let data = json!({"type": "content_block_delta", "index": index, "delta": delta});
             named_event("content_block_delta", &data)
         };
-        let told = Pattern::of(event);
-        for piece in &plan.text {
-            scroll.say(told.event(piece), Said::text(piece));
+        for (event, piece) in Pattern::of(event).events(&plan.text) {
+            scroll.say(event, Said::text(piece));
         }
         if recipe.script.endless {
             scroll.repeat = Some(endless(event));

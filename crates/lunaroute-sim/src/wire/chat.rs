@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lunaroute_core::{StopReason, Usage};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{CREATED, Pattern, data_event, endless, fragments};
@@ -41,14 +42,14 @@ pub(super) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
     let chunk = Chunk::new(recipe);
     scroll.say(chunk.delta(json!({"role": "assistant", "content": "", "refusal": null})), Said::default());
     let pattern = |member: &str| Pattern::of(|text| chunk.delta(json!({ member: text })));
-    let thought = pattern("reasoning_content");
-    for piece in &plan.reasoning {
-        scroll.say(thought.event(piece), Said::reasoning(piece));
+    if !plan.reasoning.is_empty() {
+        for (event, piece) in pattern("reasoning_content").events(&plan.reasoning) {
+            scroll.say(event, Said::reasoning(piece));
+        }
     }
-    let told = pattern(if plan.refused { "refusal" } else { "content" });
-    for piece in &plan.text {
+    for (event, piece) in pattern(if plan.refused { "refusal" } else { "content" }).events(&plan.text) {
         let said = if plan.refused { Said::default() } else { Said::text(piece) };
-        scroll.say(told.event(piece), said);
+        scroll.say(event, said);
     }
     if recipe.script.endless {
         scroll.repeat = Some(endless(|text| chunk.delta(json!({"content": text}))));
@@ -57,10 +58,10 @@ pub(super) fn stream(recipe: &Recipe, plan: &Plan, scroll: &mut Scroll) {
     for (index, call) in plan.calls.iter().enumerate() {
         stream_call(recipe, &chunk, index, call, scroll);
     }
-    let finish = chunk.choice(json!({}), json!(finish_reason(plan.stop)));
+    let finish = chunk.choice(json!({}), Some(finish_reason(plan.stop)));
     scroll.say(finish, Said { stop: Some(plan.stop), ..Said::default() });
     if recipe.include_usage {
-        let bytes = chunk.event(json!([]), usage(&plan.usage));
+        let bytes = chunk.event([(); 0], usage(&plan.usage));
         scroll.say(bytes, Said { usage: Some(plan.usage), ..Said::default() });
     }
     scroll.say(Bytes::from_static(b"data: [DONE]\n\n"), Said::default());
@@ -72,34 +73,53 @@ struct Chunk<'a> {
     recipe: &'a Recipe,
 }
 
+/// One chunk. It is written as it is, without a tree: a burst of them has to cost its provider little.
+#[derive(Serialize)]
+struct Whole<'a, C> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    service_tier: &'static str,
+    system_fingerprint: &'static str,
+    choices: C,
+    /// Only for who asked for it, and then `null` in all but the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Choice<D> {
+    index: u32,
+    delta: D,
+    logprobs: (),
+    finish_reason: Option<&'static str>,
+}
+
 impl<'a> Chunk<'a> {
     fn new(recipe: &'a Recipe) -> Self {
         Self { id: recipe.voice.id("chatcmpl-", "answer"), recipe }
     }
 
-    fn delta(&self, delta: Value) -> Bytes {
-        self.choice(delta, Value::Null)
+    fn delta(&self, delta: impl Serialize) -> Bytes {
+        self.choice(delta, None)
     }
 
-    fn choice(&self, delta: Value, finish_reason: Value) -> Bytes {
-        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
-        self.event(json!([choice]), Value::Null)
+    fn choice(&self, delta: impl Serialize, finish_reason: Option<&'static str>) -> Bytes {
+        self.event([Choice { index: 0, delta, logprobs: (), finish_reason }], Value::Null)
     }
 
-    fn event(&self, choices: Value, usage: Value) -> Bytes {
-        let mut chunk = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": CREATED,
-            "model": self.recipe.model,
-            "service_tier": "default",
-            "system_fingerprint": "fp_simulated",
-            "choices": choices,
-        });
-        if self.recipe.include_usage {
-            chunk["usage"] = usage;
-        }
-        data_event(&chunk)
+    fn event(&self, choices: impl Serialize, usage: Value) -> Bytes {
+        data_event(&Whole {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: CREATED,
+            model: &self.recipe.model,
+            service_tier: "default",
+            system_fingerprint: "fp_simulated",
+            choices,
+            usage: self.recipe.include_usage.then_some(usage),
+        })
     }
 }
 

@@ -8,8 +8,11 @@ mod error;
 mod gemini;
 mod responses;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use lunaroute_core::Dialect;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::compose::{Plan, Recipe, Repeat, Scroll};
@@ -44,8 +47,11 @@ pub(crate) fn plain(recipe: &Recipe, plan: &Plan) -> Vec<u8> {
 }
 
 /// A server-sent event that has data only.
-fn data_event(data: &Value) -> Bytes {
-    Bytes::from(format!("data: {data}\n\n"))
+fn data_event(data: &impl Serialize) -> Bytes {
+    let mut event = b"data: ".to_vec();
+    serde_json::to_writer(&mut event, data).expect("the data is JSON, and memory never fails to write");
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event)
 }
 
 /// A server-sent event with a name.
@@ -71,13 +77,24 @@ impl Pattern {
         Self { before: whole[..start].to_vec(), after: whole[start + quoted.len()..].to_vec() }
     }
 
-    /// The event of this text.
-    fn event(&self, text: &str) -> Bytes {
-        let mut event = Vec::with_capacity(self.before.len() + text.len() + 8 + self.after.len());
-        event.extend_from_slice(&self.before);
-        serde_json::to_writer(&mut event, text).expect("text is JSON, and memory never fails to write");
-        event.extend_from_slice(&self.after);
-        Bytes::from(event)
+    /// The events of these texts, all in one piece of memory.
+    fn events<'a>(&self, texts: &'a [Cow<'static, str>]) -> impl Iterator<Item = (Bytes, &'a str)> {
+        let said: usize = texts.iter().map(|text| text.len() + 8).sum();
+        let mut written = Vec::with_capacity(said + texts.len() * (self.before.len() + self.after.len()));
+        let mut ends = Vec::with_capacity(texts.len());
+        for text in texts {
+            written.extend_from_slice(&self.before);
+            serde_json::to_writer(&mut written, text).expect("text is JSON, and memory never fails to write");
+            written.extend_from_slice(&self.after);
+            ends.push(written.len());
+        }
+        let mut rest = Bytes::from(written);
+        let mut start = 0;
+        ends.into_iter().zip(texts).map(move |(end, text)| {
+            let event = rest.split_to(end - start);
+            start = end;
+            (event, text.as_ref())
+        })
     }
 }
 
