@@ -26,6 +26,9 @@ const WARM_UP_REQUESTS: u64 = 2_000;
 const WARM_UP: Duration = Duration::from_millis(300);
 /// Times of answers need more samples than CPU does: so many times the length of a measurement.
 const OPEN_LOOP: f64 = 2.0;
+/// What a paced event costs depends on how many streams happen to have one at the same moment; so many times the length
+/// of a measurement sees enough of that.
+const PACED: f64 = 3.0;
 
 /// How long is measured.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +74,10 @@ impl Task {
     }
 
     fn length(&self, settings: Settings) -> Duration {
-        match self.load {
-            Load::Saturating { .. } => settings.length,
-            Load::PerSecond(_) => settings.length.mul_f64(OPEN_LOOP),
+        match (self.load, self.workload) {
+            (_, Workload::Paced) => settings.length.mul_f64(PACED),
+            (Load::Saturating { .. }, _) => settings.length,
+            (Load::PerSecond(_), _) => settings.length.mul_f64(OPEN_LOOP),
         }
     }
 }
