@@ -274,7 +274,7 @@ fn events(request: &Request) -> Vec<SessionEvent> {
             seq,
             at: at(seq),
             kind,
-            body,
+            body: body.into(),
         })
         .collect()
 }

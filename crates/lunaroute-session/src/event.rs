@@ -3,17 +3,18 @@
 //! Only [`Recording`](crate::Recording) makes events; their order is `seq`, their identity is (request, seq), so a
 //! writer that sees one twice can tell.
 
+mod body;
 mod repeats;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use lunaroute_core::{
     AttemptOutcome, AttemptReason, Delta, Dialect, Ending, FailureKind, MessageSpan, Operation, RequestId,
     SessionId, StopReason, Timestamp, ToolResultSpan, Usage,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::body::Body;
 pub use self::repeats::Repeats;
 pub(crate) use self::repeats::{common_prefix, common_suffix};
 
@@ -34,7 +35,7 @@ pub struct SessionEvent {
     /// [`EventKind::StreamDelta`] and [`EventKind::ProviderDelta`], the translated request of
     /// [`EventKind::ProviderRequest`], the provider's error body of [`EventKind::AttemptFinished`], the 32 bytes of the BLAKE3
     /// hash of what an [`EventKind::Gap`] lost, where it is known; else empty.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 /// What happened. What is shared here is what writers keep until a request is over; a [`Filter`](crate::filter::Filter) that

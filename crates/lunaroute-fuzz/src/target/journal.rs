@@ -68,7 +68,7 @@ fn entries() -> Vec<Vec<u8>> {
         seq,
         at: Timestamp::from_micros(1_700_000_000_000_000 + i64::from(seq) * 900),
         kind: serde_json::from_value::<EventKind>(kind).expect("a kind as the journal's first form has it"),
-        body: Bytes::from_static(if seq.is_multiple_of(2) { b"{\"model\":\"m\"}" } else { b"" }),
+        body: Bytes::from_static(if seq.is_multiple_of(2) { b"{\"model\":\"m\"}" } else { b"" }).into(),
     };
     let story: Vec<SessionEvent> = (0..).zip(kinds).map(event).collect();
     let runs = [&story[..], &story[..1], &story[1..3], &story[3..]];

@@ -65,7 +65,7 @@ impl EventReader {
         let mut events = Vec::with_capacity(stored.len());
         for (number, StoredEvent { mut event, lean }) in stored.into_iter().enumerate() {
             if let Some(lean) = lean {
-                event.body = self.restore(frame.position, &event, lean)?;
+                event.body = self.restore(frame.position, &event, lean)?.into();
             }
             if number == 0 {
                 self.remember(frame.position, &event);
@@ -109,7 +109,7 @@ impl EventReader {
         }
         let Some((place, base)) = self.find(lean.base, at, repeats.of)? else { return Ok(None) };
         let base = match base.lean {
-            None => Some(base.event.body),
+            None => Some(base.event.body.whole()),
             Some(its) => self.whole(place, &base.event, its, chain)?,
         };
         Ok(base.and_then(|base| join(&base, event, repeats, lean)))
@@ -148,7 +148,7 @@ impl EventReader {
             return;
         }
         self.recent_bytes += event.body.len();
-        self.recent.push_back((place, event.request, event.body.clone()));
+        self.recent.push_back((place, event.request, event.body.whole()));
         while self.recent_bytes > RECENT_BYTES
             && let Some((_, _, oldest)) = self.recent.pop_front()
         {
@@ -167,6 +167,6 @@ fn join(base: &[u8], event: &SessionEvent, repeats: Repeats, lean: Lean) -> Opti
     let prefix = base.get(..usize::try_from(repeats.prefix).ok()?)?;
     let suffix = base.get(base.len().checked_sub(usize::try_from(repeats.suffix).ok()?)?..)?;
     let mut whole = BytesMut::with_capacity(prefix.len() + event.body.len() + suffix.len());
-    [prefix, &event.body, suffix].into_iter().for_each(|part| whole.extend_from_slice(part));
+    [prefix, &event.body.whole(), suffix].into_iter().for_each(|part| whole.extend_from_slice(part));
     (crc32fast::hash(&whole) == lean.check).then(|| whole.freeze())
 }

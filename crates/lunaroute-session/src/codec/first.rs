@@ -22,5 +22,5 @@ pub(super) fn decode(payload: &Bytes) -> Result<SessionEvent, DecodeError> {
     let kind_bytes = u32::from_le_bytes(input.array("kind")?);
     let kind = serde_json::from_slice(input.take(kind_bytes as usize, "kind")?)?;
     let body = payload.slice(input.at()..);
-    Ok(SessionEvent { session, request, seq, at, kind, body })
+    Ok(SessionEvent { session, request, seq, at, kind, body: body.into() })
 }

@@ -29,7 +29,7 @@ pub use self::bodies::{EventReader, Unreadable};
 pub(crate) use self::bodies::{LEAST_BYTES, LONGEST_CHAIN, event_position};
 pub(crate) use self::compressed::{Compressor, Expander};
 use self::wire::{In, Out};
-use crate::event::{EventKind, SessionEvent};
+use crate::event::{Body, EventKind, SessionEvent};
 
 /// Journal record kind of events.
 pub const EVENT: u8 = 1;
@@ -174,7 +174,7 @@ pub(crate) fn encode_leaning(events: &[SessionEvent], lean: Option<Lean>) -> Enc
 
 /// Writes how long the event's body is and, for a start, on what it leans; gives the bytes that are to be stored.
 fn put_body(out: &mut Out, event: &SessionEvent, lean: Option<Lean>) -> Bytes {
-    let mut body = event.body.clone();
+    let mut body = event.body.whole();
     if let EventKind::Started(started) = &event.kind {
         let lean = lean.zip(started.repeats);
         out.maybe(lean, |out, (lean, repeats)| {
@@ -225,13 +225,13 @@ fn decode_run(payload: &Bytes) -> Result<Vec<StoredEvent>, DecodeError> {
         let seq = u32::try_from(number).ok().and_then(|number| first_seq.checked_add(number));
         let seq = seq.ok_or(DecodeError::Invalid { part: "seq" })?;
         let (session, at) = (session.clone(), Timestamp::from_micros(at));
-        let event = SessionEvent { session, request, seq, at, kind, body: Bytes::new() };
+        let event = SessionEvent { session, request, seq, at, kind, body: Body::default() };
         stored.push(StoredEvent { event, lean });
     }
     for (stored, length) in stored.iter_mut().zip(lengths) {
         let start = input.at();
         input.take(length, "body")?;
-        stored.event.body = payload.slice(start..start + length);
+        stored.event.body = payload.slice(start..start + length).into();
     }
     if input.at() != payload.len() {
         return Err(DecodeError::Invalid { part: "length" });

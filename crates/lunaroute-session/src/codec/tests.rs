@@ -187,7 +187,7 @@ fn run() -> Vec<SessionEvent> {
             seq,
             at: Timestamp::from_micros(i64::from(seq) * 1_000 - 7_500),
             kind,
-            body: if seq % 2 == 0 { Bytes::new() } else { Bytes::from_static(b"\xff\x00{raw") },
+            body: if seq % 2 == 0 { Body::default() } else { Bytes::from_static(b"\xff\x00{raw").into() },
         })
         .collect()
 }
@@ -226,7 +226,7 @@ fn short_exchange() -> Vec<SessionEvent> {
             seq,
             at: Timestamp::from_micros(1_795_222_800_000_000 + i64::from(seq)),
             kind,
-            body: Bytes::from_static(body.as_bytes()),
+            body: Bytes::from_static(body.as_bytes()).into(),
         })
         .collect()
 }
@@ -267,7 +267,7 @@ const STORED: &str = "\
 fn a_short_run_is_compressed_and_comes_back_as_it_was() {
     let mut compressor = Compressor::default();
     let mut run = run();
-    run[0].body = Bytes::from("{\"role\":\"user\",\"content\":\"the walk goes on\"}".repeat(20));
+    run[0].body = Bytes::from("{\"role\":\"user\",\"content\":\"the walk goes on\"}".repeat(20)).into();
     let plain = encode(&run);
     let compressed = compressor.compress(plain.clone(), run.len());
     println!("{} bytes are {} when compressed", plain.bytes(), compressed.bytes());
@@ -313,7 +313,7 @@ fn a_frame_has_a_place_for_each_of_its_events_however_alike_they_are() {
                 seq,
                 at: Timestamp::from_micros(0),
                 kind: EventKind::ToolCall { id: "a".into(), name: "b".into(), arguments: String::new() },
-                body: Bytes::new(),
+                body: Body::default(),
             })
             .collect();
         let written = Compressor::default().compress(encode(&run), run.len());
@@ -328,7 +328,7 @@ fn a_body_that_leans_is_stored_without_what_repeats() {
     let body = Bytes::from(vec![b'x'; 10_000]);
     let repeats = Repeats { of: RequestId::generate(), prefix: 6_000, suffix: 3_990 };
     let mut event = run().swap_remove(0);
-    (event.kind, event.body) = (started(Some(repeats)), body);
+    (event.kind, event.body) = (started(Some(repeats)), body.into());
     let lean = Lean { base: Position { segment: 3, offset: 70_000 }, check: 5 };
     let run = encode_leaning(std::slice::from_ref(&event), Some(lean));
     assert!(run.bytes() < 300, "{} bytes", run.bytes());
@@ -367,7 +367,7 @@ fn first_form(event: &SessionEvent) -> Bytes {
     bytes.extend_from_slice(session);
     bytes.extend_from_slice(&(kind.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&kind);
-    bytes.extend_from_slice(&event.body);
+    bytes.extend_from_slice(&event.body.whole());
     bytes.into()
 }
 

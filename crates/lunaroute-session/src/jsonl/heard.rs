@@ -92,7 +92,7 @@ impl Heard {
         let body = body?;
         let session = self.session.clone().ok_or(LineError::Session)?;
         let position = self.position.ok_or(LineError::Journal)?;
-        Ok((position, SessionEvent { session, request, seq, at, kind, body }))
+        Ok((position, SessionEvent { session, request, seq, at, kind, body: body.into() }))
     }
 
     /// A line could not be read: what it said is not known.

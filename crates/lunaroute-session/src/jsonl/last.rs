@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use lunaroute_core::RequestId;
 
-use crate::event::{Repeats, common_prefix, common_suffix};
+use crate::event::{Body, Repeats, common_prefix, common_suffix};
 
 /// Smaller ones are told whole: the reference has about a hundred bytes itself.
 const LEAST: usize = 256;
@@ -30,11 +30,12 @@ impl Last {
     }
 
     /// What a body has in common with the last one; `None` when that is less than half of it.
-    pub(super) fn compare(&self, body: &[u8]) -> Option<Repeats> {
+    pub(super) fn compare(&self, body: &Body) -> Option<Repeats> {
         let (of, base) = self.last.as_ref()?;
         if !self.bytes.contains(&body.len()) {
             return None;
         }
+        let body = &body.whole()[..];
         let mut prefix = common_prefix(body, base);
         let mut suffix = common_suffix(&body[prefix..], &base[prefix..]);
         // Between characters, so that what is new stays text.
@@ -50,7 +51,7 @@ impl Last {
     }
 
     /// The next one is compared with this.
-    pub(super) fn enter(&mut self, request: RequestId, body: &[u8]) {
+    pub(super) fn enter(&mut self, request: RequestId, body: &Body) {
         if !self.bytes.contains(&body.len()) {
             self.last = None;
             return;
@@ -58,6 +59,6 @@ impl Last {
         let (of, kept) = self.last.get_or_insert_with(|| (request, Vec::new()));
         *of = request;
         kept.clear();
-        kept.extend_from_slice(body);
+        body.pieces().into_iter().for_each(|piece| kept.extend_from_slice(piece));
     }
 }

@@ -216,11 +216,10 @@ fn write_checkpoint(directory: &Path, position: Position) -> Result<(), JsonlErr
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use lunaroute_core::{FailureKind, RequestId, SessionId};
 
     use super::*;
-    use crate::event::{EventKind, SessionEvent};
+    use crate::event::{Body, EventKind, SessionEvent};
 
     fn events(numbers: std::ops::Range<u32>) -> Vec<JournaledEvent> {
         let of_number = |seq: u32| {
@@ -228,7 +227,7 @@ mod tests {
             let kind = EventKind::Error { error: FailureKind::TooLarge, message: format!("event {seq}") };
             let session = SessionId::parse(&format!("run-{}", seq % 12)).expect("valid");
             let (request, at) = (RequestId::from_bytes([7; 16]), Timestamp::from_micros(i64::from(seq)));
-            let event = SessionEvent { session, request, seq, at, kind, body: Bytes::new() };
+            let event = SessionEvent { session, request, seq, at, kind, body: Body::default() };
             let offset = u64::from(seq) * 10;
             JournaledEvent { position: place(offset), next: place(offset + 10), event: event.into() }
         };
@@ -270,7 +269,7 @@ mod tests {
         let mut writer = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
         let mut batch = events(0..60);
         for item in &mut batch {
-            std::sync::Arc::make_mut(&mut item.event).body = Bytes::from(vec![b'x'; 100_000]);
+            std::sync::Arc::make_mut(&mut item.event).body = vec![b'x'; 100_000].into();
         }
         writer.write(&batch).expect("written");
         // What comes again is there already.

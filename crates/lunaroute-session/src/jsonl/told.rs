@@ -12,7 +12,7 @@ use lunaroute_storage::journal::Position;
 
 use super::last::Last;
 use super::line::{self, Place, Reference, following};
-use crate::event::{EventKind, Repeats, SessionEvent, Started};
+use crate::event::{Body, EventKind, Repeats, SessionEvent, Started};
 
 /// So many requests of a file are remembered by the time they began.
 pub(super) const OPENINGS: usize = 64;
@@ -129,7 +129,7 @@ impl Told {
     }
 
     /// What a request body has in common with an earlier one.
-    fn shared(&self, body: &[u8], started: &Started) -> Option<Shared> {
+    fn shared(&self, body: &Body, started: &Started) -> Option<Shared> {
         if let Some(repeats) = started.repeats.filter(|repeats| self.has(repeats, body)) {
             return Some(Shared { repeats, in_event: true });
         }
@@ -137,7 +137,7 @@ impl Told {
     }
 
     /// Whether the body can be put together again from an earlier one of the file.
-    fn has(&self, repeats: &Repeats, body: &[u8]) -> bool {
+    fn has(&self, repeats: &Repeats, body: &Body) -> bool {
         let mut bases = self.openings.iter().rev().take(BASES);
         let Some(base) = bases.find(|opening| opening.request == repeats.of) else { return false };
         let common = repeats.prefix.saturating_add(repeats.suffix);

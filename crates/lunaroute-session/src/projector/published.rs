@@ -7,7 +7,7 @@ use lunaroute_storage::journal::Position;
 
 use super::ring::{Chunk, RING_BYTES, Ring};
 
-/// So many events, or a quarter of the ring, end a projector's patience before its batch is due.
+/// So many events, or a quarter of the ring (but for what several share), end a projector's patience before its batch is due.
 const HURRY_EVENTS: usize = 2_048;
 const HURRY_BYTES: usize = RING_BYTES / 4;
 
@@ -65,7 +65,7 @@ impl Published {
         }
         if let Some(chunk) = chunk.filter(|_| !inner.readers.is_empty()) {
             inner.events += chunk.events.len();
-            inner.bytes += chunk.bytes;
+            inner.bytes += chunk.own_bytes();
             inner.ring.push(chunk);
         }
         inner.target.end = end;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn chunk(start: u64, end: u64) -> Option<Chunk> {
-        Some(Chunk { start: at(start), end: at(end), events: Vec::new(), bytes: 1 })
+        Some(Chunk::new(at(start), at(end), Vec::new()))
     }
 
     #[test]

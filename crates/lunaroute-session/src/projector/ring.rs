@@ -1,8 +1,10 @@
 //! The events that went to the journal last, so that writers which keep up never read it.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lunaroute_storage::journal::Position;
 
 use crate::writer::JournaledEvent;
@@ -18,10 +20,27 @@ pub(crate) struct Chunk {
     pub(crate) start: Position,
     pub(crate) end: Position,
     pub(crate) events: Vec<JournaledEvent>,
-    pub(crate) bytes: usize,
+    /// What its events take in memory, but for what they share with others.
+    bytes: usize,
 }
 
-/// What an event counts against a bound in bytes.
+impl Chunk {
+    pub(crate) fn new(start: Position, end: Position, events: Vec<JournaledEvent>) -> Self {
+        let bytes = events.iter().map(|item| item.event.body.own_bytes() + EVENT_BYTES).sum();
+        Self { start, end, events, bytes }
+    }
+
+    /// What it takes alone.
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Bytes> {
+        self.events.iter().filter_map(|item| item.event.body.earlier())
+    }
+}
+
+/// What an event counts against a bound in bytes, with what it shares: whoever holds it may be the last who does.
 pub(crate) fn bytes_of(item: &JournaledEvent) -> usize {
     item.event.body.len() + EVENT_BYTES
 }
@@ -30,6 +49,8 @@ pub(crate) fn bytes_of(item: &JournaledEvent) -> usize {
 #[derive(Default)]
 pub(crate) struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
+    /// How many bodies of the ring share an earlier one, by its place in memory.
+    sharers: HashMap<usize, usize>,
     bytes: usize,
 }
 
@@ -39,12 +60,34 @@ impl Ring {
         if chunk.bytes > RING_BYTES {
             return;
         }
-        self.bytes += chunk.bytes;
+        self.count(&chunk);
         self.chunks.push_back(Arc::new(chunk));
         while self.bytes > RING_BYTES
             && let Some(oldest) = self.chunks.pop_front()
         {
-            self.bytes -= oldest.bytes;
+            self.discount(&oldest);
+        }
+    }
+
+    /// What several share counts once.
+    fn count(&mut self, chunk: &Chunk) {
+        self.bytes += chunk.bytes;
+        for shared in chunk.shared() {
+            let sharers = self.sharers.entry(shared.as_ptr().addr()).or_default();
+            *sharers += 1;
+            self.bytes += if *sharers == 1 { shared.len() } else { 0 };
+        }
+    }
+
+    fn discount(&mut self, chunk: &Chunk) {
+        self.bytes -= chunk.bytes;
+        for shared in chunk.shared() {
+            let Entry::Occupied(mut sharers) = self.sharers.entry(shared.as_ptr().addr()) else { continue };
+            *sharers.get_mut() -= 1;
+            if *sharers.get() == 0 {
+                sharers.remove();
+                self.bytes -= shared.len();
+            }
         }
     }
 
@@ -57,8 +100,9 @@ impl Ring {
     /// Takes out what ends at `position` or before.
     pub(crate) fn let_go(&mut self, position: Position) -> Vec<Arc<Chunk>> {
         let count = self.chunks.partition_point(|chunk| chunk.end <= position);
-        self.bytes -= self.chunks.range(..count).map(|chunk| chunk.bytes).sum::<usize>();
-        self.chunks.drain(..count).collect()
+        let gone: Vec<_> = self.chunks.drain(..count).collect();
+        gone.iter().for_each(|chunk| self.discount(chunk));
+        gone
     }
 
     /// Where the first chunk begins that is not before `position`.
@@ -71,13 +115,14 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Body, EventKind, SessionEvent};
 
     fn at(offset: u64) -> Position {
         Position { segment: 1, offset }
     }
 
     fn chunk(start: u64, end: u64, bytes: usize) -> Chunk {
-        Chunk { start: at(start), end: at(end), events: Vec::new(), bytes }
+        Chunk { bytes, ..Chunk::new(at(start), at(end), Vec::new()) }
     }
 
     #[test]
@@ -102,5 +147,39 @@ mod tests {
         assert_eq!(gone.iter().map(|chunk| chunk.end).collect::<Vec<_>>(), [at(20), at(40)]);
         assert!(ring.let_go(at(59)).is_empty() && ring.at(at(50)).is_some());
         assert_eq!((ring.let_go(at(60)).len(), ring.bytes), (1, 0));
+    }
+
+    #[test]
+    fn what_bodies_share_counts_once_and_as_long_as_one_of_them_is_there() {
+        let earlier = Bytes::from(vec![b'x'; RING_BYTES / 2]);
+        let shares = |start: u64| {
+            let event = SessionEvent {
+                session: lunaroute_core::SessionId::parse("s").expect("a session id"),
+                request: lunaroute_core::RequestId::from_bytes([1; 16]),
+                seq: 0,
+                at: lunaroute_core::Timestamp::from_micros(0),
+                kind: EventKind::ProviderDelta { frames: 1 },
+                body: Body::sharing(&earlier, (earlier.len(), 0), b"new"),
+            };
+            let item = JournaledEvent { position: at(start), next: at(start + 10), event: Arc::new(event) };
+            Chunk::new(at(start), at(start + 10), vec![item])
+        };
+        let mut ring = Ring::default();
+        (0..4).for_each(|number| ring.push(shares(number * 10)));
+        let own = shares(0).own_bytes();
+        assert!(own < 1_000);
+        assert_eq!(ring.bytes, earlier.len() + 4 * own);
+        ring.let_go(at(30));
+        assert_eq!(ring.bytes, earlier.len() + own);
+        ring.let_go(at(40));
+        assert_eq!((ring.bytes, ring.sharers.len()), (0, 0));
+        // Each of its own: the third makes the first go, although they have next to nothing alone.
+        for number in 0..3 {
+            let other = Bytes::from(vec![b'y'; RING_BYTES / 2 - 2 * own]);
+            let mut chunk = shares(number * 10);
+            Arc::make_mut(&mut chunk.events[0].event).body = Body::sharing(&other, (other.len(), 0), b"new");
+            ring.push(chunk);
+        }
+        assert!(ring.at(at(0)).is_none() && ring.at(at(10)).is_some() && ring.bytes <= RING_BYTES);
     }
 }

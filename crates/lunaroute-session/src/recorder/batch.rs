@@ -4,14 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use lunaroute_core::{Outcome, RequestId, SessionId};
 use lunaroute_storage::journal::{MAX_PAYLOAD_BYTES, Position};
 
 use super::bodies::Bodies;
 use super::opening::Opening;
 use crate::codec::{self, Compressor, EncodedRun, event_position};
-use crate::event::{EventKind, GapCause, SessionEvent, Started};
+use crate::event::{Body, EventKind, GapCause, SessionEvent, Started};
 use crate::writer::JournaledEvent;
 
 /// Bodies of this length together end a run: entries of the journal are read into memory whole.
@@ -213,17 +212,27 @@ impl Batch {
     }
 
     /// Takes the events out as they stand in the journal, the last of `entries` ending at `end`.
-    pub(crate) fn take_journaled(&mut self, entries: &[EncodedRun], end: Position) -> Vec<JournaledEvent> {
+    pub(crate) fn take_journaled(
+        &mut self,
+        entries: &[EncodedRun],
+        end: Position,
+        bodies: &Bodies,
+    ) -> Vec<JournaledEvent> {
         let bytes: usize = entries.iter().map(EncodedRun::frame_bytes).sum();
         let mut frame = Position { offset: end.offset.saturating_sub(bytes as u64), ..end };
         let mut journaled = Vec::with_capacity(self.runs.iter().map(|run| run.events.len()).sum());
         for (mut run, entry) in self.runs.drain(..).zip(entries) {
             let next_frame = Position { offset: frame.offset + entry.frame_bytes() as u64, ..frame };
             let last = run.events.len().saturating_sub(1);
-            journaled.extend(run.events.drain(..).enumerate().map(|(number, event)| JournaledEvent {
-                position: event_position(frame, number),
-                next: if number == last { next_frame } else { event_position(frame, number + 1) },
-                event: Arc::new(event),
+            journaled.extend(run.events.drain(..).enumerate().map(|(number, mut event)| {
+                if let Some(slim) = bodies.slim(&event) {
+                    event.body = slim;
+                }
+                JournaledEvent {
+                    position: event_position(frame, number),
+                    next: if number == last { next_frame } else { event_position(frame, number + 1) },
+                    event: Arc::new(event),
+                }
             }));
             frame = next_frame;
             if self.spare.len() < SPARE_RUNS && run.events.capacity() <= EVENTS_OF_A_SPARE_RUN {
@@ -299,7 +308,7 @@ fn gap_after(start: &SessionEvent, cause: GapCause) -> Option<SessionEvent> {
         seq,
         at: start.at,
         kind,
-        body: Bytes::new(),
+        body: Body::default(),
     })
 }
 
@@ -310,23 +319,23 @@ fn reduce(event: &mut SessionEvent, cause: GapCause) -> u64 {
     match &mut event.kind {
         EventKind::StreamDelta { frames, .. } => {
             let lost_frames = u64::from(*frames);
-            let hash = blake3::hash(&event.body);
+            let hash = blake3::hash(&event.body.whole());
             event.kind = EventKind::Gap { lost_frames, lost_bytes, cause };
-            event.body = Bytes::copy_from_slice(hash.as_bytes());
+            event.body = hash.as_bytes().to_vec().into();
             lost_frames
         }
         EventKind::Started(started) => {
-            (Arc::make_mut(started).repeats, event.body) = (None, Bytes::new());
+            (Arc::make_mut(started).repeats, event.body) = (None, Body::default());
             0
         }
         EventKind::AttemptFinished { .. } => {
-            event.body = Bytes::new();
+            event.body = Body::default();
             0
         }
         // The client's form of it is what counts as lost or kept.
         EventKind::ProviderRequest(_) | EventKind::ProviderDelta { .. } => {
             event.kind = EventKind::Gap { lost_frames: 0, lost_bytes, cause };
-            event.body = Bytes::new();
+            event.body = Body::default();
             0
         }
         EventKind::Request(read) if cause == GapCause::TooLarge => {
@@ -379,7 +388,14 @@ pub(crate) fn without_content(event: &SessionEvent) -> SessionEvent {
         _ => gap(0, GapCause::FilterFailed),
     };
     let session = event.session.clone();
-    SessionEvent { session, request: event.request, seq: event.seq, at: event.at, kind, body: Bytes::new() }
+    SessionEvent {
+        session,
+        request: event.request,
+        seq: event.seq,
+        at: event.at,
+        kind,
+        body: Body::default(),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use lunaroute_storage::journal::Position;
 
 use super::note::RequestStart;
 use crate::codec::{LEAST_BYTES, LONGEST_CHAIN, Lean};
-use crate::event::{EventKind, Repeats, SessionEvent, common_prefix, common_suffix};
+use crate::event::{Body, EventKind, Repeats, SessionEvent, common_prefix, common_suffix};
 
 /// Bytes of bodies and of what was read of them that are kept.
 const KEPT_BYTES: usize = 12 * 1024 * 1024;
@@ -39,6 +39,10 @@ struct Known {
     session: SessionId,
     /// Empty once it is not compared with any more.
     body: Bytes,
+    /// The first body of the conversation, and how many bytes at its start and at its end are this one's, too; the body
+    /// itself where that is not most of it.
+    root: Bytes,
+    rooted: (usize, usize),
     reading: Option<RequestReading>,
     bytes: usize,
     /// Where it is in the journal, and on how many others it leans there.
@@ -115,7 +119,7 @@ impl Bodies {
         conversation: Conversation,
         request: RequestId,
         session: SessionId,
-        body: Bytes,
+        (body, repeats): (Bytes, Option<&Repeats>),
     ) {
         let limit = if conversation.external_id.is_some() { PER_CONVERSATION } else { PER_CLIENT };
         let ids = self.conversations.entry(conversation.clone()).or_default();
@@ -124,9 +128,37 @@ impl Bodies {
         let bytes = REQUEST_BYTES + body.len();
         self.bytes += bytes;
         self.order.push_back(request);
-        let known = Known { conversation, session, body, reading: None, bytes, place: None };
+        let (root, rooted) =
+            self.root(&body, repeats).unwrap_or_else(|| (body.clone(), (body.len(), body.len())));
+        let known = Known { conversation, session, body, root, rooted, reading: None, bytes, place: None };
         self.known.insert(request, known);
         self.make_room();
+    }
+
+    /// The root of the body that is repeated, when most of this one is the root's. It is not much longer, for it stays in
+    /// memory as long as anything that shares it.
+    fn root(&self, body: &Bytes, repeats: Option<&Repeats>) -> Option<(Bytes, (usize, usize))> {
+        let repeats = repeats?;
+        let known = self.known.get(&repeats.of)?;
+        let start = usize::try_from(repeats.prefix).ok()?.min(known.rooted.0);
+        // Both may be all of a body, of which nothing is to be taken twice.
+        let most = body.len().min(known.root.len()) - start;
+        let end = usize::try_from(repeats.suffix).ok()?.min(known.rooted.1).min(most);
+        let worth = (start + end) * 4 >= body.len() * 3 && known.root.len() <= body.len() * 2;
+        worth.then(|| (known.root.clone(), (start, end)))
+    }
+
+    /// The body of this start as it is held for the writers: what it shares with the first of its conversation is not held
+    /// twice.
+    pub(crate) fn slim(&self, event: &SessionEvent) -> Option<Body> {
+        if !matches!(event.kind, EventKind::Started(_)) || event.body.len() < LEAST_BYTES {
+            return None;
+        }
+        let Known { root, rooted: (start, end), .. } = self.known.get(&event.request)?;
+        let body = event.body.whole();
+        // A root would be all of itself twice; of what is not compared with any more nothing is known.
+        let shares = (1..=body.len()).contains(&(start + end));
+        shares.then(|| Body::sharing(root, (*start, *end), &body[*start..body.len() - end]))
     }
 
     /// Lets go of the bodies that are not compared with any more; every request has been read. Where they stand is still
@@ -137,6 +169,7 @@ impl Bodies {
             self.bytes -= known.bytes - REQUEST_BYTES;
             known.bytes = REQUEST_BYTES;
             known.body = Bytes::new();
+            (known.root, known.rooted) = (Bytes::new(), (0, 0));
             known.reading = None;
         }
     }
@@ -184,7 +217,7 @@ impl Bodies {
         let EventKind::Started(started) = &event.kind else { return None };
         let (base, depth) = self.known.get(&started.repeats?.of)?.place?;
         let leans = base.segment == segment && depth < LONGEST_CHAIN;
-        leans.then(|| Lean { base, check: crc32fast::hash(&event.body) })
+        leans.then(|| Lean { base, check: event.body.crc32() })
     }
 
     /// The frame that begins with this start stands at `place`.
@@ -225,7 +258,7 @@ mod tests {
         let body = Bytes::from(vec![b'x'; 10_000]);
         let mut bodies = Bodies::default();
         for number in 1..=40 {
-            bodies.keep(conversation.clone(), id(number), session.clone(), body.clone());
+            bodies.keep(conversation.clone(), id(number), session.clone(), (body.clone(), None));
             bodies.keep_reading(id(number), &RequestReading::default());
         }
         assert!(
@@ -243,5 +276,68 @@ mod tests {
         assert!(bodies.earlier(&repeats(1)).is_none() && bodies.is_of(&repeats(1), &session));
         (1..=40).for_each(|number| bodies.forget(id(number)));
         assert_eq!(bodies.bytes, 0);
+    }
+
+    fn start(request: RequestId, body: &Bytes) -> SessionEvent {
+        let started = serde_json::json!({
+            "kind": "started", "client": "sdk", "session_source": "generated", "dialect": "openai_chat",
+            "operation": "chat", "listener": "default", "method": "POST", "path": "/", "headers": [], "overhead_pre_us": 0,
+        });
+        SessionEvent {
+            session: SessionId::parse("s").expect("a session id"),
+            request,
+            seq: 0,
+            at: lunaroute_core::Timestamp::from_micros(0),
+            kind: serde_json::from_value(started).expect("a start"),
+            body: body.clone().into(),
+        }
+    }
+
+    /// Keeps the bodies one after the other, each beside what it repeats of those before; gives what the writers hold.
+    fn slimmed(bodies: &[Bytes]) -> Vec<Option<Body>> {
+        let conversation = Conversation {
+            dialect: Dialect::OpenaiChat,
+            operation: Operation::Chat,
+            client: "sdk".to_owned(),
+            external_id: Some("1".to_owned()),
+        };
+        let mut known = Bodies::default();
+        let mut slim = Vec::new();
+        for (number, body) in (1..).zip(bodies) {
+            let repeats = known.find(&conversation, body);
+            let session = SessionId::parse("s").expect("a session id");
+            known.keep(conversation.clone(), id(number), session, (body.clone(), repeats.as_ref()));
+            slim.push(known.slim(&start(id(number), body)));
+        }
+        slim
+    }
+
+    #[test]
+    fn turns_of_a_conversation_hold_what_they_have_beyond_its_first() {
+        let turn = |number: usize| {
+            let said: String =
+                (0..200 + number).map(|line| format!("line {line} of the history\n")).collect();
+            Bytes::from(format!("{said} the tools that every turn offers {}", "t".repeat(3_000)))
+        };
+        let turns: Vec<_> = (0..12).map(turn).collect();
+        let slim = slimmed(&turns);
+        assert!(slim[0].is_none(), "the first is what the others share");
+        for (turn, slim) in turns.iter().zip(&slim).skip(1) {
+            let slim = slim.as_ref().expect("most of it is the first's");
+            assert!(*slim == *turn && slim.own_bytes() < 400, "{} bytes of its own", slim.own_bytes());
+            assert_eq!(slim.earlier().map(|earlier| earlier.as_ptr()), Some(turns[0].as_ptr()));
+        }
+        let same = slimmed(&[turns[0].clone(), turns[0].slice(..).to_vec().into()]).pop().flatten();
+        assert_eq!(same.map(|same| (same.own_bytes(), same == turns[0])), Some((0, true)));
+    }
+
+    #[test]
+    fn what_shares_little_or_would_hold_much_more_than_itself_is_whole() {
+        let text = |letter: &str, bytes| letter.repeat(bytes);
+        let first = Bytes::from(text("a", 20_000));
+        let half = Bytes::from(text("a", 10_000) + &text("b", 9_000));
+        assert!(slimmed(&[first.clone(), half]).pop().flatten().is_none(), "half of it is new");
+        let short = Bytes::from(text("a", 9_000));
+        assert!(slimmed(&[first, short]).pop().flatten().is_none(), "it would keep twice its length");
     }
 }

@@ -105,7 +105,7 @@ impl Ledger {
         } else if self.full_at.is_none() && self.retry_at.is_none() {
             self.change_state(JournalState::Healthy);
         }
-        self.appended(batch, reduced, &entries, end);
+        self.appended((batch, bodies), reduced, &entries, end);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Ledger {
     pub(crate) fn append_quickly(&mut self, batch: &mut Batch, bodies: &mut Bodies) -> bool {
         match self.try_append(batch, bodies, false) {
             Ok((entries, end)) => {
-                self.appended(batch, None, &entries, end);
+                self.appended((batch, bodies), None, &entries, end);
                 true
             }
             Err(failure) => {
@@ -137,7 +137,13 @@ impl Ledger {
     }
 
     /// Tells what was appended. `reduced` says how many notes are lost because only what is essential was.
-    fn appended(&mut self, batch: &mut Batch, reduced: Option<u64>, entries: &[EncodedRun], end: Position) {
+    fn appended(
+        &mut self,
+        (batch, bodies): (&mut Batch, &Bodies),
+        reduced: Option<u64>,
+        entries: &[EncodedRun],
+        end: Position,
+    ) {
         self.appended_at = Instant::now();
         self.dirty_since.get_or_insert(self.appended_at);
         let (notes, charge) = batch.settled();
@@ -148,7 +154,7 @@ impl Ledger {
         self.shared.queue.release(notes, charge);
         self.shared.grow_segment(end);
         if !self.shared.projectors.is_empty() {
-            self.unpublished.add(batch.take_journaled(entries, end));
+            self.unpublished.add(batch.take_journaled(entries, end, bodies));
         }
         for opening in batch.openings.drain(..) {
             opening.advance(if reduced.is_some() { Stage::Bare } else { Stage::Written });

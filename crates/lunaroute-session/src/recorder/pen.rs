@@ -180,7 +180,7 @@ impl Pen {
         let opened = (placed, reading, repeats);
         let (request, kept) = OpenRequest::open(begin, opened, self.limits.body, &mut self.outlet);
         if let Some(conversation) = conversation.filter(|_| kept) {
-            self.bodies.keep(conversation, id, request.session.clone(), body);
+            self.bodies.keep(conversation, id, request.session.clone(), (body, repeats.as_ref()));
             if let Some(reading) = request.reading() {
                 // At once: the next turn may be in the same batch.
                 self.bodies.keep_reading(id, reading);

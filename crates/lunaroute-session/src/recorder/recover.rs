@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use bytes::Bytes;
 use lunaroute_core::{Answer, Ending, RequestId, SessionId, Timestamp};
 use lunaroute_storage::journal::{JournalError, JournalReader, Position, SegmentInfo};
 
 use super::ending::answer_events;
 use super::roll_call::{Present, RollCall};
 use crate::codec::{self, DecodeError, Expander};
-use crate::event::{EventKind, SessionEvent};
+use crate::event::{Body, EventKind, SessionEvent};
 use crate::identity::{FINGERPRINT, KnownSession};
 
 /// A request that has begun and not ended.
@@ -144,7 +143,7 @@ impl Unfinished {
                 seq,
                 at: self.last_at,
                 kind,
-                body: Bytes::new(),
+                body: Body::default(),
             })
             .collect()
     }

@@ -169,7 +169,7 @@ impl OpenRequest {
             seq: self.next_seq,
             at: self.moment(self.last_us),
             kind,
-            body,
+            body: body.into(),
         };
         self.next_seq += 1;
         outlet.push(event)

@@ -40,8 +40,9 @@ impl Unpublished {
     /// Everything up to `end`, where the journal ends now, unless some of it is missing.
     pub(crate) fn take(&mut self, end: Position) -> Option<Chunk> {
         let start = std::mem::replace(&mut self.taken, end);
-        let (events, bytes) = (std::mem::take(&mut self.events), std::mem::take(&mut self.bytes));
+        self.bytes = 0;
+        let events = std::mem::take(&mut self.events);
         let whole = !std::mem::take(&mut self.given_up);
-        whole.then_some(Chunk { start, end, events, bytes })
+        whole.then(|| Chunk::new(start, end, events))
     }
 }

@@ -14,7 +14,7 @@ use super::failure::StepError;
 use super::pending::Pending;
 use super::recipe::{Ingredient, Recipe};
 use super::small::{Lean, SmallBodies};
-use crate::event::{Repeats, RequestRead};
+use crate::event::{Body, Repeats, RequestRead};
 
 /// A body below this length is kept with the request's other small content.
 const SMALL: usize = 4_096;
@@ -148,7 +148,7 @@ pub(crate) fn references(
     pending: &Pending,
     session: i64,
 ) -> Result<BodyReferences, StepError> {
-    let body = &pending.body[..];
+    let body = &pending.body;
     if body.is_empty() {
         return Ok(BodyReferences::default());
     }
@@ -159,7 +159,7 @@ pub(crate) fn references(
     let Some(coding) = coding else {
         let cut = cut(body.len(), &read.messages);
         if is_inline {
-            let recipe = Recipe { lean: earlier.0.small.find(session, body), ..inline(&cut) };
+            let recipe = Recipe { lean: earlier.0.small.find(session, &body.whole()), ..inline(&cut) };
             let encoded = Some(recipe.encode());
             return Ok(BodyReferences { body: encoded, is_inline, lean: recipe.lean, ..Default::default() });
         }
@@ -202,7 +202,7 @@ pub(crate) fn references(
 pub(crate) fn of_provider(
     connection: &Connection,
     store: &mut BlobStore,
-    body: &[u8],
+    body: &Body,
     messages: &[MessageSpan],
     session: i64,
 ) -> Result<Vec<u8>, StepError> {
@@ -224,7 +224,7 @@ fn make(
     connection: &Connection,
     store: &mut BlobStore,
     session: i64,
-    body: &[u8],
+    body: &Body,
     cut: Cut,
     repeated: Option<&Repeated>,
 ) -> Result<Recipe, StepError> {
@@ -234,7 +234,10 @@ fn make(
         let length = part.range.len();
         let blob = match repeated.and_then(|repeated| repeated.blob(&part, body.len(), &mut places)) {
             Some(blob) => blob,
-            None => store.share(connection, session, &body[part.range])?,
+            None => {
+                let piece = body.part(part.range).expect("the parts of a cut lie within what is cut");
+                store.share(connection, session, &piece)?
+            }
         };
         parts.push(Ingredient { blob, length, separator: part.separator, role: part.role });
     }

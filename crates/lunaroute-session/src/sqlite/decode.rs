@@ -1,10 +1,11 @@
 //! Undoing the content coding of a request body, so that its messages can be kept by reference.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 use zstd::stream::read::Decoder;
+
+use crate::event::Body;
 
 /// What a body may unpack to. Larger ones are kept as they arrived and not cut into messages.
 const LIMIT: usize = 64 << 20;
@@ -13,11 +14,17 @@ const LIMIT: usize = 64 << 20;
 const WINDOW_LOG_MAX: u32 = 23;
 
 /// The body without its content coding; `None` when the coding is unknown, the data broken or the result too large.
-pub(crate) fn decoded<'body>(body: &'body [u8], encoding: Option<&str>) -> Option<Cow<'body, [u8]>> {
+pub(crate) fn decoded(body: &Body, encoding: Option<&str>) -> Option<Body> {
     match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
-        None | Some("" | "identity") => Some(Cow::Borrowed(body)),
-        Some("zstd") => unpacked(|| zstd_decoder(body)).map(Cow::Owned),
-        Some("gzip" | "x-gzip") => unpacked(|| Some(MultiGzDecoder::new(body))).map(Cow::Owned),
+        None | Some("" | "identity") => Some(body.clone()),
+        Some("zstd") => {
+            let body = body.whole();
+            unpacked(|| zstd_decoder(&body)).map(Body::from)
+        }
+        Some("gzip" | "x-gzip") => {
+            let body = body.whole();
+            unpacked(|| Some(MultiGzDecoder::new(&body[..]))).map(Body::from)
+        }
         Some(_) => None,
     }
 }

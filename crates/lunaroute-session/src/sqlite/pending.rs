@@ -15,8 +15,8 @@ use super::answer::AnswerBytes;
 use super::bodies::BodyReferences;
 use super::samples::Samples;
 use crate::event::{
-    AttemptStarted, EventKind, GapCause, ProviderRequest, RequestRead, ResponseRead, SessionEvent, Started,
-    Stats,
+    AttemptStarted, Body, EventKind, GapCause, ProviderRequest, RequestRead, ResponseRead, SessionEvent,
+    Started, Stats,
 };
 
 /// Shared with the event that told them.
@@ -71,7 +71,7 @@ pub(crate) struct Lost {
 #[derive(Clone)]
 pub(crate) struct ProviderForm {
     pub(crate) request: Box<ProviderRequest>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) head: Option<(u16, Vec<(String, String)>)>,
     pub(crate) answer: AnswerBytes,
 }
@@ -98,7 +98,7 @@ pub(crate) struct Pending {
     /// Its row as running, once that is committed.
     pub(crate) shown: Option<Shown>,
     pub(crate) started: Option<Arc<Started>>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) body_length: u64,
     pub(crate) read: Option<Arc<RequestRead>>,
     pub(crate) attempts: BTreeMap<u32, Attempt>,
@@ -127,7 +127,7 @@ impl Pending {
             next_seq: 0,
             shown: None,
             started: None,
-            body: Bytes::new(),
+            body: Body::default(),
             body_length: 0,
             read: None,
             attempts: BTreeMap::new(),
@@ -166,11 +166,11 @@ impl Pending {
                 let attempt = self.attempts.entry(*ordinal).or_default();
                 attempt.finished = Some((event.at, outcome.clone()));
                 // Mostly short, and part of a larger piece.
-                attempt.body = Bytes::copy_from_slice(&event.body);
+                attempt.body = Bytes::copy_from_slice(&event.body.whole());
             }
             EventKind::ResponseStarted { status, headers } => self.head = Some((*status, headers.clone())),
             EventKind::StreamDelta { first_us, parts, .. } => {
-                self.answer.append(&event.body, room, directory);
+                self.answer.append(&event.body.whole(), room, directory);
                 parts.iter().for_each(|part| self.samples.take(*first_us, part));
             }
             EventKind::ProviderRequest(_)
@@ -221,7 +221,7 @@ impl Pending {
                 provider.head = Some((*status, headers.clone()));
             }
             (EventKind::ProviderDelta { .. }, Some(provider)) => {
-                provider.answer.append(&event.body, room, directory);
+                provider.answer.append(&event.body.whole(), room, directory);
             }
             _ => {}
         }

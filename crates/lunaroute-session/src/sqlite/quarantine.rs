@@ -61,7 +61,7 @@ fn payload(pending: &Pending) -> Result<String, StepError> {
         "stats": pending.stats,
         "ending": pending.completed.as_ref().map(|completed| completed.ending),
         "status": pending.completed.as_ref().and_then(|completed| completed.status),
-        "request_body_base64": BASE64_STANDARD.encode(&pending.body),
+        "request_body_base64": BASE64_STANDARD.encode(pending.body.whole()),
         "response_body_base64": BASE64_STANDARD.encode(answer),
     });
     Ok(payload.to_string())

@@ -8,6 +8,7 @@ use super::blobs::BlobStore;
 use super::failure::StepError;
 use super::pending::{AskedTool, Pending};
 use super::table::{Fields, TOOL_CALLS, word};
+use crate::event::Body;
 
 /// What changed among a session's tool calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -146,7 +147,7 @@ fn fill_stub(
 pub(crate) fn bring_back(
     connection: &Connection,
     pending: &Pending,
-    body: &[u8],
+    body: &Body,
     results: &[ToolResultSpan],
     (prefix, suffix): (usize, usize),
 ) -> Result<ToolChange, StepError> {
@@ -157,7 +158,7 @@ pub(crate) fn bring_back(
         if result.range.end <= prefix || result.range.start >= body.len().saturating_sub(suffix) {
             continue;
         }
-        let Some(content) = body.get(result.range.clone()) else { continue };
+        let Some(content) = body.part(result.range.clone()) else { continue };
         let known = known(connection, session, &result.call_id)?;
         let came = (pending.first_at.as_millis(), &request);
         let completed = known.as_ref().and_then(|known| known.completed.as_ref());
@@ -170,7 +171,7 @@ pub(crate) fn bring_back(
             TOOL_CALLS.put_sealed(connection, &stub(session, &result.call_id))?;
         }
         let started_at = known.and_then(|known| known.started_at);
-        complete(connection, session, &request, pending.first_at, result, content, started_at)?;
+        complete(connection, session, &request, pending.first_at, result, &content, started_at)?;
     }
     Ok(change)
 }

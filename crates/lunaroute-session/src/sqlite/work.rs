@@ -152,7 +152,7 @@ impl<'writer> Work<'writer> {
             self.take_body(pending, &references)?;
         }
         if let Some((content, start)) = whole_body {
-            self.memory.recipes.small.remember(session, content, start, &pending.body);
+            self.memory.recipes.small.remember(session, content, start, &pending.body.whole());
         }
         let change = tools::ask(self.connection, &mut self.memory.store, pending)?;
         self.memory.store.store(self.connection, session)?;
@@ -221,10 +221,10 @@ impl<'writer> Work<'writer> {
         let small = answer.filter(|answer| answer.kept() <= SMALL_ANSWER);
         let inline = references.filter(|references| references.is_inline && !pending.body.is_empty());
         let inline = inline.map(|references| match &references.lean {
-            None => &pending.body[..],
-            Some(lean) => &pending.body[lean.middle(pending.body.len())],
+            None => pending.body.whole(),
+            Some(lean) => pending.body.whole().slice(lean.middle(pending.body.len())),
         });
-        let content = content(pending, inline, small);
+        let content = content(pending, inline.as_deref(), small);
         let store = &mut self.memory.store;
         let mut kept = Kept {
             body: references.and_then(|references| references.body.clone()),

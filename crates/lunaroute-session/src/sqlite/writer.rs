@@ -18,7 +18,7 @@ use super::state::{State, WRITER};
 use super::watch::Watch;
 use super::work::{Known, Memory, Work, known};
 use super::{orphans, quarantine, removed};
-use crate::event::SessionEvent;
+use crate::event::{Body, SessionEvent};
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, Upkeep, WriteError};
 
 /// So many answers are in files at a time, each of which takes a descriptor; further ones are held in memory.
@@ -218,7 +218,7 @@ impl SqliteWriter {
         for (request, shown) in shown {
             let Some(pending) = self.pending.get_mut(&request) else { continue };
             if shown.references.as_ref().is_some_and(|references| !references.is_inline) {
-                pending.body = bytes::Bytes::new();
+                pending.body = Body::default();
             }
             pending.shown = Some(shown);
         }

@@ -120,9 +120,9 @@ impl<'database> Parity<'database> {
         }
         open.next_seq = event.seq.saturating_add(1);
         match &event.kind {
-            EventKind::Started(_) => open.body = Some(blake3::hash(&event.body)),
+            EventKind::Started(_) => open.body = Some(blake3::hash(&event.body.whole())),
             EventKind::StreamDelta { .. } => {
-                open.hasher.update(&event.body);
+                open.hasher.update(&event.body.whole());
             }
             EventKind::Response(response) => open.usage = response.usage,
             EventKind::Stats(stats) => open.hash = Some(stats.response_blake3.clone()),

@@ -114,7 +114,7 @@ pub(crate) fn events(session: &str, number: u64, body: Bytes, repeats: Option<Re
         seq: u32::try_from(seq).expect("small"),
         at: Timestamp::from_micros(start + after),
         kind,
-        body,
+        body: body.into(),
     };
     kinds.into_iter().enumerate().map(of_kind).collect()
 }

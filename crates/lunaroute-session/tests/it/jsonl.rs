@@ -33,7 +33,7 @@ fn event(number: u64, session: &str, at: i64, body: &[u8]) -> JournaledEvent {
                 last_us: 2,
                 parts: vec![Delta::Text { index: 0, text }],
             },
-            body: Bytes::copy_from_slice(body),
+            body: Bytes::copy_from_slice(body).into(),
         }),
     }
 }

@@ -149,7 +149,7 @@ fn the_page_shows_the_lines_that_are_written() {
             seq: *seq,
             at: Timestamp::from_micros(1_795_176_000_000_000 + at),
             kind,
-            body: Bytes::from(body),
+            body: Bytes::from(body).into(),
         };
         *seq += 1;
         batch.push(JournaledEvent { position, next: position, event: event.into() });

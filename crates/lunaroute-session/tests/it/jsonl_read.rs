@@ -99,7 +99,7 @@ fn make(plans: Vec<Plan>) -> Vec<JournaledEvent> {
         let place = |offset| lunaroute_storage::journal::Position { segment: 3, offset };
         let at = Timestamp::from_micros(exchange::NOON + day * 86_400_000_000 + micros);
         let session = SessionId::parse(&format!("session-{session}")).expect("valid");
-        let event = SessionEvent { session, request, seq, at, kind, body: whole };
+        let event = SessionEvent { session, request, seq, at, kind, body: whole.into() };
         journaled.push(JournaledEvent {
             position: place(offset),
             next: place(offset + 1),

@@ -57,14 +57,14 @@ fn check(events: &[SessionEvent], kept: usize) {
         .iter()
         .filter_map(|event| match event.kind {
             EventKind::Gap { lost_bytes, lost_frames, cause } => {
-                Some((lost_bytes, lost_frames, cause, &event.body))
+                Some((lost_bytes, lost_frames, cause, event.body.whole()))
             }
             _ => None,
         })
         .collect();
     let rest = Bytes::copy_from_slice(blake3::hash(&sent[kept..]).as_bytes());
     let frames_lost = (frames().len() - kept / 1_000) as u64;
-    assert_eq!(gaps, [((sent.len() - kept) as u64, frames_lost, GapCause::TooLarge, &rest)]);
+    assert_eq!(gaps, [((sent.len() - kept) as u64, frames_lost, GapCause::TooLarge, rest)]);
     let stats = events.iter().find_map(|event| match &event.kind {
         EventKind::Stats(stats) => Some(stats),
         _ => None,

@@ -284,7 +284,7 @@ pub(crate) fn by_request(events: &[SessionEvent]) -> BTreeMap<RequestId, Vec<Ses
 /// The bytes of an answer as recorded.
 pub(crate) fn answer_bytes(events: &[SessionEvent]) -> Vec<u8> {
     let stretches = events.iter().filter(|event| matches!(event.kind, EventKind::StreamDelta { .. }));
-    stretches.flat_map(|event| event.body.to_vec()).collect()
+    stretches.flat_map(|event| event.body.whole()).collect()
 }
 
 pub(crate) fn ending(events: &[SessionEvent]) -> Ending {

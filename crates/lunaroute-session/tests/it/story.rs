@@ -255,7 +255,7 @@ impl Story {
                 seq,
                 at: self.at(i64::from(seq)),
                 kind,
-                body,
+                body: body.into(),
             })
             .collect()
     }

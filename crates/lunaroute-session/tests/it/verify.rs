@@ -227,7 +227,7 @@ impl Keepers {
             let Value::Object(kind) = kind else { panic!("an event is an object") };
             line.as_object_mut().expect("an object").extend(kind);
             if !event.body.is_empty() {
-                line["body"] = String::from_utf8(event.body.to_vec()).expect("text").into();
+                line["body"] = String::from_utf8(event.body.whole().to_vec()).expect("text").into();
             }
             if change(number, &mut line) {
                 text.push_str(&line.to_string());

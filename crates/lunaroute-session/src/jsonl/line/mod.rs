@@ -20,7 +20,7 @@ pub(super) use self::json::civil;
 pub use self::parse::LineError;
 pub(super) use self::parse::{Line, LineBody, Place, When, following, stamp, started_at};
 use super::told::Shared;
-use crate::event::{EventKind, Repeats, SessionEvent, Started};
+use crate::event::{EventKind, SessionEvent, Started};
 
 /// What the lines before have told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,26 +52,32 @@ pub(super) fn append(
                 kind::repeats_field("body_repeats", repeats, &mut fields);
             }
             // That of the whole body.
-            fields.number("body_crc32", crc32fast::hash(&event.body));
-            let middle = middle(&event.body, repeats);
-            if is_text(middle) {
+            fields.number("body_crc32", event.body.crc32());
+            let middle = repeats.middle(event.body.len()).and_then(|middle| event.body.part(middle));
+            let middle = middle.unwrap_or_default();
+            if is_text(&middle) {
                 fields.name("body_middle");
-                json::text_of_bytes(middle, fields.0);
+                json::text_of_bytes(&middle, fields.0);
             } else {
                 fields.word("body_middle_base64", &STANDARD.encode(middle));
             }
         }
-        None if event.body.is_empty() => {}
-        None if !is_text(&event.body) => fields.word("body_base64", &STANDARD.encode(&event.body)),
-        None if is_stream(&event.kind) && pieces::append(&event.body, &mut fields) => {
-            fields.number("body_crc32", crc32fast::hash(&event.body));
-        }
-        None => {
-            fields.name("body");
-            json::text_of_bytes(&event.body, fields.0);
-        }
+        None => whole_body(event, &mut fields),
     }
     output.extend_from_slice(b"}\n");
+}
+
+fn whole_body(event: &SessionEvent, fields: &mut Fields<'_>) {
+    let body = event.body.whole();
+    if body.is_empty() {
+    } else if !is_text(&body) {
+        fields.word("body_base64", &STANDARD.encode(&body));
+    } else if is_stream(&event.kind) && pieces::append(&body, fields) {
+        fields.number("body_crc32", crc32fast::hash(&body));
+    } else {
+        fields.name("body");
+        json::text_of_bytes(&body, fields.0);
+    }
 }
 
 fn head(event: &SessionEvent, place: Place, reference: &Reference, output: &mut Vec<u8>) {
@@ -108,10 +114,4 @@ fn is_text(bytes: &[u8]) -> bool {
 /// Whether the body may be the events of a stream.
 fn is_stream(kind: &EventKind) -> bool {
     matches!(kind, EventKind::StreamDelta { .. } | EventKind::ProviderDelta { .. })
-}
-
-/// What of a body is new.
-fn middle(body: &[u8], repeats: Repeats) -> &[u8] {
-    let ends = usize::try_from(repeats.prefix).ok().zip(usize::try_from(repeats.suffix).ok());
-    ends.and_then(|(prefix, suffix)| body.get(prefix..body.len().checked_sub(suffix)?)).unwrap_or_default()
 }

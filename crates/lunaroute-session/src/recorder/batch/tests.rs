@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 use lunaroute_core::{Dialect, Ending, Exchange, Operation, SessionHint, Timestamp};
 
@@ -35,7 +36,8 @@ fn session() -> SessionId {
 }
 
 fn event(request: RequestId, seq: u32, kind: EventKind, body: Bytes) -> SessionEvent {
-    SessionEvent { session: session(), request, seq, at: Timestamp::from_micros(0), kind, body }
+    let at = Timestamp::from_micros(0);
+    SessionEvent { session: session(), request, seq, at, kind, body: body.into() }
 }
 
 fn started(request: RequestId) -> SessionEvent {
@@ -72,7 +74,7 @@ fn a_body_that_an_entry_cannot_take_is_a_gap_and_nothing_leans_on_it() {
     let (mut batch, mut bodies) = (Batch::default(), Bodies::default());
     let start = start(request);
     let conversation = Bodies::conversation(&start).expect("is long enough");
-    bodies.keep(conversation, request, session(), BODY);
+    bodies.keep(conversation, request, session(), (BODY, None));
     batch.push(started(request));
     let arguments = "a".repeat(MAX_PAYLOAD_BYTES + 1);
     let call = EventKind::ToolCall { id: "i".into(), name: "n".into(), arguments };

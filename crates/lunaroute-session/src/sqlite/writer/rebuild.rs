@@ -4,7 +4,7 @@ use lunaroute_core::Ending;
 use lunaroute_storage::journal::Position;
 
 use super::SqliteWriter;
-use crate::event::{EventKind, SessionEvent};
+use crate::event::{Body, EventKind, SessionEvent};
 use crate::sqlite::failure::StepError;
 use crate::sqlite::heal;
 use crate::sqlite::open::{Database, OpenError};
@@ -31,7 +31,7 @@ impl SqliteWriter {
                     error: None,
                     message: Some("the rest of the request was not recorded".to_owned()),
                 },
-                body: bytes::Bytes::new(),
+                body: Body::default(),
             };
             if pending.absorb(&event, 0, None) {
                 self.ended.push((Position::default(), pending.request));
