@@ -74,7 +74,7 @@ const WORDS: [&str; 64] = [
 const ID_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// Speaks the same words and gives the same ids whenever it is made from the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice([u8; 32]);
 
 impl Voice {

@@ -18,7 +18,7 @@ pub(crate) use plan::{Plan, PlannedCall, calls};
 pub(crate) use scroll::{Frame, Repeat, Said, Scroll};
 
 /// Everything that an answer of the simulated model depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Recipe {
     pub(crate) voice: Voice,
     pub(crate) dialect: Dialect,

@@ -13,7 +13,7 @@ use crate::speech::Voice;
 const REFUSAL: &str = "I cannot help with that request.";
 
 /// A tool call that is going to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct PlannedCall {
     pub(crate) name: String,
     /// JSON text, or free text for a custom tool.

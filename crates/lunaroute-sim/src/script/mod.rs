@@ -13,7 +13,7 @@ pub use check::ScriptError;
 pub const SCRIPT_HEADER: &str = "x-sim-script";
 
 /// Where the answer comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The simulated model.
@@ -30,7 +30,7 @@ pub enum Source {
 }
 
 /// A byte-exact answer inside a script.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InlineResponse {
     /// HTTP status.
@@ -42,7 +42,7 @@ pub struct InlineResponse {
 }
 
 /// Why the simulated model stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// It has said everything, or calls tools.
@@ -55,7 +55,7 @@ pub enum Finish {
 }
 
 /// An error status instead of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptedError {
     /// HTTP status, 400 to 599; the body is what the dialect documents for it.
@@ -74,7 +74,7 @@ pub struct ScriptedError {
 }
 
 /// Where in an answer something breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
     /// Before the response head: nothing is answered at all.
@@ -86,7 +86,7 @@ pub enum Point {
 }
 
 /// How a stream goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The dialect's error event after so many events; the stream then ends without its normal end.
@@ -109,7 +109,7 @@ pub enum Fault {
 }
 
 /// How ready events meet the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// One by one; the HTTP library may gather some that are ready into one write.
@@ -122,7 +122,7 @@ pub enum Delivery {
 }
 
 /// A content coding of the answer. Streams are flushed after each event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// `gzip`
@@ -135,7 +135,7 @@ pub enum Encoding {
 ///
 /// A request chooses its script, in this order, by the header [`SCRIPT_HEADER`], by a model name `sim-<short form>`, or
 /// gets the default. JSON and the short form mean the same; unknown fields and words are refused with 400.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
     /// Names the script, for counting [`ScriptedError::times`].

@@ -15,7 +15,7 @@ use super::control::control;
 use super::playback::Playback;
 use super::socket::Line;
 use crate::bounded::BoundedMap;
-use crate::compose::{Composition, Recipe};
+use crate::compose::Composition;
 use crate::provider::ProviderError;
 use crate::request::{Body, DecodeError, Route, decode, header};
 use crate::script::{Fault, Point, SCRIPT_HEADER, Script, ScriptError, ScriptedError, Source};
@@ -23,10 +23,6 @@ use crate::{Config, Outcome, RawResponse, wire};
 
 mod answer;
 
-/// Compositions that are kept for requests that ask the same again.
-const CACHED_COMPOSITIONS: usize = 256;
-/// Bytes of the largest composition that is kept.
-const CACHED_BYTES: u64 = 256 << 10;
 /// Keys by which scripted failures are counted.
 const COUNTED_KEYS: usize = 16_384;
 /// Raw answers that can be registered.
@@ -44,7 +40,6 @@ type AnswerBody = Either<Playback, Full<Bytes>>;
 pub(crate) struct Desk {
     pub(crate) book: Arc<Book>,
     config: Config,
-    compositions: Mutex<BoundedMap<Recipe, Arc<Composition>>>,
     failures: Mutex<BoundedMap<String, u32>>,
     registered: Mutex<BoundedMap<String, Arc<RawResponse>>>,
 }
@@ -70,7 +65,6 @@ impl Desk {
         Self {
             book: Arc::new(Book::new(&config)),
             config,
-            compositions: Mutex::new(BoundedMap::new(CACHED_COMPOSITIONS)),
             failures: Mutex::new(BoundedMap::new(COUNTED_KEYS)),
             registered: Mutex::new(BoundedMap::new(REGISTERED_ANSWERS)),
         }

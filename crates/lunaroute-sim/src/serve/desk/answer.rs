@@ -1,6 +1,6 @@
 //! What a request is answered with: by the simulated model, or byte for byte.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{CACHED_BYTES, Call, Desk, Unreadable};
+use super::{Call, Desk, Unreadable};
 use crate::RawResponse;
 use crate::compose::{Composition, Recipe, Said, Scroll, calls, compose};
 use crate::request::{Body, DecodeError, Route, Verb, header as header_text};
@@ -48,21 +48,11 @@ impl Desk {
                 // A plain answer has no events: the same trouble shows as a status.
                 call.error(StatusCode::INTERNAL_SERVER_ERROR, None, None)
             }
-            route => self.composed(&recipe(route, body, model, voice, script)),
+            route => {
+                let recipe = recipe(route, body, model, voice, script);
+                Arc::new(compose(&recipe).deliver(script))
+            }
         }
-    }
-
-    /// The composition of the recipe, kept for the next request that asks the same.
-    fn composed(&self, recipe: &Recipe) -> Arc<Composition> {
-        if let Some(known) = self.compositions.lock().unwrap_or_else(PoisonError::into_inner).get(recipe) {
-            return Arc::clone(known);
-        }
-        let composition = Arc::new(compose(recipe).deliver(&recipe.script));
-        if composition.length() <= CACHED_BYTES {
-            let mut compositions = self.compositions.lock().unwrap_or_else(PoisonError::into_inner);
-            compositions.entry(recipe.clone(), || Arc::clone(&composition));
-        }
-        composition
     }
 }
 
