@@ -5,6 +5,7 @@
 
 mod body;
 mod repeats;
+mod shared;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::body::Body;
 pub use self::repeats::Repeats;
 pub(crate) use self::repeats::{common_prefix, common_suffix};
+pub(crate) use self::shared::SharedBytes;
 
 /// One event of one request.
 #[derive(Debug, Clone, PartialEq)]

@@ -35,7 +35,8 @@ impl Body {
         self.len() == 0
     }
 
-    /// All of it. Copies it where it shares anything; else nothing.
+    /// All of it. Copies it where it shares anything, else nothing: whoever looks at long bodies often is better served by
+    /// [`pieces`](Self::pieces) and [`part`](Self::part).
     #[must_use]
     pub fn whole(&self) -> Bytes {
         if self.shared == (0, 0) {

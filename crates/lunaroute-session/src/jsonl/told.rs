@@ -153,3 +153,47 @@ impl Told {
         self.question.enter(request, &event.body);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use lunaroute_core::SessionId;
+
+    use super::*;
+    use crate::event::Body;
+
+    fn started(number: u8, repeats: Option<Repeats>, body: Body) -> SessionEvent {
+        let kind = serde_json::json!({
+            "kind": "started", "client": "sdk", "session_source": "generated", "dialect": "openai_chat",
+            "operation": "chat", "listener": "default", "method": "POST", "path": "/", "headers": [],
+            "overhead_pre_us": 0, "repeats": repeats,
+        });
+        SessionEvent {
+            session: SessionId::parse("s").expect("a session id"),
+            request: RequestId::from_bytes([number; 16]),
+            seq: 0,
+            at: Timestamp::from_micros(i64::from(number)),
+            kind: serde_json::from_value(kind).expect("a start"),
+            body,
+        }
+    }
+
+    #[test]
+    fn a_body_that_shares_makes_the_lines_of_one_that_does_not() {
+        let root = Bytes::from("é".repeat(3_000));
+        let (mut sharing, mut alone) = (Told::default(), Told::default());
+        let (mut lines, mut expected) = (Vec::new(), Vec::new());
+        for number in 1..=70_u8 {
+            // Of every third nothing is said, so that it is told whole, and others begin within a character.
+            let shared = (4_001, 1_000 + usize::from(number));
+            let body = Body::sharing(&root, shared, format!("turn {number}").as_bytes());
+            let of = RequestId::from_bytes([number.saturating_sub(1); 16]);
+            let repeats = Repeats { of, prefix: shared.0 as u64, suffix: shared.1 as u64 };
+            let event = started(number, (!number.is_multiple_of(3)).then_some(repeats), body.clone());
+            let place = Place { position: Position { segment: 1, offset: u64::from(number) }, seq: 0 };
+            sharing.append(&event, place, &mut lines);
+            alone.append(&SessionEvent { body: body.whole().into(), ..event }, place, &mut expected);
+        }
+        assert!(lines == expected && lines.windows(11).any(|word| word == b"body_middle"));
+    }
+}

@@ -7,7 +7,7 @@ use lunaroute_storage::journal::Position;
 
 use super::ring::{Chunk, RING_BYTES, Ring};
 
-/// So many events, or a quarter of the ring (but for what several share), end a projector's patience before its batch is due.
+/// So many events, or a quarter of the ring, end a projector's patience before its batch is due.
 const HURRY_EVENTS: usize = 2_048;
 const HURRY_BYTES: usize = RING_BYTES / 4;
 
@@ -65,8 +65,7 @@ impl Published {
         }
         if let Some(chunk) = chunk.filter(|_| !inner.readers.is_empty()) {
             inner.events += chunk.events.len();
-            inner.bytes += chunk.own_bytes();
-            inner.ring.push(chunk);
+            inner.bytes += inner.ring.push(chunk);
         }
         inner.target.end = end;
         let hurried = inner.events >= HURRY_EVENTS || inner.bytes >= HURRY_BYTES;
@@ -189,6 +188,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Body;
+    use crate::projector::ring::tests::item;
 
     fn at(offset: u64) -> Position {
         Position { segment: 1, offset }
@@ -226,5 +227,19 @@ mod tests {
         let published = Published::default();
         published.publish(at(10), chunk(0, 10));
         assert!(published.lock().ring.at(at(0)).is_none());
+    }
+
+    #[test]
+    fn what_bodies_share_hurries_too() {
+        let published = Arc::new(Published::default());
+        let _reader = published.reader();
+        let hurried = |number: u64| {
+            let earlier = bytes::Bytes::from(vec![b'x'; HURRY_BYTES / 4 + 1]);
+            let body = Body::sharing(&earlier, (earlier.len(), 0), b"new");
+            let (start, end) = (at(number * 10), at(number * 10 + 10));
+            published.publish(end, Some(Chunk::new(start, end, vec![item(start, end, body)])));
+            published.target().hurry
+        };
+        assert_eq!([0, 1, 2, 3].map(hurried), [0, 0, 0, 1]);
     }
 }

@@ -1,12 +1,12 @@
 //! The events that went to the journal last, so that writers which keep up never read it.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lunaroute_storage::journal::Position;
 
+use crate::event::{Body, SharedBytes};
 use crate::writer::JournaledEvent;
 
 /// Bytes of events that are kept for writers to come and take. A writer that is further behind reads the journal.
@@ -20,75 +20,57 @@ pub(crate) struct Chunk {
     pub(crate) start: Position,
     pub(crate) end: Position,
     pub(crate) events: Vec<JournaledEvent>,
-    /// What its events take in memory, but for what they share with others.
+    /// What its events take in memory, but for what they share.
     bytes: usize,
+    /// The earlier bodies of which they share something: gathered here, where nobody waits for a lock.
+    shared: Vec<Bytes>,
 }
 
 impl Chunk {
     pub(crate) fn new(start: Position, end: Position, events: Vec<JournaledEvent>) -> Self {
-        let bytes = events.iter().map(|item| item.event.body.own_bytes() + EVENT_BYTES).sum();
-        Self { start, end, events, bytes }
-    }
-
-    /// What it takes alone.
-    pub(crate) fn own_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn shared(&self) -> impl Iterator<Item = &Bytes> {
-        self.events.iter().filter_map(|item| item.event.body.earlier())
+        let bodies = || events.iter().map(|item| &item.event.body);
+        let bytes = bodies().map(|body| body.own_bytes() + EVENT_BYTES).sum();
+        let shared = bodies().filter_map(Body::earlier).cloned().collect();
+        Self { start, end, events, bytes, shared }
     }
 }
 
 /// What an event counts against a bound in bytes, with what it shares: whoever holds it may be the last who does.
 pub(crate) fn bytes_of(item: &JournaledEvent) -> usize {
-    item.event.body.len() + EVENT_BYTES
+    let body = &item.event.body;
+    body.own_bytes() + body.earlier().map_or(0, Bytes::len) + EVENT_BYTES
 }
 
 /// Chunks in the order of the journal. Where one is missing, the next begins later than the one before ends.
 #[derive(Default)]
 pub(crate) struct Ring {
     chunks: VecDeque<Arc<Chunk>>,
-    /// How many bodies of the ring share an earlier one, by its place in memory.
-    sharers: HashMap<usize, usize>,
+    shared: SharedBytes,
     bytes: usize,
 }
 
 impl Ring {
-    /// Takes a chunk in; the oldest go when there are too many bytes. One that is larger than the ring is left out.
-    pub(crate) fn push(&mut self, chunk: Chunk) {
-        if chunk.bytes > RING_BYTES {
-            return;
+    /// Takes a chunk in; the oldest go when there are too many bytes. One that is larger than the ring is left out. Gives
+    /// the bytes that it adds.
+    pub(crate) fn push(&mut self, chunk: Chunk) -> usize {
+        let added = chunk.bytes + chunk.shared.iter().map(|earlier| self.shared.hold(earlier)).sum::<usize>();
+        self.bytes += added;
+        if added > RING_BYTES {
+            self.discount(&chunk);
+            return added;
         }
-        self.count(&chunk);
         self.chunks.push_back(Arc::new(chunk));
         while self.bytes > RING_BYTES
             && let Some(oldest) = self.chunks.pop_front()
         {
             self.discount(&oldest);
         }
-    }
-
-    /// What several share counts once.
-    fn count(&mut self, chunk: &Chunk) {
-        self.bytes += chunk.bytes;
-        for shared in chunk.shared() {
-            let sharers = self.sharers.entry(shared.as_ptr().addr()).or_default();
-            *sharers += 1;
-            self.bytes += if *sharers == 1 { shared.len() } else { 0 };
-        }
+        added
     }
 
     fn discount(&mut self, chunk: &Chunk) {
-        self.bytes -= chunk.bytes;
-        for shared in chunk.shared() {
-            let Entry::Occupied(mut sharers) = self.sharers.entry(shared.as_ptr().addr()) else { continue };
-            *sharers.get_mut() -= 1;
-            if *sharers.get() == 0 {
-                sharers.remove();
-                self.bytes -= shared.len();
-            }
-        }
+        let shared: usize = chunk.shared.iter().map(|earlier| self.shared.let_go(earlier)).sum();
+        self.bytes -= chunk.bytes + shared;
     }
 
     /// The chunk that begins at `position`.
@@ -113,9 +95,9 @@ impl Ring {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::projector) mod tests {
     use super::*;
-    use crate::event::{Body, EventKind, SessionEvent};
+    use crate::event::{EventKind, SessionEvent};
 
     fn at(offset: u64) -> Position {
         Position { segment: 1, offset }
@@ -149,37 +131,47 @@ mod tests {
         assert_eq!((ring.let_go(at(60)).len(), ring.bytes), (1, 0));
     }
 
+    /// An event with this body.
+    pub(in crate::projector) fn item(position: Position, next: Position, body: Body) -> JournaledEvent {
+        let event = SessionEvent {
+            session: lunaroute_core::SessionId::parse("s").expect("a session id"),
+            request: lunaroute_core::RequestId::from_bytes([1; 16]),
+            seq: 0,
+            at: lunaroute_core::Timestamp::from_micros(0),
+            kind: EventKind::ProviderDelta { frames: 1 },
+            body,
+        };
+        JournaledEvent { position, next, event: Arc::new(event) }
+    }
+
+    fn chunk_of(start: u64, body: Body) -> Chunk {
+        let (start, end) = (at(start), at(start + 10));
+        Chunk::new(start, end, vec![item(start, end, body)])
+    }
+
     #[test]
     fn what_bodies_share_counts_once_and_as_long_as_one_of_them_is_there() {
         let earlier = Bytes::from(vec![b'x'; RING_BYTES / 2]);
-        let shares = |start: u64| {
-            let event = SessionEvent {
-                session: lunaroute_core::SessionId::parse("s").expect("a session id"),
-                request: lunaroute_core::RequestId::from_bytes([1; 16]),
-                seq: 0,
-                at: lunaroute_core::Timestamp::from_micros(0),
-                kind: EventKind::ProviderDelta { frames: 1 },
-                body: Body::sharing(&earlier, (earlier.len(), 0), b"new"),
-            };
-            let item = JournaledEvent { position: at(start), next: at(start + 10), event: Arc::new(event) };
-            Chunk::new(at(start), at(start + 10), vec![item])
-        };
+        let shares = |start: u64| chunk_of(start, Body::sharing(&earlier, (earlier.len(), 0), b"new"));
         let mut ring = Ring::default();
-        (0..4).for_each(|number| ring.push(shares(number * 10)));
-        let own = shares(0).own_bytes();
+        let added = [0, 1, 2, 3].map(|number| ring.push(shares(number * 10)));
+        let own = shares(0).bytes;
         assert!(own < 1_000);
+        assert_eq!(added, [earlier.len() + own, own, own, own]);
         assert_eq!(ring.bytes, earlier.len() + 4 * own);
         ring.let_go(at(30));
         assert_eq!(ring.bytes, earlier.len() + own);
         ring.let_go(at(40));
-        assert_eq!((ring.bytes, ring.sharers.len()), (0, 0));
+        assert_eq!(ring.bytes, 0);
         // Each of its own: the third makes the first go, although they have next to nothing alone.
-        for number in 0..3 {
-            let other = Bytes::from(vec![b'y'; RING_BYTES / 2 - 2 * own]);
-            let mut chunk = shares(number * 10);
-            Arc::make_mut(&mut chunk.events[0].event).body = Body::sharing(&other, (other.len(), 0), b"new");
-            ring.push(chunk);
-        }
+        let mut push = |number: u64, bytes| {
+            let earlier = Bytes::from(vec![b'y'; bytes]);
+            ring.push(chunk_of(number * 10, Body::sharing(&earlier, (bytes, 0), b"new")))
+        };
+        let added = [0, 1, 2].map(|number| push(number, RING_BYTES / 2 - 2 * own));
+        assert!(added.iter().all(|added| *added > RING_BYTES / 3));
+        push(3, RING_BYTES);
+        assert!(ring.at(at(30)).is_none(), "larger than the ring with what it shares");
         assert!(ring.at(at(0)).is_none() && ring.at(at(10)).is_some() && ring.bytes <= RING_BYTES);
     }
 }

@@ -225,9 +225,7 @@ impl Batch {
             let next_frame = Position { offset: frame.offset + entry.frame_bytes() as u64, ..frame };
             let last = run.events.len().saturating_sub(1);
             journaled.extend(run.events.drain(..).enumerate().map(|(number, mut event)| {
-                if let Some(slim) = bodies.slim(&event) {
-                    event.body = slim;
-                }
+                bodies.slim(&mut event);
                 JournaledEvent {
                     position: event_position(frame, number),
                     next: if number == last { next_frame } else { event_position(frame, number + 1) },

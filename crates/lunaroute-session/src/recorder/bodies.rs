@@ -9,7 +9,7 @@ use lunaroute_storage::journal::Position;
 
 use super::note::RequestStart;
 use crate::codec::{LEAST_BYTES, LONGEST_CHAIN, Lean};
-use crate::event::{Body, EventKind, Repeats, SessionEvent, common_prefix, common_suffix};
+use crate::event::{Body, EventKind, Repeats, SessionEvent, SharedBytes, common_prefix, common_suffix};
 
 /// Bytes of bodies and of what was read of them that are kept.
 const KEPT_BYTES: usize = 12 * 1024 * 1024;
@@ -23,6 +23,11 @@ const LONGEST: usize = KEPT_BYTES / 4;
 /// Bodies of one conversation that a new one is compared with, and of one client that names no sessions.
 const PER_CONVERSATION: usize = 4;
 const PER_CLIENT: usize = 16;
+
+/// A body shares the first one of its conversation when no more than this part of it is new, and when that one is no more
+/// than so many times as long: it stays in memory as long as anything that shares it.
+const OWN_SHARE: usize = 4;
+const ROOT_TIMES: usize = 2;
 
 /// Requests whose bodies may repeat each other. Of a client that names no session, all requests are taken together:
 /// whose they are is known only when they are read.
@@ -44,6 +49,7 @@ struct Known {
     root: Bytes,
     rooted: (usize, usize),
     reading: Option<RequestReading>,
+    /// What it takes beside its body and its root.
     bytes: usize,
     /// Where it is in the journal, and on how many others it leans there.
     place: Option<(Position, u32)>,
@@ -56,6 +62,8 @@ pub(crate) struct Bodies {
     conversations: HashMap<Conversation, VecDeque<RequestId>>,
     /// The oldest first.
     order: VecDeque<RequestId>,
+    /// Bodies and roots: most requests share theirs.
+    shared: SharedBytes,
     /// Those that are not compared with any more, and whose body a request that was just taken in may yet be read after.
     outdated: Vec<RequestId>,
     bytes: usize,
@@ -125,18 +133,17 @@ impl Bodies {
         let ids = self.conversations.entry(conversation.clone()).or_default();
         ids.push_front(request);
         self.outdated.extend(ids.split_off(limit.min(ids.len())));
-        let bytes = REQUEST_BYTES + body.len();
-        self.bytes += bytes;
         self.order.push_back(request);
         let (root, rooted) =
             self.root(&body, repeats).unwrap_or_else(|| (body.clone(), (body.len(), body.len())));
+        let bytes = REQUEST_BYTES;
+        self.bytes += bytes + self.shared.hold(&body) + self.shared.hold(&root);
         let known = Known { conversation, session, body, root, rooted, reading: None, bytes, place: None };
         self.known.insert(request, known);
         self.make_room();
     }
 
-    /// The root of the body that is repeated, when most of this one is the root's. It is not much longer, for it stays in
-    /// memory as long as anything that shares it.
+    /// The root of the body that is repeated, when most of this one is the root's.
     fn root(&self, body: &Bytes, repeats: Option<&Repeats>) -> Option<(Bytes, (usize, usize))> {
         let repeats = repeats?;
         let known = self.known.get(&repeats.of)?;
@@ -144,21 +151,23 @@ impl Bodies {
         // Both may be all of a body, of which nothing is to be taken twice.
         let most = body.len().min(known.root.len()) - start;
         let end = usize::try_from(repeats.suffix).ok()?.min(known.rooted.1).min(most);
-        let worth = (start + end) * 4 >= body.len() * 3 && known.root.len() <= body.len() * 2;
+        let is_most = body.len() - start - end <= body.len() / OWN_SHARE;
+        let worth = is_most && known.root.len() <= body.len() * ROOT_TIMES;
         worth.then(|| (known.root.clone(), (start, end)))
     }
 
-    /// The body of this start as it is held for the writers: what it shares with the first of its conversation is not held
-    /// twice.
-    pub(crate) fn slim(&self, event: &SessionEvent) -> Option<Body> {
+    /// Makes the body of this start what is held for the writers: what it shares with the root is not held twice.
+    pub(crate) fn slim(&self, event: &mut SessionEvent) {
         if !matches!(event.kind, EventKind::Started(_)) || event.body.len() < LEAST_BYTES {
-            return None;
+            return;
         }
-        let Known { root, rooted: (start, end), .. } = self.known.get(&event.request)?;
-        let body = event.body.whole();
-        // A root would be all of itself twice; of what is not compared with any more nothing is known.
-        let shares = (1..=body.len()).contains(&(start + end));
-        shares.then(|| Body::sharing(root, (*start, *end), &body[*start..body.len() - end]))
+        let Some(known) = self.known.get(&event.request) else { return };
+        let (root, (start, end), body) = (&known.root, known.rooted, event.body.whole());
+        // What is known is known of this very body, and of no other that came under the same id.
+        let is_same = body.as_ptr() == known.body.as_ptr() && body.len() == known.body.len();
+        if is_same && body.as_ptr() != root.as_ptr() {
+            event.body = Body::sharing(root, (start, end), &body[start..body.len() - end]);
+        }
     }
 
     /// Lets go of the bodies that are not compared with any more; every request has been read. Where they stand is still
@@ -168,8 +177,9 @@ impl Bodies {
             let Some(known) = self.known.get_mut(&request) else { continue };
             self.bytes -= known.bytes - REQUEST_BYTES;
             known.bytes = REQUEST_BYTES;
-            known.body = Bytes::new();
-            (known.root, known.rooted) = (Bytes::new(), (0, 0));
+            let (body, root) = (std::mem::take(&mut known.body), std::mem::take(&mut known.root));
+            known.rooted = (0, 0);
+            self.bytes -= self.shared.let_go(&body) + self.shared.let_go(&root);
             known.reading = None;
         }
     }
@@ -190,7 +200,7 @@ impl Bodies {
     /// The request's body is not in the record, so nothing may refer to it.
     pub(crate) fn forget(&mut self, request: RequestId) {
         let Some(known) = self.known.remove(&request) else { return };
-        self.bytes -= known.bytes;
+        self.bytes -= known.bytes + self.shared.let_go(&known.body) + self.shared.let_go(&known.root);
         if self.order.front() == Some(&request) {
             self.order.pop_front();
         } else {
@@ -240,6 +250,8 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn id(number: u8) -> RequestId {
@@ -255,10 +267,10 @@ mod tests {
             external_id: None,
         };
         let session = SessionId::parse("s").expect("a session id");
-        let body = Bytes::from(vec![b'x'; 10_000]);
+        let body = vec![b'x'; 10_000];
         let mut bodies = Bodies::default();
         for number in 1..=40 {
-            bodies.keep(conversation.clone(), id(number), session.clone(), (body.clone(), None));
+            bodies.keep(conversation.clone(), id(number), session.clone(), (body.clone().into(), None));
             bodies.keep_reading(id(number), &RequestReading::default());
         }
         assert!(
@@ -278,7 +290,7 @@ mod tests {
         assert_eq!(bodies.bytes, 0);
     }
 
-    fn start(request: RequestId, body: &Bytes) -> SessionEvent {
+    fn start(request: RequestId, body: Bytes) -> SessionEvent {
         let started = serde_json::json!({
             "kind": "started", "client": "sdk", "session_source": "generated", "dialect": "openai_chat",
             "operation": "chat", "listener": "default", "method": "POST", "path": "/", "headers": [], "overhead_pre_us": 0,
@@ -289,12 +301,12 @@ mod tests {
             seq: 0,
             at: lunaroute_core::Timestamp::from_micros(0),
             kind: serde_json::from_value(started).expect("a start"),
-            body: body.clone().into(),
+            body: body.into(),
         }
     }
 
     /// Keeps the bodies one after the other, each beside what it repeats of those before; gives what the writers hold.
-    fn slimmed(bodies: &[Bytes]) -> Vec<Option<Body>> {
+    fn slimmed(bodies: &[Bytes]) -> Vec<Body> {
         let conversation = Conversation {
             dialect: Dialect::OpenaiChat,
             operation: Operation::Chat,
@@ -307,8 +319,17 @@ mod tests {
             let repeats = known.find(&conversation, body);
             let session = SessionId::parse("s").expect("a session id");
             known.keep(conversation.clone(), id(number), session, (body.clone(), repeats.as_ref()));
-            slim.push(known.slim(&start(id(number), body)));
+            let mut event = start(id(number), body.clone());
+            known.slim(&mut event);
+            assert!(event.body == *body, "body {number} is another");
+            slim.push(event.body);
+            // What came under its id and is another body stays as it is.
+            let mut other = start(id(number), Bytes::from(vec![b'o'; body.len()]));
+            known.slim(&mut other);
+            assert!(other.body.earlier().is_none());
         }
+        (1..).zip(bodies).for_each(|(number, _)| known.forget(id(number)));
+        assert_eq!(known.bytes, 0);
         slim
     }
 
@@ -321,14 +342,13 @@ mod tests {
         };
         let turns: Vec<_> = (0..12).map(turn).collect();
         let slim = slimmed(&turns);
-        assert!(slim[0].is_none(), "the first is what the others share");
-        for (turn, slim) in turns.iter().zip(&slim).skip(1) {
-            let slim = slim.as_ref().expect("most of it is the first's");
-            assert!(*slim == *turn && slim.own_bytes() < 400, "{} bytes of its own", slim.own_bytes());
+        assert!(slim[0].earlier().is_none(), "the first is what the others share");
+        for slim in &slim[1..] {
+            assert!(slim.own_bytes() < 400, "{} bytes of its own", slim.own_bytes());
             assert_eq!(slim.earlier().map(|earlier| earlier.as_ptr()), Some(turns[0].as_ptr()));
         }
-        let same = slimmed(&[turns[0].clone(), turns[0].slice(..).to_vec().into()]).pop().flatten();
-        assert_eq!(same.map(|same| (same.own_bytes(), same == turns[0])), Some((0, true)));
+        let same = slimmed(&[turns[0].clone(), turns[0].to_vec().into()]);
+        assert_eq!(same[1].own_bytes(), 0);
     }
 
     #[test]
@@ -336,8 +356,26 @@ mod tests {
         let text = |letter: &str, bytes| letter.repeat(bytes);
         let first = Bytes::from(text("a", 20_000));
         let half = Bytes::from(text("a", 10_000) + &text("b", 9_000));
-        assert!(slimmed(&[first.clone(), half]).pop().flatten().is_none(), "half of it is new");
+        assert!(slimmed(&[first.clone(), half])[1].earlier().is_none(), "half of it is new");
         let short = Bytes::from(text("a", 9_000));
-        assert!(slimmed(&[first, short]).pop().flatten().is_none(), "it would keep twice its length");
+        assert!(slimmed(&[first, short])[1].earlier().is_none(), "it would keep twice its length");
+    }
+
+    proptest! {
+        /// However often letters repeat, so that start and end may meet or pass each other.
+        #[test]
+        fn whatever_the_turns_are_each_comes_out_as_it_went_in(
+            first in "[ab]{20}",
+            turns in prop::collection::vec((0..20_usize, 0..20_usize, "[ab]{0,3}"), 1..8),
+        ) {
+            let mut bodies = vec![Bytes::from(first.repeat(400))];
+            for (from, to, new) in turns {
+                let last = &bodies[bodies.len() - 1];
+                let (from, to) = (from.min(to) * last.len() / 20, from.max(to) * last.len() / 20);
+                let next = [&last[..from], new.as_bytes(), &last[from..to], &last[from..]].concat();
+                bodies.push(Bytes::from(next[..next.len().min(40_000)].to_vec()));
+            }
+            slimmed(&bodies);
+        }
     }
 }

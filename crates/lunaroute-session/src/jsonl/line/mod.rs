@@ -70,7 +70,9 @@ pub(super) fn append(
 fn whole_body(event: &SessionEvent, fields: &mut Fields<'_>) {
     let body = event.body.whole();
     if body.is_empty() {
-    } else if !is_text(&body) {
+        return;
+    }
+    if !is_text(&body) {
         fields.word("body_base64", &STANDARD.encode(&body));
     } else if is_stream(&event.kind) && pieces::append(&body, fields) {
         fields.number("body_crc32", crc32fast::hash(&body));
