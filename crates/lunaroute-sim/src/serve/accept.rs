@@ -51,7 +51,7 @@ async fn serve(stream: TcpStream, desk: Arc<Desk>) {
         async move { desk.answer(request, line).await }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // What is ready leaves in one write: a burst of events costs its provider less than one system call for each sixteen.
+    // What is ready leaves in one write, where hyper would make one for each sixteen pieces.
     builder.http1().timer(TokioTimer::new()).writev(false);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_PER_CONNECTION);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&line)));
