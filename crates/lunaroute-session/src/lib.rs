@@ -23,6 +23,7 @@ pub mod jsonl;
 mod projector;
 pub mod query;
 pub mod sqlite;
+mod turn;
 pub mod verify;
 pub mod writer;
 

@@ -133,6 +133,7 @@ impl Recording {
                 // Without a timer, which may have to wake a thread.
                 return ticket.judge(Some(ticket.opening.stage()), Duration::ZERO);
             }
+            ticket.shared.syncer.hurry();
             let wait = ticket.shared.durable_wait;
             let reached = tokio::time::timeout(wait, ticket.opening.reached(Stage::Durable)).await;
             ticket.judge(reached.ok(), wait)

@@ -21,7 +21,6 @@ use super::outlet::Outlet;
 use super::pen::{Limits, Pen};
 use super::recover::Recovered;
 use super::shared::Shared;
-use super::syncer::Syncer;
 use crate::filter::Filter;
 use crate::identity::{KnownSession, SessionTracker};
 use crate::projector::{Projector, ProjectorState, Published};
@@ -107,7 +106,7 @@ impl RecorderBuilder {
         let mut tracker =
             SessionTracker::new(config.fingerprint_key, config.session_idle, config.session_capacity);
         self.known_sessions.into_iter().for_each(|known| tracker.restore(known));
-        let syncer = Arc::new(Syncer::default());
+        let syncer = Arc::clone(&shared.syncer);
         let mut pen = Pen {
             ledger: Ledger::new(journal, Arc::clone(&shared), Arc::clone(&syncer), config.rest_after),
             bodies: Bodies::default(),

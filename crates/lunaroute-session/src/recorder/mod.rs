@@ -13,6 +13,7 @@ mod ledger;
 pub(crate) mod note;
 pub(crate) mod opening;
 mod outlet;
+mod patience;
 mod pen;
 pub(crate) mod queue;
 mod recover;

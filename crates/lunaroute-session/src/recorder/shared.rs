@@ -14,6 +14,7 @@ use super::error::NotRecorded;
 use super::figures::{Counters, Figures, JournalState, read, seconds};
 use super::queue::Queue;
 use super::seat::Seat;
+use super::syncer::Syncer;
 use crate::event::GapCause;
 use crate::projector::{ProjectorState, Published};
 
@@ -23,6 +24,7 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) seat: Seat,
+    pub(crate) syncer: Arc<Syncer>,
     pub(crate) counters: Counters,
     pub(crate) published: Arc<Published>,
     pub(crate) projectors: Vec<Arc<ProjectorState>>,
@@ -50,6 +52,7 @@ impl Shared {
         Self {
             queue: Queue::new(config.queue_bytes),
             seat: Seat::default(),
+            syncer: Arc::default(),
             counters: Counters::default(),
             published,
             projectors,

@@ -1,12 +1,14 @@
 //! The thread that waits for the disk, so that the pen need not.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lunaroute_storage::journal::{FinishedSync, PendingSync};
 
+use super::config::SyncPolicy;
 use super::figures::add;
 use super::opening::{Opening, Stage};
+use super::patience::Patience;
 use super::seat::Guest;
 use super::shared::{Shared, micros};
 use crate::projector::Chunk;
@@ -35,10 +37,16 @@ struct State {
     busy: bool,
     /// The pen wants to be woken when the job is done.
     awaited: bool,
+    /// A request came to wait for the disk since a sync last made all durable that was waited for.
+    hurried: bool,
+    /// The thread lets more starts come together before the next job.
+    pausing: bool,
+    patience: Patience,
     closed: bool,
 }
 
-/// Between the pen and the thread. One job at a time: what comes meanwhile shares the next.
+/// Between the pen and the thread. One job at a time: what comes meanwhile, and for a [while](Patience) after it, shares
+/// the next.
 #[derive(Default)]
 pub(crate) struct Syncer {
     state: Mutex<State>,
@@ -63,9 +71,21 @@ impl Syncer {
         None
     }
 
-    /// Whether a job is under way or its outcome not taken back.
+    /// Whether a job is under way or its outcome not taken back, or the next one is put off.
     pub(crate) fn is_busy(&self) -> bool {
-        self.lock().busy
+        let state = self.lock();
+        state.busy || state.pausing
+    }
+
+    /// Somebody waits for what is not durable: nothing is put off any more.
+    pub(crate) fn hurry(&self) {
+        let mut state = self.lock();
+        state.hurried = true;
+        let pausing = state.pausing;
+        drop(state);
+        if pausing {
+            self.changed.notify_all();
+        }
     }
 
     /// Whether the job is done as it should be.
@@ -86,11 +106,11 @@ impl Syncer {
         done
     }
 
-    /// Has the pen woken when the job is done; `false` when it is done already.
+    /// Has the pen woken when the job is done and the pause over; `false` when that is so already.
     pub(crate) fn call_back(&self) -> bool {
         let mut state = self.lock();
         state.awaited = true;
-        state.done.is_none() && !state.closed
+        (state.done.is_none() || state.pausing) && !state.closed
     }
 
     /// Waits for the job that is under way.
@@ -121,17 +141,40 @@ impl Syncer {
                 openings.drain(..).for_each(|opening| opening.advance(Stage::Durable));
                 shared.published.publish(end, chunk);
             }
-            let mut state = self.lock();
-            let (awaited, succeeded) = (state.awaited, finished.succeeded());
-            state.done = Some(Done { finished, openings });
-            drop(state);
-            self.changed.notify_all();
+            let succeeded = finished.succeeded();
+            let awaited = self.settle(Done { finished, openings }, shared.sync);
             // What came meanwhile has a sync of its own, which this thread can begin as well as the pen's.
             let begun = succeeded && awaited && shared.write_as_guest(None, Guest::Syncer);
             if !begun && (awaited || !succeeded) {
                 shared.queue.call();
             }
         }
+    }
+
+    /// Tells what became of the job, and puts the next one off where that harms nobody; says whether the pen wants to be
+    /// woken.
+    fn settle(&self, done: Done, policy: SyncPolicy) -> bool {
+        let may_pause = done.finished.succeeded() && policy == SyncPolicy::Group;
+        let mut state = self.lock();
+        state.done = Some(done);
+        let hurried = std::mem::take(&mut state.hurried);
+        let pause = if may_pause { state.patience.after(hurried) } else { Duration::ZERO };
+        state.pausing = !pause.is_zero();
+        self.changed.notify_all();
+        let until = Instant::now() + pause;
+        while state.pausing && !state.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            if std::mem::take(&mut state.hurried) {
+                state.patience.disturbed();
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.pausing = false;
+        state.awaited
     }
 
     fn next_job(&self) -> Option<Job> {
@@ -156,3 +199,6 @@ impl Drop for Closing<'_> {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

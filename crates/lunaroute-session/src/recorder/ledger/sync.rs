@@ -23,6 +23,9 @@ impl Ledger {
         let since = self.dirty_since?;
         if self.syncer.is_busy() {
             // What came meanwhile has a sync of its own: the pen has itself called when the present one is over.
+            if self.journal.health().unsynced_bytes >= GROUP_BYTES {
+                self.syncer.hurry();
+            }
             return if self.syncer.call_back() { None } else { Some(since) };
         }
         let due = match self.shared.sync {
