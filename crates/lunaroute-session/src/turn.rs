@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// So long a writer works without asking whether somebody waits for its processor. A fifth of it spares the slowest of a
-/// hundred requests some 300 us more, and costs the others 20 us each: threads that take turns are threads that move.
+/// So long a writer works without asking whether somebody waits for its processor. Shorter turns spare the slowest of a
+/// hundred requests a little more time, and cost all others some: threads that change often find their caches cold.
 const TURN: Duration = Duration::from_micros(500);
 
 /// A batch of so many events is one of many: whoever is behind does not give way, for it would fall behind further.
