@@ -10,7 +10,7 @@ use lunaroute_storage::{FileSystem, sync_directory};
 use super::error::JsonlError;
 use super::names;
 use super::session_file::SessionFile;
-use crate::turn::Turn;
+use crate::turn;
 use crate::writer::JournaledEvent;
 
 /// Files that are remembered, open or not: what they end with need not be read again.
@@ -73,12 +73,11 @@ impl Files {
         let mut runs: Vec<&[JournaledEvent]> = batch.chunk_by(same_file).collect();
         // Stable: the events of a file stay in their order.
         runs.sort_by_key(|run| run.first().map(|first| (of(first), &first.event.session)));
-        let mut turn = Turn::with(batch.len());
         for runs in runs.chunk_by(|a, b| a.first().zip(b.first()).is_some_and(|(a, b)| same_file(a, b))) {
             if let Some(first) = runs.first().and_then(|run| run.first()) {
                 let key = Key { day: of(first), session: first.event.session.clone() };
                 self.write_file(key, runs, durable)?;
-                turn.between();
+                turn::between();
             }
         }
         self.buffer.shrink_to(KEPT_BUFFER_BYTES);

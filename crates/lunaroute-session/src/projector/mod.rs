@@ -20,6 +20,7 @@ pub(crate) use self::ring::{Chunk, RING_BYTES, bytes_of};
 use self::source::Source;
 pub(crate) use self::state::ProjectorState;
 use crate::recorder::figures::WriterState;
+use crate::turn;
 use crate::writer::{Batching, DrainReport, JournaledEvent, SessionWriter, WriteError};
 
 /// Under steady load a writer is flushed this often, so that its checkpoint moves and segments can go.
@@ -165,6 +166,7 @@ impl Projector {
             let hurried = target.stop_by.is_some() || target.flush > self.flushed;
             let due = self.pending_since.is_some_and(|since| since.elapsed() >= self.batching.wait);
             if !self.pending.is_empty() && (full || due || hurried) {
+                turn::begin(full || hurried);
                 self.write()?;
                 if self.last_flush.elapsed() >= FLUSH_EVERY {
                     self.flush()?;

@@ -106,9 +106,8 @@ impl RecorderBuilder {
         let mut tracker =
             SessionTracker::new(config.fingerprint_key, config.session_idle, config.session_capacity);
         self.known_sessions.into_iter().for_each(|known| tracker.restore(known));
-        let syncer = Arc::clone(&shared.syncer);
         let mut pen = Pen {
-            ledger: Ledger::new(journal, Arc::clone(&shared), Arc::clone(&syncer), config.rest_after),
+            ledger: Ledger::new(journal, Arc::clone(&shared), config.rest_after),
             bodies: Bodies::default(),
             outlet: Outlet::new(self.filter, Arc::clone(&shared)),
             shared: Arc::clone(&shared),
@@ -138,7 +137,7 @@ impl RecorderBuilder {
             spawn(name, move || projector.run())?;
         }
         let told = Arc::clone(&shared);
-        spawn("lunaroute-sync".to_owned(), move || syncer.run(&told))?;
+        spawn("lunaroute-sync".to_owned(), move || told.syncer.run(&told))?;
         spawn("lunaroute-pen".to_owned(), move || run(pen))?;
         Ok(Recorder::over(shared))
     }

@@ -60,18 +60,13 @@ pub(crate) struct Ledger {
 pub(crate) struct Abandoned;
 
 impl Ledger {
-    pub(crate) fn new(
-        journal: Journal,
-        shared: Arc<Shared>,
-        syncer: Arc<Syncer>,
-        rest_after: Duration,
-    ) -> Self {
+    pub(crate) fn new(journal: Journal, shared: Arc<Shared>, rest_after: Duration) -> Self {
         let kept_house = Instant::now();
         let unpublished = Unpublished::from(journal.end());
         Self {
             journal,
+            syncer: Arc::clone(&shared.syncer),
             shared,
-            syncer,
             unsynced: Vec::new(),
             unpublished,
             compressor: Compressor::default(),

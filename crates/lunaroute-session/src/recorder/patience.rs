@@ -13,7 +13,7 @@ const STEP: Duration = Duration::from_micros(100);
 /// A start has to be durable when the provider's answer is there, not before; and providers take longer than a disk, so a
 /// sync for each start is mostly work that the next one does again. How long a provider takes is not known here, but whether
 /// a request came to wait for the disk is: then the pause becomes half as long, and with each sync that none waited for a
-/// little longer. Who waits ends it at once, so it costs a client a sync at most, and that rarely.
+/// little longer. Who waits ends it at once, so it costs a client what it takes to wake a thread and to sync, and that rarely.
 #[derive(Debug)]
 pub(crate) struct Patience {
     pause: Duration,

@@ -35,11 +35,11 @@ struct State {
     done: Option<Done>,
     /// A job was handed over and its outcome not taken back.
     busy: bool,
-    /// The pen wants to be woken when the job is done.
+    /// The pen wants to be woken when the job is done and no pause follows, or when that is over.
     awaited: bool,
-    /// A request came to wait for the disk since a sync last made all durable that was waited for.
+    /// A request came to wait for the disk since the last job was done, or the pause after it.
     hurried: bool,
-    /// The thread lets more starts come together before the next job.
+    /// The last job is done, and more starts are let come together before the next.
     pausing: bool,
     patience: Patience,
     closed: bool,
@@ -65,25 +65,34 @@ impl Syncer {
         if state.closed {
             return Some(job);
         }
-        (state.job, state.busy, state.awaited) = (Some(job), true, false);
+        (state.job, state.busy, state.awaited, state.pausing) = (Some(job), true, false, false);
         drop(state);
         self.changed.notify_all();
         None
     }
 
-    /// Whether a job is under way or its outcome not taken back, or the next one is put off.
+    /// Whether a job is under way or its outcome not taken back.
     pub(crate) fn is_busy(&self) -> bool {
-        let state = self.lock();
-        state.busy || state.pausing
+        self.lock().busy
+    }
+
+    /// Whether the next job is to wait, for one that is under way or for the end of a pause; the pen is woken then. `much`
+    /// waits for no pause.
+    pub(crate) fn defers(&self, much: bool) -> bool {
+        let mut state = self.lock();
+        let is_under_way = state.busy && state.done.is_none();
+        let defers = !state.closed && (is_under_way || state.pausing && !much);
+        state.awaited |= defers;
+        defers
     }
 
     /// Somebody waits for what is not durable: nothing is put off any more.
     pub(crate) fn hurry(&self) {
         let mut state = self.lock();
-        state.hurried = true;
-        let pausing = state.pausing;
+        let is_first = !std::mem::replace(&mut state.hurried, true);
+        let wakes = is_first && state.pausing;
         drop(state);
-        if pausing {
+        if wakes {
             self.changed.notify_all();
         }
     }
@@ -106,13 +115,6 @@ impl Syncer {
         done
     }
 
-    /// Has the pen woken when the job is done and the pause over; `false` when that is so already.
-    pub(crate) fn call_back(&self) -> bool {
-        let mut state = self.lock();
-        state.awaited = true;
-        (state.done.is_none() || state.pausing) && !state.closed
-    }
-
     /// Waits for the job that is under way.
     pub(crate) fn wait(&self) -> Option<Done> {
         let mut state = self.lock();
@@ -133,7 +135,7 @@ impl Syncer {
     pub(crate) fn run(&self, shared: &Shared) {
         let _closing = Closing(self);
         while let Some(Job { sync, mut openings, chunk }) = self.next_job() {
-            let (started, end) = (Instant::now(), sync.end());
+            let (started, end, had_starts) = (Instant::now(), sync.end(), !openings.is_empty());
             let finished = sync.run();
             add(&shared.counters.syncs, 1);
             add(&shared.counters.sync_micros, micros(started.elapsed()));
@@ -142,7 +144,7 @@ impl Syncer {
                 shared.published.publish(end, chunk);
             }
             let succeeded = finished.succeeded();
-            let awaited = self.settle(Done { finished, openings }, shared.sync);
+            let awaited = self.conclude(Done { finished, openings }, had_starts, shared.sync);
             // What came meanwhile has a sync of its own, which this thread can begin as well as the pen's.
             let begun = succeeded && awaited && shared.write_as_guest(None, Guest::Syncer);
             if !begun && (awaited || !succeeded) {
@@ -151,10 +153,10 @@ impl Syncer {
         }
     }
 
-    /// Tells what became of the job, and puts the next one off where that harms nobody; says whether the pen wants to be
-    /// woken.
-    fn settle(&self, done: Done, policy: SyncPolicy) -> bool {
-        let may_pause = done.finished.succeeded() && policy == SyncPolicy::Group;
+    /// Tells what became of the job, and lets a while pass before the next where that harms nobody; says whether the pen
+    /// wants to be woken. `had_starts`: without any it says nothing of who waits for what.
+    fn conclude(&self, done: Done, had_starts: bool, policy: SyncPolicy) -> bool {
+        let may_pause = had_starts && done.finished.succeeded() && policy == SyncPolicy::Group;
         let mut state = self.lock();
         state.done = Some(done);
         let hurried = std::mem::take(&mut state.hurried);
@@ -162,19 +164,20 @@ impl Syncer {
         state.pausing = !pause.is_zero();
         self.changed.notify_all();
         let until = Instant::now() + pause;
+        // A job that comes all the same ends it too.
         while state.pausing && !state.closed {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
             if std::mem::take(&mut state.hurried) {
                 state.patience.disturbed();
+                break;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 break;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.pausing = false;
-        state.awaited
+        state.awaited && state.job.is_none()
     }
 
     fn next_job(&self) -> Option<Job> {

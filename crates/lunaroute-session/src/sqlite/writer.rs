@@ -19,7 +19,7 @@ use super::watch::Watch;
 use super::work::{Known, Memory, Work, known};
 use super::{orphans, quarantine, removed};
 use crate::event::{Body, SessionEvent};
-use crate::turn::Turn;
+use crate::turn;
 use crate::writer::{Ack, DrainReport, ItemOutcome, JournaledEvent, SessionWriter, Upkeep, WriteError};
 
 /// So many answers are in files at a time, each of which takes a descriptor; further ones are held in memory.
@@ -54,8 +54,6 @@ pub struct SqliteWriter {
     /// How many of them are in files.
     spilled: usize,
     written: u64,
-    /// Its thread's turn at the processor.
-    turn: Turn,
     /// Whether everything that was recorded earlier is still to be brought in.
     history_is_due: bool,
     /// It was brought in, and what it left open is not in the database yet.
@@ -105,7 +103,6 @@ impl SqliteWriter {
             held: 0,
             spilled: 0,
             written: 0,
-            turn: Turn::with(0),
             history_is_due,
             history_is_open: false,
         })
@@ -197,7 +194,7 @@ impl SqliteWriter {
         let mut work = Work::new(&transaction, &mut self.memory, &self.pending);
         for pending in self.ended.iter().filter_map(|(_, id)| self.pending.get(id)) {
             work.end(pending)?;
-            self.turn.between();
+            turn::between();
         }
         let mut shown = HashMap::new();
         for pending in due.iter().filter_map(|id| self.pending.get(id)) {
@@ -361,11 +358,10 @@ impl SessionWriter for SqliteWriter {
 
     fn write(&mut self, batch: &[JournaledEvent]) -> Result<Vec<ItemOutcome>, WriteError> {
         self.prepare()?;
-        self.turn = Turn::with(batch.len());
         for item in batch {
             self.absorb(&item.event, Some(item.position)).map_err(|error| self.failed(&error))?;
             self.read = self.read.max(item.next);
-            self.turn.between();
+            turn::between();
         }
         if self.read >= self.known_until {
             self.end_forgotten();

@@ -18,16 +18,21 @@ const GROUP_REST: Duration = Duration::from_millis(200);
 const GROUP_BYTES: u64 = 1024 * 1024;
 
 impl Ledger {
-    /// When something is to be made durable; `None` while there is nothing, or while the disk is at it.
+    /// When something is to be made durable; `None` while there is nothing, or while the thread that waits for the disk
+    /// sees to it by itself.
     pub(crate) fn sync_due(&self) -> Option<Instant> {
         let since = self.dirty_since?;
-        if self.syncer.is_busy() {
-            // What came meanwhile has a sync of its own: the pen has itself called when the present one is over.
-            if self.journal.health().unsynced_bytes >= GROUP_BYTES {
-                self.syncer.hurry();
-            }
-            return if self.syncer.call_back() { None } else { Some(since) };
+        // What came meanwhile has a sync of its own: the pen has itself called.
+        if self.syncer.defers(self.journal.health().unsynced_bytes >= GROUP_BYTES) {
+            return None;
         }
+        // An outcome is to be taken back first.
+        if self.syncer.is_busy() { Some(since) } else { self.due() }
+    }
+
+    /// When something is to be made durable, whatever the disk is at.
+    fn due(&self) -> Option<Instant> {
+        let since = self.dirty_since?;
         let due = match self.shared.sync {
             SyncPolicy::Group if !self.unsynced.is_empty() => since,
             SyncPolicy::Group if self.journal.health().unsynced_bytes >= GROUP_BYTES => since,
@@ -37,12 +42,13 @@ impl Ledger {
         Some(self.retry_at.map_or(due, |retry_at| due.max(retry_at)))
     }
 
-    /// Has everything appended made durable on the other thread, when that is due.
+    /// Has everything appended made durable on the other thread, when that is due. It heeds no pause of that thread: the
+    /// pen's may have long work before it, after which nobody shall find that his start is still to be handed over.
     pub(crate) fn sync_if_due(&mut self) {
         if let Some(done) = self.syncer.take_done() {
             self.finish(done);
         }
-        if self.syncer.is_busy() || self.sync_due().is_none_or(|due| due > Instant::now()) {
+        if self.syncer.is_busy() || self.due().is_none_or(|due| due > Instant::now()) {
             return;
         }
         if !self.submit() {
