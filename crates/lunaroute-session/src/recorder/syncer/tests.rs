@@ -8,6 +8,7 @@ use lunaroute_core::{
     ResponseReader, SessionHint, Timestamp,
 };
 use lunaroute_storage::journal::{Journal, JournalConfig, PendingSync, Record};
+use tokio::task::JoinSet;
 
 use super::{Done, Job, Patience, Syncer};
 use crate::recorder::opening::Opening;
@@ -80,12 +81,13 @@ async fn begin(recorder: &Recorder) -> Recording {
     let since = Instant::now();
     see("time passes", || since.elapsed() > Duration::from_millis(1));
     let recorder = recorder.clone();
-    let begun = tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         let recording = recorder.begin(start());
         recording.written().await.expect("written");
         recording
     });
-    begun.await.expect("no panic")
+    tasks.join_next().await.expect("there is one").expect("no panic")
 }
 
 /// A recorder whose pen looks at nothing by itself.
