@@ -31,6 +31,15 @@ pub(crate) fn between() -> bool {
     ends
 }
 
+/// Begins a turn that is over, does some work, and says whether another was begun meanwhile.
+#[cfg(test)]
+pub(crate) fn ends_during(work: impl FnOnce()) -> bool {
+    let long_ago = Instant::now().checked_sub(TURN);
+    SINCE.set(long_ago);
+    work();
+    SINCE.get() != long_ago
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

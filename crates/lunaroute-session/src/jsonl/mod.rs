@@ -264,6 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn writers_give_way_within_a_batch() {
+        use crate::sqlite::{SqliteConfig, SqliteWriter};
+        use crate::turn::ends_during;
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
+        let place = directory.path().join("lunaroute.db");
+        let database = SqliteWriter::open(SqliteConfig::new(place)).expect("opens");
+        let writers: [Box<dyn SessionWriter>; 2] = [Box::new(files), Box::new(database)];
+        for mut writer in writers {
+            writer.checkpoint().expect("known");
+            let name = writer.name().to_owned();
+            let gave_way = ends_during(|| {
+                writer.write(&events(0..12)).expect("written");
+            });
+            assert!(gave_way, "{name}");
+        }
+    }
+
+    #[test]
     fn long_lines_of_one_batch_are_written_in_pieces_and_in_order() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut writer = JsonlWriter::open(JsonlConfig::new(directory.path())).expect("opens");
