@@ -17,8 +17,8 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::Connection as _;
+use lunaroute_core::Bell;
 
-use crate::bell::Bell;
 use crate::connector::Wire;
 
 type Stream = MaybeHttpsStream<Wire>;
@@ -44,8 +44,7 @@ impl Channel {
         let absolute_form = stream.connected().is_proxied();
         let (requests, connection) =
             http1::Builder::new().max_buf_size(LONGEST_HEAD).handshake(stream).await?;
-        let bell = Arc::new(Bell::default());
-        let rope = Waker::from(Arc::clone(&bell));
+        let (bell, rope) = Bell::hung();
         Ok(Self { requests, connection: Some(connection), bell, rope, absolute_form })
     }
 

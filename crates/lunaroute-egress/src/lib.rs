@@ -9,7 +9,6 @@
 //! that, with [`retry`]), and never puts a credential, a query string or a body into an error or a log line.
 
 mod base_url;
-mod bell;
 mod body;
 mod channel;
 mod client;

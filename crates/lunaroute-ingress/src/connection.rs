@@ -1,11 +1,12 @@
 //! One connection: its timers, its requests, its end.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use lunaroute_core::Timestamp;
+use lunaroute_core::{Bell, Timestamp};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,9 @@ const MOST_RESET_STREAMS: usize = 64;
 
 /// How long a connection that came when every place was taken may be without a request.
 const CROWDED_TIME: Duration = Duration::from_secs(1);
+
+/// So often a connection that has more to do is polled in one turn; then others have theirs.
+const POLLS: usize = 4;
 
 /// A request as it arrived.
 #[derive(Debug)]
@@ -112,9 +116,10 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
     let mut clock = pin!(sleep(first));
     let mut is_closing = false;
     let mut seen = 0;
+    let (bell, rope) = Bell::hung();
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = poll_fn(|context| poll_muted(connection.as_mut(), (&bell, &rope), context)) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended early");
                     return;
@@ -145,6 +150,25 @@ pub(crate) async fn serve<H: Handler>(shared: Arc<Shared<H>>, stream: TcpStream,
     if let Some(takeover) = conduct.successor() {
         takeover.run(shared.stopping.clone()).await;
     }
+}
+
+/// Polls a connection whose parts ring the bell for each other: the body that was read, the answer that has more. Over
+/// HTTP/1.1 they are all in this one task, so it is polled again at once. To be woken while it runs would cost a task a turn
+/// more, and the scheduler wakes another thread for that.
+fn poll_muted<F: Future>(
+    mut connection: Pin<&mut F>,
+    (bell, rope): (&Bell, &Waker),
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    bell.call(context.waker());
+    for _ in 0..POLLS {
+        let (polled, was_rung) = bell.muted(|| connection.as_mut().poll(&mut Context::from_waker(rope)));
+        if polled.is_ready() || !was_rung {
+            return polled;
+        }
+    }
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 fn protocol<H>(shared: &Shared<H>, over: CancellationToken) -> auto::Builder<Streams> {
@@ -232,5 +256,49 @@ impl Body for Served {
 
     fn size_hint(&self) -> SizeHint {
         self.reply.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Polls a connection that rings for itself so many times; gives its polls, and how often its task was woken for that and
+    /// then by a ring from without.
+    fn polls_and_wakes(rings: usize) -> (usize, [usize; 2]) {
+        let ((bell, rope), task) = (Bell::hung(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&task));
+        let mut polls = 0;
+        let mut connection = pin!(poll_fn(|context| {
+            polls += 1;
+            if polls <= rings {
+                context.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        }));
+        let polled = poll_muted(connection.as_mut(), (&bell, &rope), &mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let within = task.0.load(Ordering::Relaxed);
+        rope.wake_by_ref();
+        (polls, [within, task.0.load(Ordering::Relaxed) - within])
+    }
+
+    #[test]
+    fn what_a_connection_tells_itself_is_done_in_the_same_turn_within_bounds() {
+        assert_eq!(polls_and_wakes(0), (1, [0, 1]));
+        assert_eq!(polls_and_wakes(POLLS - 1), (POLLS, [0, 1]));
+        assert_eq!(polls_and_wakes(usize::MAX), (POLLS, [1, 1]), "then others have their turn");
     }
 }

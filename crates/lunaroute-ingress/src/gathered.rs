@@ -32,17 +32,38 @@ pub struct Gathered<B: Body> {
     is_failing: bool,
     /// Whether pieces are joined here, and not before.
     joins: bool,
+    first: First,
+}
+
+/// What is done with the first piece of a body. What a body gave is written when it has nothing more at the moment: by hyper
+/// over HTTP/1.1, and over HTTP/2 by the connection's task, which has its turn then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// It will travel alone, whatever is there behind it.
+    Alone,
+    /// It was given: to the next question there is nothing, so that it is written.
+    Given,
+    /// The same as with all others.
+    Any,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Gathered<B> {
     /// The same body, its small pieces joined.
     pub const fn new(body: B) -> Self {
-        Self { body, next: None, count: 0, is_failing: false, joins: true }
+        Self { body, next: None, count: 0, is_failing: false, joins: true, first: First::Any }
     }
 
     /// The same body, whose pieces are joined already: it is not asked for a second one while it has brought a first.
     pub(crate) const fn already(body: B) -> Self {
-        Self { body, next: None, count: 0, is_failing: false, joins: false }
+        Self { body, next: None, count: 0, is_failing: false, joins: false, first: First::Any }
+    }
+
+    /// The same, but for its first piece, which is joined with nothing and written by itself: the client has it while the
+    /// rest of a burst is still being taken up.
+    #[must_use]
+    pub const fn prompt(mut self) -> Self {
+        self.first = First::Alone;
+        self
     }
 
     /// How many pieces the last one that came was made of.
@@ -86,18 +107,28 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece<B::Error>> {
         let this = &mut *self;
         this.count = 1;
+        if this.first == First::Given {
+            this.first = First::Any;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let (piece, was_kept) = match this.next.take() {
             Some(kept) => (kept, true),
             None => (ready!(Pin::new(&mut this.body).poll_frame(context)), false),
         };
         if matches!(piece, Some(Err(_))) && !this.is_failing {
-            // A failure cuts the connection together with what is still to be written: that goes first.
+            // A failure cuts the connection together with what is still to be written: that goes first, as far as the
+            // client takes it.
             this.is_failing = true;
             this.next = Some(piece);
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         if was_kept {
+            return Poll::Ready(piece);
+        }
+        if this.first == First::Alone && matches!(piece, Some(Ok(_))) && !this.body.is_end_stream() {
+            this.first = First::Given;
             return Poll::Ready(piece);
         }
         let first = match small(piece) {
@@ -141,7 +172,9 @@ where
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::task::Waker;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
 
     use lunaroute_core::{Failure, FailureKind, Retry};
 
@@ -241,6 +274,39 @@ mod tests {
         let steps = [Step::Data(10), Step::Data(20), Step::Wait, Step::Data(30), Step::Fail];
         let body = Gathered::already(Scripted { steps: steps.into(), letter: 0, asked: 0 });
         assert_eq!(outcome_of(body), ["10", "20", "wait", "30", "wait", "fail", "end"]);
+    }
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_prompt_body_wakes_who_has_its_first_piece_and_finds_nothing_behind_it() {
+        let script = Scripted { steps: [Step::Data(1), Step::Data(2)].into(), letter: 0, asked: 0 };
+        let mut body = Gathered::new(script).prompt();
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        assert!(!woken.0.load(Ordering::Relaxed));
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
+        assert!(woken.0.load(Ordering::Relaxed), "nobody else would");
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+    }
+
+    #[test]
+    fn the_first_piece_of_a_prompt_body_travels_alone() {
+        let prompt = |steps: Vec<Step>| {
+            outcome_of(Gathered::new(Scripted { steps: steps.into(), letter: 0, asked: 0 }).prompt())
+        };
+        let burst = vec![Step::Data(10), Step::Data(20), Step::Data(30), Step::Wait, Step::Data(40)];
+        assert_eq!(prompt(burst), ["10", "wait", "50", "40", "end"]);
+        assert_eq!(prompt(vec![Step::Data(10), Step::Fail]), ["10", "wait", "wait", "fail", "end"]);
+        assert_eq!(prompt(vec![]), ["end"]);
     }
 
     #[test]

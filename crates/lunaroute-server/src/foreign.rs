@@ -13,7 +13,7 @@ use lunaroute_dialect::coding::StreamDecoder;
 use lunaroute_dialect::cross::{self, Meaning, Translation};
 use lunaroute_dialect::error::{ProviderError, upstream_error};
 use lunaroute_egress::{Inbound, UpstreamBody, retry};
-use lunaroute_ingress::{Gathered, Reply, Share};
+use lunaroute_ingress::{Reply, Share};
 
 use crate::crossing::WayBack;
 use crate::guest_book::Entry;
@@ -177,7 +177,7 @@ impl Foreign<'_> {
         let translation = self.translation();
         let Self { house, visitor, provider, back, status, headers, entry } = self;
         let provider_name = Arc::clone(&provider);
-        let upstream = Gathered::new(upstream);
+        let upstream = house.gather(upstream, visitor);
         let mut carrier =
             Box::new(Carrier { upstream, decoder, translation, provider, entry, out: Vec::new(), pieces: 0 });
         // Without a first event in time the answer begins without knowing how it goes on.

@@ -12,8 +12,8 @@ use lunaroute_core::Failure;
 use lunaroute_dialect::cross::Profile;
 use lunaroute_dialect::models;
 use lunaroute_egress::retry::RetryPolicy;
-use lunaroute_egress::{BaseUrl, Client, Credential, Timeouts};
-use lunaroute_ingress::{Arrival, Budget, Handler, Reply};
+use lunaroute_egress::{BaseUrl, Client, Credential, Timeouts, UpstreamBody};
+use lunaroute_ingress::{Arrival, Budget, Gathered, Handler, Reply};
 use lunaroute_observability::Metrics;
 use lunaroute_routing::{Head, Plan, RetryBudget, Table};
 use lunaroute_session::Recorder;
@@ -100,7 +100,22 @@ pub(crate) struct Limits {
     pub(crate) websocket_idle: Duration,
 }
 
+/// With so many requests in flight the processors may have enough to do. A rough sign, for most of them may wait for
+/// their providers, whose events then come one by one anyhow.
+const BUSY: usize = 16;
+
 impl House {
+    /// The provider's answer to be told event by event; its first piece by itself while that costs others nothing.
+    pub(crate) fn gather(&self, upstream: UpstreamBody, visitor: &Visitor) -> Gathered<UpstreamBody> {
+        let gathered = Gathered::new(upstream);
+        // A WebSocket takes each piece by itself anyhow.
+        if visitor.thread.is_none() && self.limits.requests.used() < BUSY {
+            gathered.prompt()
+        } else {
+            gathered
+        }
+    }
+
     /// The targets of a request.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(crate) struct EventStream {
 
 impl Tap {
     pub(crate) fn new(
-        upstream: UpstreamBody,
+        upstream: Gathered<UpstreamBody>,
         entry: Entry,
         stream: Option<EventStream>,
         policy: &StreamPolicy,
@@ -66,12 +66,7 @@ impl Tap {
             // Nothing can be put into an answer whose length is declared.
             silence: policy.keep_alive.filter(|_| !stream.sized).map(Silence::new),
         });
-        Self {
-            upstream: Some(Gathered::new(upstream)),
-            entry: Some(entry),
-            events,
-            remainder: policy.remainder.clone(),
-        }
+        Self { upstream: Some(upstream), entry: Some(entry), events, remainder: policy.remainder.clone() }
     }
 
     fn close(&mut self, ending: Ending, failure: Option<&Failure>) {

@@ -11,7 +11,7 @@ use lunaroute_core::{
 };
 use lunaroute_dialect::{EndWatch, error, models};
 use lunaroute_egress::Inbound;
-use lunaroute_ingress::{Reply, cors, request_id};
+use lunaroute_ingress::{Gathered, Reply, cors, request_id};
 
 use crate::foreign;
 use crate::gate::{Passage, Transcode};
@@ -59,6 +59,7 @@ pub(crate) async fn answer(
         provider,
         sized: head.headers.contains_key(header::CONTENT_LENGTH),
     });
+    let body = if stream.is_some() { house.gather(body, visitor) } else { Gathered::new(body) };
     let reply = Reply::gathered(Tap::new(body, entry, stream, &house.streaming));
     finish(house, with_head(reply, status, head), visitor.id, &visitor.headers)
 }

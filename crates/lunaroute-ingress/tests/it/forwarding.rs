@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use lunaroute_core::{Failure, FailureKind, Retry, Timestamp};
-use lunaroute_ingress::{Broken, Config, Reply};
+use lunaroute_ingress::{Broken, Config, Gathered, Reply};
 
-use crate::support::{fed, serve, serve_echo};
+use crate::support::{PATIENCE, fed, serve, serve_echo};
 
 #[tokio::test]
 async fn an_arrival_says_who_and_when() {
@@ -114,6 +115,29 @@ async fn the_first_frame_does_not_wait_for_the_second() {
     }
     drop(sender);
     assert_eq!(raw.hear_all().await, "\r\n0\r\n\r\n");
+}
+
+/// When the second piece is asked for, it is looked whether the client has the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_many_ready_events_goes_out_before_the_second_is_asked_for() {
+    const PIECES: [&str; 4] = ["one ", "two ", "three ", "four "];
+    let (arrived, arrival) = std::sync::mpsc::sync_channel(1);
+    let asked = futures_util::stream::iter(0..PIECES.len()).map(move |n| {
+        // Somebody else has to look after the client meanwhile.
+        let is_there = n != 1 || tokio::task::block_in_place(|| arrival.recv_timeout(PATIENCE).is_ok());
+        Ok(Frame::data(Bytes::from(if is_there { PIECES[n] } else { "too late " })))
+    });
+    let reply = Mutex::new(Some(Reply::gathered(Gathered::new(StreamBody::new(asked)).prompt())));
+    let served = serve(Config::default(), move |_| {
+        let reply = reply.lock().unwrap().take().unwrap_or_default();
+        async { Response::new(reply) }
+    });
+    let mut raw = served.connect().await;
+    raw.say("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    raw.hear(PIECES[0]).await;
+    arrived.send(()).unwrap();
+    let rest = raw.hear_all().await;
+    assert!(PIECES[1..].iter().all(|piece| rest.contains(piece)) && rest.ends_with("0\r\n\r\n"), "{rest:?}");
 }
 
 /// A stream of ready pieces and what it ends with, to a client that sees the framing.

@@ -8,32 +8,41 @@ use futures_util::task::AtomicWaker;
 
 const OPEN: u8 = 0;
 const MUTED: u8 = 1;
-const RUNG_WHILE_MUTED: u8 = 2;
+const RUNG: u8 = 2;
 
 /// What a connection rings when there is something to do for it. Rung while it is muted, it wakes nobody, and says so
 /// afterwards.
 ///
-/// A connection and the one who reads from it are driven by the same task, and each tells the other of every step. Those
-/// calls would wake a task that runs already, and have it run once more for nothing.
+/// A connection and the one who reads from it, or answers on it, are driven by the same task, and each tells the other of
+/// every step. Those calls would wake a task that runs already, have it run once more for nothing, and wake another thread
+/// of its runtime in case that finds the time.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
+pub struct Bell {
     listener: AtomicWaker,
     state: AtomicU8,
 }
 
 impl Bell {
+    /// A bell, and the waker that rings it.
+    #[must_use]
+    pub fn hung() -> (Arc<Self>, Waker) {
+        let bell = Arc::new(Self::default());
+        let rope = Waker::from(Arc::clone(&bell));
+        (bell, rope)
+    }
+
     /// From now on this waker is woken.
-    pub(crate) fn call(&self, waker: &Waker) {
+    pub fn call(&self, waker: &Waker) {
         self.listener.register(waker);
     }
 
     /// Runs `step` with the bell muted. The second value says whether it was rung meanwhile: that may have been the
     /// socket, so the connection has to be polled again before anybody waits for it.
-    pub(crate) fn muted<T>(&self, step: impl FnOnce() -> T) -> (T, bool) {
-        self.state.store(MUTED, Ordering::Release);
+    pub fn muted<T>(&self, step: impl FnOnce() -> T) -> (T, bool) {
+        self.state.swap(MUTED, Ordering::AcqRel);
         let result = step();
         // One step, so that a ring from another thread is either seen here or wakes the listener.
-        let was_rung = self.state.swap(OPEN, Ordering::AcqRel) == RUNG_WHILE_MUTED;
+        let was_rung = self.state.swap(OPEN, Ordering::AcqRel) & RUNG != 0;
         (result, was_rung)
     }
 }
@@ -44,8 +53,9 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let noted = self.state.compare_exchange(MUTED, RUNG_WHILE_MUTED, Ordering::AcqRel, Ordering::Acquire);
-        if noted == Err(OPEN) {
+        // Written by each ringer, also when another has rung: whoever sees the bell rung sees what each has brought.
+        let before = self.state.fetch_or(RUNG, Ordering::AcqRel);
+        if before & MUTED == 0 {
             self.listener.wake();
         }
     }
@@ -68,8 +78,7 @@ mod tests {
 
     #[test]
     fn it_rings_for_the_last_caller_and_not_while_it_is_muted() {
-        let bell = Arc::new(Bell::default());
-        let rope = Waker::from(Arc::clone(&bell));
+        let (bell, rope) = Bell::hung();
         let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
         bell.call(&Waker::from(Arc::clone(&first)));
         bell.call(&Waker::from(Arc::clone(&second)));
