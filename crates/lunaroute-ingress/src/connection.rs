@@ -261,25 +261,12 @@ impl Body for Served {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
     use super::*;
 
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Polls a connection that rings for itself so many times; gives its polls, and how often its task was woken for that and
+    /// Polls a connection that rings for itself so many times; gives its polls, and whether its task was woken for that and
     /// then by a ring from without.
-    fn polls_and_wakes(rings: usize) -> (usize, [usize; 2]) {
-        let ((bell, rope), task) = (Bell::hung(), Arc::new(Count::default()));
-        let waker = Waker::from(Arc::clone(&task));
+    fn polls_and_wakes(rings: usize) -> (usize, [bool; 2]) {
+        let ((bell, rope), (task, waker)) = (Bell::hung(), Bell::hung());
         let mut polls = 0;
         let mut connection = pin!(poll_fn(|context| {
             polls += 1;
@@ -288,17 +275,17 @@ mod tests {
             }
             Poll::<()>::Pending
         }));
-        let polled = poll_muted(connection.as_mut(), (&bell, &rope), &mut Context::from_waker(&waker));
+        let mut context = Context::from_waker(&waker);
+        let (polled, within) = task.muted(|| poll_muted(connection.as_mut(), (&bell, &rope), &mut context));
         assert!(polled.is_pending());
-        let within = task.0.load(Ordering::Relaxed);
-        rope.wake_by_ref();
-        (polls, [within, task.0.load(Ordering::Relaxed) - within])
+        let ((), without) = task.muted(|| rope.wake_by_ref());
+        (polls, [within, without])
     }
 
     #[test]
     fn what_a_connection_tells_itself_is_done_in_the_same_turn_within_bounds() {
-        assert_eq!(polls_and_wakes(0), (1, [0, 1]));
-        assert_eq!(polls_and_wakes(POLLS - 1), (POLLS, [0, 1]));
-        assert_eq!(polls_and_wakes(usize::MAX), (POLLS, [1, 1]), "then others have their turn");
+        assert_eq!(polls_and_wakes(0), (1, [false, true]));
+        assert_eq!(polls_and_wakes(POLLS - 1), (POLLS, [false, true]));
+        assert_eq!(polls_and_wakes(usize::MAX), (POLLS, [true, true]), "then others have their turn");
     }
 }

@@ -172,11 +172,9 @@ where
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::{Wake, Waker};
+    use std::task::Waker;
 
-    use lunaroute_core::{Failure, FailureKind, Retry};
+    use lunaroute_core::{Bell, Failure, FailureKind, Retry};
 
     use super::*;
     use crate::Broken;
@@ -276,26 +274,15 @@ mod tests {
         assert_eq!(outcome_of(body), ["10", "20", "wait", "30", "wait", "fail", "end"]);
     }
 
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
     #[test]
     fn a_prompt_body_wakes_who_has_its_first_piece_and_finds_nothing_behind_it() {
         let script = Scripted { steps: [Step::Data(1), Step::Data(2)].into(), letter: 0, asked: 0 };
         let mut body = Gathered::new(script).prompt();
-        let woken = Arc::new(Woken(AtomicBool::new(false)));
-        let waker = Waker::from(Arc::clone(&woken));
-        let mut context = Context::from_waker(&waker);
-        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
-        assert!(!woken.0.load(Ordering::Relaxed));
-        assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
-        assert!(woken.0.load(Ordering::Relaxed), "nobody else would");
-        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        let (bell, rope) = Bell::hung();
+        let mut poll = || bell.muted(|| Pin::new(&mut body).poll_frame(&mut Context::from_waker(&rope)));
+        assert!(matches!(poll(), (Poll::Ready(_), false)));
+        assert!(matches!(poll(), (Poll::Pending, true)), "nobody else would wake it");
+        assert!(matches!(poll(), (Poll::Ready(_), false)));
     }
 
     #[test]
