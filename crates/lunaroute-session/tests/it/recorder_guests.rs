@@ -145,8 +145,8 @@ async fn what_fails_for_a_request_is_written_by_the_recorder() {
     let (recorder, watch) = watched(directory.path(), PATIENCE);
     watch.set(Guests::Fail);
     let requests = until_a_guest_writes(&recorder, &watch).await;
-    let figures = until(&recorder, |figures| figures.journal == JournalState::Healthy).await;
-    assert!(figures.failed > 0, "{figures:?}");
+    // The last write may be that of a task whose request is over, and not have come back yet.
+    until(&recorder, |figures| figures.failed > 0 && figures.journal == JournalState::Healthy).await;
     recorder.flush(PATIENCE).await.expect("flushed");
     let figures = recorder.figures();
     assert_eq!((figures.received, figures.gaps), (figures.written, 0), "{figures:?}");
