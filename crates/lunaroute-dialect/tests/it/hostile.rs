@@ -1,6 +1,6 @@
 //! Bodies that are made to hurt: depth, width, and what drives a reader back again and again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lunaroute_core::{Delta, Dialect, Interpreter as _, Operation};
 use lunaroute_dialect::sse::Framer;
@@ -16,16 +16,29 @@ fn check_growth(name: &str, input: impl Fn(usize) -> Vec<u8>, run: impl Fn(&[u8]
     const SMALL: usize = 600;
     const TIMES: usize = 24;
     let (small, large) = (input(SMALL), input(TIMES * SMALL));
-    let growth = || {
+    let timed = |work: &dyn Fn()| {
         let start = Instant::now();
-        run(&large);
-        let once = start.elapsed();
-        (0..TIMES).for_each(|_| run(&small));
-        once.as_secs_f64() / (start.elapsed() - once).as_secs_f64().max(1e-6)
+        work();
+        start.elapsed()
     };
-    let grown = std::iter::repeat_with(growth).take(10).find(|growth| *growth < 6.0);
-    println!("{name}: {} bytes take {grown:.1?} times as long as {TIMES} times {}", large.len(), small.len());
-    assert!(grown.is_some(), "{name} takes more than its length allows");
+    let (whole, parts) = (|| run(&large), || (0..TIMES).for_each(|_| run(&small)));
+    let (mut once, mut often, mut grown) = (Duration::MAX, Duration::MAX, f64::MAX);
+    for attempt in 0..10 {
+        if attempt % 2 == 0 {
+            once = once.min(timed(&whole));
+        }
+        often = often.min(timed(&parts));
+        // Each comes first in its turn: what else runs may interrupt the same place of every attempt.
+        if attempt % 2 == 1 {
+            once = once.min(timed(&whole));
+        }
+        grown = once.as_secs_f64() / often.as_secs_f64().max(1e-6);
+        if grown < 6.0 {
+            break;
+        }
+    }
+    println!("{name}: {} bytes take {grown:.1} times as long as {TIMES} times {}", large.len(), small.len());
+    assert!(grown < 6.0, "{name} takes {grown:.1} times as long as its length allows");
 }
 
 /// A kind of body, and how it is made so many parts large.
