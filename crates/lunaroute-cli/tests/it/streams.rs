@@ -63,6 +63,32 @@ async fn a_burst_of_frames_meets_no_delayed_acknowledgement() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_event_of_a_burst_goes_by_itself() {
+    let stage = Stage::open("").await;
+    let event =
+        |word| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n");
+    let end = Bytes::from_static(b"data: [DONE]\n\n");
+    let chunks: Vec<Bytes> = (0..40).map(|word| event(word).into()).chain([end]).collect();
+    let raw = RawResponse::new("text/event-stream", chunks.clone());
+    stage.provider.register("burst", raw).expect("there is room");
+    let call = ask(CHAT, "m", true).script(&Script::registered("burst"));
+    let mut joined = 0;
+    for _ in 0..20 {
+        let mut connection = stage.connect().await;
+        connection.send(&call).await;
+        connection.head().await;
+        let mut pieces = Vec::new();
+        while let Piece::Data(piece) = connection.piece().await {
+            pieces.push(piece);
+        }
+        assert!(pieces[0] == chunks[0], "with others: {}", String::from_utf8_lossy(&pieces[0]));
+        assert!(pieces.concat() == chunks.concat(), "the bytes differ");
+        joined += usize::from(pieces.len() < chunks.len());
+    }
+    assert!(joined > 0, "none of the answers came as a burst");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn simulated_streams_are_the_providers_bytes() {
     let stage = Stage::open("").await;
     let script = |encoding| Script { encoding, reasoning_tokens: 5, ..Script::text(30) };

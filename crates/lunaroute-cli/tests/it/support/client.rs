@@ -153,6 +153,9 @@ enum Framing {
     UntilClose,
 }
 
+/// So much is read at once at most: what was sent as one chunk comes as one piece.
+const READ: usize = 64 * 1024;
+
 /// A connection that is kept as long as both sides keep it.
 pub(crate) struct Connection {
     socket: TcpStream,
@@ -164,7 +167,7 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("somebody listens");
         socket.set_nodelay(true).expect("a socket without delay");
-        Self { socket, unread: Vec::new(), framing: Framing::Nothing }
+        Self { socket, unread: Vec::with_capacity(READ), framing: Framing::Nothing }
     }
 
     /// Sends a request and reads the whole answer.
