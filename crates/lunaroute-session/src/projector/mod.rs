@@ -46,6 +46,7 @@ pub(crate) struct Projector {
     pending_since: Option<Instant>,
     /// Something was written since the last flush.
     dirty: bool,
+    last_write: Instant,
     last_flush: Instant,
     flushed: u64,
     /// The end of the last event that was got, and how far the writer is durable as it says itself.
@@ -85,6 +86,7 @@ impl Projector {
             pending_bytes: 0,
             pending_since: None,
             dirty: false,
+            last_write: Instant::now(),
             last_flush: Instant::now(),
             flushed: 0,
             got: Position::default(),
@@ -179,7 +181,9 @@ impl Projector {
                 self.insist(|projector| projector.writer.reconcile())?;
                 self.reconciled = true;
             }
-            if self.pending.is_empty() && (self.dirty || hurried) && self.idle_or(hurried) {
+            if self.pending.is_empty()
+                && (hurried || self.flush_due().is_some_and(|due| due <= Instant::now()))
+            {
                 self.flush()?;
                 self.flushed = target.flush;
                 self.state.flushed(target.flush);
@@ -191,17 +195,15 @@ impl Projector {
         }
     }
 
-    /// Whether it is time to flush: asked for, or quiet long enough to have no better use for the disk.
-    fn idle_or(&self, hurried: bool) -> bool {
-        hurried || self.last_flush.elapsed() >= self.batching.wait
+    /// When what was written is to be flushed: when nothing follows it for as long as a batch may wait, so that there is no
+    /// better use for the disk, and now and then.
+    fn flush_due(&self) -> Option<Instant> {
+        let quiet = self.last_write + self.batching.wait;
+        self.dirty.then(|| quiet.min(self.last_flush + FLUSH_EVERY))
     }
 
     fn next_look(&self) -> Option<Instant> {
-        match self.pending_since {
-            Some(since) => Some(since + self.batching.wait),
-            None if self.dirty => Some(self.last_flush + self.batching.wait),
-            None => None,
-        }
+        self.pending_since.map(|since| since + self.batching.wait).or_else(|| self.flush_due())
     }
 
     /// Gets events up to `end` into `pending`; says whether the batch is full.
@@ -236,6 +238,7 @@ impl Projector {
         self.pending = batch;
         self.pending.clear();
         (self.pending_bytes, self.pending_since, self.dirty) = (0, None, true);
+        self.last_write = Instant::now();
         self.state.wait_for(&self.pending);
         Ok(())
     }
@@ -298,5 +301,57 @@ impl Projector {
             transient: matches!(failure, JournalError::File(_)),
             rewind: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::{Ack, ItemOutcome};
+
+    struct TakesAll;
+
+    impl SessionWriter for TakesAll {
+        fn name(&self) -> &str {
+            "takes all"
+        }
+
+        fn checkpoint(&mut self) -> Result<Position, WriteError> {
+            Ok(Position::default())
+        }
+
+        fn write(&mut self, batch: &[JournaledEvent]) -> Result<Vec<ItemOutcome>, WriteError> {
+            Ok(vec![ItemOutcome::Written; batch.len()])
+        }
+
+        fn flush(&mut self) -> Result<Ack, WriteError> {
+            Ok(Ack { position: Position::default() })
+        }
+
+        fn shutdown(&mut self, _: Instant) -> DrainReport {
+            DrainReport { written: 0, lost: 0 }
+        }
+    }
+
+    #[test]
+    fn batches_that_follow_each_other_share_a_flush() {
+        let (state, published) = (Arc::new(ProjectorState::new("takes all")), Arc::default());
+        let mut projector = Projector::new(Box::new(TakesAll), state, published, PathBuf::new());
+        let wait = projector.batching.wait;
+        let earlier = |by: Duration| Instant::now().checked_sub(by).expect("the machine runs for longer");
+        projector.last_flush = earlier(wait * 2);
+        assert_eq!(projector.flush_due(), None, "nothing was written");
+        assert!(projector.write().is_ok());
+        let due = projector.flush_due().expect("something was written");
+        assert_eq!(
+            due,
+            projector.last_write + wait,
+            "another batch may follow, however old the last flush is"
+        );
+        assert_eq!(projector.next_look(), Some(due));
+        projector.last_flush = earlier(FLUSH_EVERY);
+        assert!(projector.flush_due() <= Some(Instant::now()), "now and then, whatever follows");
+        assert!(projector.flush().is_ok());
+        assert_eq!(projector.flush_due(), None);
     }
 }
