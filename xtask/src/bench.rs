@@ -2,13 +2,13 @@
 
 mod earlier;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::process::cargo;
+use crate::process::{build_release, cargo, run_apart};
 use crate::workspace::{Member, Workspace};
 
 /// What is measured, and how long.
@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Only print: a limit that does not hold is no failure.
     #[arg(long)]
     no_gate: bool,
+    /// Measure this program, such as the one that `cargo xtask release` has built, instead of building one.
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
     #[command(subcommand)]
     other: Option<Other>,
 }
@@ -65,6 +68,7 @@ struct Lengths {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let release = workspace.target.join("release");
     let mut bench = Command::new(release.join("lunaroute-bench"));
+    let gateway = options.gateway.clone().unwrap_or_else(|| release.join("lunaroute"));
     match &options.other {
         Some(Other::Micro { filters }) => return micro(workspace, filters),
         None => {
@@ -82,8 +86,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             lengths.pass_on(&mut bench);
         }
     }
-    build(&workspace.root, &workspace.target)?;
-    run_apart(bench.arg("--gateway").arg(release.join("lunaroute")))
+    // One after the other: built together, each would get the other's features.
+    if options.gateway.is_none() {
+        build_release(&workspace.root, &workspace.target, "lunaroute-cli")?;
+    }
+    build_release(&workspace.root, &workspace.target, "lunaroute-bench")?;
+    run_apart(bench.arg("--gateway").arg(gateway))
 }
 
 impl Lengths {
@@ -97,15 +105,6 @@ impl Lengths {
         let flags = [(self.quick, "--quick"), (self.json, "--json"), (self.markdown, "--markdown")];
         bench.args(flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)));
     }
-}
-
-/// The gateway as it is delivered, and then the bench: built together, each would get the other's features.
-fn build(root: &Path, target: &Path) -> Result<()> {
-    ["lunaroute-cli", "lunaroute-bench"].into_iter().try_for_each(|package| release(root, target, package))
-}
-
-fn release(root: &Path, target: &Path, package: &str) -> Result<()> {
-    run_apart(cargo(root, ["build", "--release", "--package", package]).env("CARGO_TARGET_DIR", target))
 }
 
 /// Each crate's benchmarks in turn, none beside another.
@@ -128,17 +127,6 @@ fn micro_of(root: &Path, member: &Member, filters: &[String]) -> Command {
         command.arg("--").args(filters);
     }
     command
-}
-
-/// Runs the command without a word on the standard output, which may have to be JSON.
-fn run_apart(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
-    eprintln!("$ {shown}");
-    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
-    if !status.success() {
-        bail!("{shown} failed ({status})");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator
     command
 }
 
+/// Builds a package as it is delivered, into that target folder.
+pub(crate) fn build_release(root: &Path, target: &Path, package: &str) -> Result<()> {
+    run_apart(cargo(root, ["build", "--release", "--package", package]).env("CARGO_TARGET_DIR", target))
+}
+
 /// Runs the command with the terminal as it is.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = announce(command);

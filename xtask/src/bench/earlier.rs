@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{release, run_apart};
+use crate::process::{build_release, run_apart};
 use crate::workspace::Workspace;
 
 /// Builds it in a worktree of its own that is removed afterwards, and keeps the program; a second time it is there.
@@ -21,7 +21,7 @@ pub(super) fn build(workspace: &Workspace, revision: &str) -> Result<PathBuf> {
         run_apart(git(&workspace.root).args(["worktree", "add", "--detach"]).arg(&tree).arg(&commit))?;
     }
     // In this tree's own target folder: what both depend on is built already.
-    let built = release(&tree, &workspace.target, "lunaroute-cli").and_then(|()| {
+    let built = build_release(&tree, &workspace.target, "lunaroute-cli").and_then(|()| {
         let built = workspace.target.join("release/lunaroute");
         std::fs::copy(built, &program).context("cannot keep the earlier program")
     });
