@@ -2,7 +2,7 @@
 
 mod earlier;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -22,9 +22,6 @@ pub(crate) struct Options {
     /// Only print: a limit that does not hold is no failure.
     #[arg(long)]
     no_gate: bool,
-    /// Measure this program, such as the one that `cargo xtask release` has built, instead of building one.
-    #[arg(long, value_name = "FILE")]
-    gateway: Option<PathBuf>,
     #[command(subcommand)]
     other: Option<Other>,
 }
@@ -68,7 +65,6 @@ struct Lengths {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let release = workspace.target.join("release");
     let mut bench = Command::new(release.join("lunaroute-bench"));
-    let gateway = options.gateway.clone().unwrap_or_else(|| release.join("lunaroute"));
     match &options.other {
         Some(Other::Micro { filters }) => return micro(workspace, filters),
         None => {
@@ -86,12 +82,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             lengths.pass_on(&mut bench);
         }
     }
-    // One after the other: built together, each would get the other's features.
-    if options.gateway.is_none() {
-        build_release(&workspace.root, &workspace.target, "lunaroute-cli")?;
+    // The gateway as it is delivered, and then the bench: built together, each would get the other's features.
+    for package in ["lunaroute-cli", "lunaroute-bench"] {
+        build_release(&workspace.root, &workspace.target, package)?;
     }
-    build_release(&workspace.root, &workspace.target, "lunaroute-bench")?;
-    run_apart(bench.arg("--gateway").arg(gateway))
+    run_apart(bench.arg("--gateway").arg(release.join("lunaroute")))
 }
 
 impl Lengths {

@@ -10,7 +10,6 @@ mod e2e;
 mod fuzz;
 mod layers;
 mod process;
-mod release;
 mod setup;
 mod source;
 mod tidy;
@@ -40,8 +39,6 @@ enum Task {
     Layers,
     /// Measure what the gateway costs beside a bare proxy and nginx; fails when a limit does not hold.
     Bench(bench::Options),
-    /// Build the gateway by a profile of its own work, so that small requests cost less: ten minutes.
-    Release(release::Options),
     /// Break what is around the gateway and compare its record with what happened; fails when a promise is not kept.
     Chaos(chaos::Options),
     /// Mixed traffic at half of what the gateway can bear; fails when something grows or is lost.
@@ -65,7 +62,6 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(&workspace.root),
         Task::Layers => layers::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
-        Task::Release(options) => release::run(&workspace, &options),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Soak { options } => chaos::soak(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),

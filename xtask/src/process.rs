@@ -23,20 +23,20 @@ pub(crate) fn build_release(root: &Path, target: &Path, package: &str) -> Result
 /// Runs the command with the terminal as it is.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = announce(command);
-    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
-    if !status.success() {
-        bail!("`{shown}` failed ({status})");
-    }
-    Ok(())
+    end_well(command, &shown)
 }
 
 /// Runs the command without a word on the standard output, which may have to be JSON.
 pub(crate) fn run_apart(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
+    let shown = shown(command);
     eprintln!("$ {shown}");
-    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
+    end_well(command, &shown)
+}
+
+fn end_well(command: &mut Command, shown: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
     if !status.success() {
-        bail!("{shown} failed ({status})");
+        bail!("`{shown}` failed ({status})");
     }
     Ok(())
 }
@@ -92,17 +92,21 @@ fn pass_on<T>(
 }
 
 fn announce(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let shown = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
+    let shown = shown(command);
     println!("$ {shown}");
     shown
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use super::{pass_on, run, run_reading, succeeds};
+    use super::{pass_on, run, run_apart, run_reading, succeeds};
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -129,6 +133,8 @@ mod tests {
     fn a_failure_names_the_command() {
         let error = run(&mut shell("exit 3")).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
+        let error = run_apart(&mut shell("exit 5")).unwrap_err().to_string();
+        assert!(error.contains("sh -c exit 5") && error.contains('5'), "{error}");
         let error = run_reading(&mut shell("exit 4"), |_| None::<()>).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 4"), "{error}");
         assert!(!succeeds(&mut Command::new("no-such-program-anywhere")));
