@@ -106,6 +106,8 @@ fn shown(command: &Command) -> String {
 mod tests {
     use std::process::Command;
 
+    use anyhow::Result;
+
     use super::{pass_on, run, run_apart, run_reading, succeeds};
 
     fn shell(script: &str) -> Command {
@@ -131,12 +133,11 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command() {
-        let error = run(&mut shell("exit 3")).unwrap_err().to_string();
-        assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
-        let error = run_apart(&mut shell("exit 5")).unwrap_err().to_string();
-        assert!(error.contains("sh -c exit 5") && error.contains('5'), "{error}");
-        let error = run_reading(&mut shell("exit 4"), |_| None::<()>).unwrap_err().to_string();
-        assert!(error.contains("sh -c exit 4"), "{error}");
+        let said = |done: Result<()>| done.unwrap_err().to_string();
+        assert_eq!(said(run(&mut shell("exit 3"))), "`sh -c exit 3` failed (exit status: 3)");
+        assert_eq!(said(run_apart(&mut shell("exit 5"))), "`sh -c exit 5` failed (exit status: 5)");
+        let reading = run_reading(&mut shell("exit 4"), |_| None::<()>).map(drop);
+        assert_eq!(said(reading), "`sh -c exit 4` failed (exit status: 4)");
         assert!(!succeeds(&mut Command::new("no-such-program-anywhere")));
     }
 }
